@@ -1,0 +1,213 @@
+"""Owns memory and runs a rule over its index space.
+
+A *rule* is a plain Python function of one point of its index space. Its leading parameters name
+that space: ``(row, ...)``, ``(row, agent, ...)`` or ``(row, agent, cell, ...)``. What follows are
+arrays indexed ``[row, ...]``, named tuples of arrays, and numbers. A rule returns nothing, allocates
+nothing and touches no Python object, so that one source runs as ordinary Python (the tests'
+references do), as machine code here, and on CUDA.
+
+This file turns the rule into a compiled loop. Helpers that a rule calls must be plain functions
+reachable as globals of its module (``from mfenvs.rng import uniform``, not ``rng.uniform``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import os
+import types
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.caching import FunctionCache
+from numpy.typing import DTypeLike
+
+Rule = Callable[..., None]
+
+INDEX_NAMES = ("row", "agent", "cell")
+# Below this many points a hand-over to another thread costs more than it saves.
+MIN_POINTS_PER_THREAD = 8192
+
+
+def get_backend(device: str = "cpu") -> CpuBackend:
+    """The backend of a device.
+
+    Raises:
+        ValueError: for a device other than ``"cpu"``.
+    """
+    if str(device) != "cpu":
+        raise ValueError(f"device={device!r} is not supported; allowed: 'cpu'")
+    return CpuBackend()
+
+
+class CpuBackend:
+    """Numpy memory; loops compiled by Numba, rows split over threads with the GIL released."""
+
+    device = "cpu"
+
+    def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        return np.zeros(shape, dtype)
+
+    def asarray(self, values: Any, dtype: DTypeLike) -> np.ndarray:
+        """A contiguous array of this backend's memory, in this dtype; copies only if it must."""
+        return np.ascontiguousarray(values, dtype)
+
+    def run(self, rule: Rule, extent: Sequence[int], *arguments: Any) -> None:
+        """Calls ``rule`` at every point of ``extent``: (rows,), (rows, agents) or (rows, agents, cells).
+
+        Points may run in any order and at once, except that the points of one row run in order on
+        one thread here; a rule must not rely on that beyond the axes it declares.
+
+        Raises:
+            ValueError: if ``extent`` has another number of axes than the rule declares.
+        """
+        loop = compiled(rule)
+        if len(extent) != len(index_space(rule)):
+            raise ValueError(
+                f"extent={tuple(extent)!r} has {len(extent)} axes; "
+                f"rule {rule.__name__!r} declares {index_space(rule)}"
+            )
+        rows, *inner = extent
+        workers = min(rows, math.prod(extent) // MIN_POINTS_PER_THREAD, _cores())
+        if workers <= 1:
+            loop(0, rows, *inner, *arguments)
+            return
+        bounds = [rows * k // workers for k in range(workers + 1)]
+        pending: list[Future[None]] = [
+            _pool().submit(loop, first, last, *inner, *arguments)
+            for first, last in zip(bounds[1:-1], bounds[2:], strict=True)
+        ]
+        loop(0, bounds[1], *inner, *arguments)
+        for future in pending:
+            future.result()
+
+
+@cache
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=_cores(), thread_name_prefix="mfenvs")
+
+
+# A forked child inherits the pool object without its threads.
+os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+@cache
+def index_space(rule: Rule) -> tuple[str, ...]:
+    """The index names that a rule declares by its leading parameters.
+
+    Raises:
+        TypeError: if the first parameter is not ``row``.
+    """
+    names = tuple(inspect.signature(rule).parameters)
+    depth = 0
+    while depth < min(len(names), 3) and names[depth] == INDEX_NAMES[depth]:
+        depth += 1
+    if depth == 0:
+        raise TypeError(f"rule {rule.__name__!r} must take 'row' first; it takes {names}")
+    return names[:depth]
+
+
+@cache
+def compiled(rule: Rule) -> Callable[..., None]:
+    """The compiled loop ``loop(first_row, last_row, [agents, [cells,]] *arguments)`` of a rule.
+
+    The loop has the rule's own parameters, since kernels of variable arity do not compile on CUDA.
+    Machine code is kept on disk and found again by other processes; see ``RuleCache``.
+    """
+    space = index_space(rule)
+    arguments = ", ".join(list(inspect.signature(rule).parameters)[len(space) :])
+    extents = [f"num_{name}s" for name in space[1:]]
+    lines = [f"def loop({', '.join(['first_row', 'last_row', *extents, arguments])}):"]
+    for level, name in enumerate(space):
+        bounds = "first_row, last_row" if level == 0 else f"num_{name}s"
+        lines.append("    " * (level + 1) + f"for {name} in range({bounds}):")
+    lines.append("    " * (len(space) + 1) + f"rule({', '.join([*space, arguments])})")
+
+    # The loop pretends to live in the rule's module, so that Numba puts its cache beside that file.
+    scope: dict[str, Any] = {"__name__": rule.__module__, "rule": _twin(rule)}
+    exec(compile("\n".join(lines), inspect.getfile(rule), "exec"), scope)
+    loop = scope["loop"]
+    loop.__qualname__ = loop.__name__ = f"loop_{rule.__name__}"
+    dispatcher = _jit(loop)
+    dispatcher._cache = RuleCache(loop, source_digest(rule))
+    return dispatcher
+
+
+@cache
+def _twin(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled copy of a function whose helpers are compiled copies too."""
+    helpers = {name: _twin(helper) for name, helper in _helpers(function)}
+    clone = types.FunctionType(function.__code__, {**function.__globals__, **helpers})
+    clone.__qualname__, clone.__module__ = function.__qualname__, function.__module__
+    return _jit(clone, forceinline=True)
+
+
+def _jit(function: Callable[..., Any], **options: Any) -> Any:
+    # Rules allocate nothing, so the run-time's reference counts are off: they would cost some
+    # 100 ns a point, an atomic increment and decrement for each array taken from a named tuple.
+    return numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
+
+
+def _referenced(function: Any) -> Iterator[tuple[str, Any]]:
+    """The globals that a function's code names, in the order of the names."""
+    for name in sorted(function.__code__.co_names):
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
+
+
+def _helpers(function: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in _referenced(function):
+        if isinstance(value, types.FunctionType):
+            yield name, value
+
+
+def source_digest(rule: Rule) -> str:
+    """Digest of all that a rule's machine code depends on.
+
+    That is the source files of the rule and, transitively, of its helpers, and the values of the
+    constants that they name (which other files may define).
+    """
+    digest = hashlib.sha256()
+    seen: set[Any] = set()
+    waiting: list[Any] = [rule]
+    while waiting:
+        function = waiting.pop()
+        if function in seen:
+            continue
+        seen.add(function)
+        digest.update(f"{function.__module__}.{function.__qualname__}\n".encode())
+        digest.update(Path(inspect.getfile(function)).read_bytes())
+        for name, value in _referenced(function):
+            if isinstance(value, types.FunctionType):
+                waiting.append(value)
+            elif isinstance(value, bool | int | float | str | tuple | np.generic | np.ndarray):
+                digest.update(f"{name}={value!r}\n".encode())
+    return digest.hexdigest()
+
+
+class RuleCache(FunctionCache):
+    """Numba's on-disk cache, keyed by the rule's sources instead of the loop's bytecode.
+
+    Numba stamps an entry with one file and keys it by the identity of what a closure holds; a
+    generated loop over cloned helpers then never hits in another process, and would miss an edit
+    to a helper in another file.
+    """
+
+    def __init__(self, loop: Callable[..., None], digest: str) -> None:
+        super().__init__(loop)
+        self._cache_file._source_stamp = digest
+        self._digest = digest
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return (sig, codegen.magic_tuple(), self._digest)

@@ -1,0 +1,282 @@
+"""Who is whose neighbour, and the mean over live neighbours that a mean field is made of.
+
+A graph is immutable: it describes one moment. Its methods use only methods of the arrays that they
+are given, so numpy arrays and torch tensors (on any device) both work, and this file needs no torch.
+
+Legend: B rows, N agents, E directed edges, D features.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+Array = Any  # numpy.ndarray or torch.Tensor
+
+
+class NeighborGraph(ABC):
+    """Neighbourhoods of N agents, the same in all rows unless a subclass says otherwise.
+
+    An edge (i, j) means that i listens to j: j is in the neighbourhood that agent i averages over.
+    Nobody is its own neighbour unless ``include_self``.
+    """
+
+    num_agents: int
+
+    @abstractmethod
+    def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
+        """The neighbours of ``agent`` in ``row``: int64, ascending, dead or alive."""
+
+    @abstractmethod
+    def _sum(self, x: Array) -> Array:
+        """Sum of x [B, N, D] over each agent's neighbours, [B, N, D] of the same dtype."""
+
+    @property
+    @abstractmethod
+    def max_degree(self) -> int:
+        """The largest number of neighbours that an agent has when all are alive."""
+
+    def degree(self, alive: Array) -> Array:
+        """How many live neighbours each agent has.
+
+        Args:
+            alive: bool [B, N].
+
+        Returns:
+            int64 [B, N], an array of the same library.
+        """
+        self._check(alive, "alive", 2)
+        return self._sum(_match(alive, _whole(alive))[..., None])[..., 0]
+
+    def mean(self, x: Array, alive: Array) -> Array:
+        """Mean of x over each agent's live neighbours; the zero vector where there is none.
+
+        Args:
+            x: floats [B, N, D].
+            alive: bool [B, N]; who counts as a neighbour.
+
+        Returns:
+            [B, N, D] in the dtype of x.
+
+        Raises:
+            ValueError: if a shape does not fit.
+        """
+        self._check(x, "x", 3)
+        self._check(alive, "alive", 2)
+        weight = _match(alive, x)[..., None]
+        return self._sum(x * weight) / self._sum(weight).clip(1)
+
+    def edge_index(self, row: int = 0) -> np.ndarray:
+        """All directed edges of ``row``: int64 [2, E]; listener above, neighbour below."""
+        lists = [self.neighbors(agent, row) for agent in range(self.num_agents)]
+        listeners = np.repeat(np.arange(self.num_agents), [len(found) for found in lists])
+        return np.stack([listeners, np.concatenate([*lists, np.zeros(0, np.int64)])])
+
+    def _check(self, array: Array, name: str, ndim: int) -> None:
+        shape = tuple(array.shape)
+        if len(shape) != ndim or shape[1] != self.num_agents:
+            wanted = ["B", str(self.num_agents), "D"][:ndim]
+            raise ValueError(f"{name} has shape {shape}; allowed: [{', '.join(wanted)}]")
+
+
+class CompleteGraph(NeighborGraph):
+    """Everyone with everyone of the same group. Never builds N x N: a mean is a sum less oneself.
+
+    Args:
+        num_agents: N >= 1.
+        groups: int [N], the group of each agent; None puts all in one.
+        include_self: whether an agent is its own neighbour.
+    """
+
+    def __init__(
+        self, num_agents: int, groups: np.ndarray | None = None, include_self: bool = False
+    ) -> None:
+        self.num_agents = _count("num_agents", num_agents)
+        self.include_self = include_self
+        labels = np.zeros(num_agents, np.int64) if groups is None else np.asarray(groups)
+        if labels.shape != (num_agents,):
+            raise ValueError(f"groups has shape {labels.shape}; allowed: ({num_agents},)")
+        self._labels = labels
+        self._members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+    @property
+    def max_degree(self) -> int:
+        return max(len(found) for found in self._members) - (not self.include_self)
+
+    def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
+        agent = _index("agent", agent, self.num_agents)
+        found = np.flatnonzero(self._labels == self._labels[agent])
+        return found if self.include_self else found[found != agent]
+
+    def _sum(self, x: Array) -> Array:
+        total = x * 0
+        for members in self._members:
+            mine: Any = _slice_or_index(members)
+            total[:, mine] = x[:, mine].sum(1)[:, None]
+        return total if self.include_self else total - x
+
+
+class LatticeGraph(NeighborGraph):
+    """The four nearest neighbours on a square torus, agents numbered row by row.
+
+    Args:
+        side: sites along an edge, at least 3 (below that a site would meet a neighbour twice).
+        include_self: whether a site is its own neighbour.
+    """
+
+    def __init__(self, side: int, include_self: bool = False) -> None:
+        if _count("side", side) < 3:
+            raise ValueError(f"side={side!r} is too small; allowed: an integer of at least 3")
+        self.side, self.include_self = side, include_self
+        self.num_agents = side * side
+
+    @property
+    def max_degree(self) -> int:
+        return 4 + self.include_self
+
+    def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
+        agent = _index("agent", agent, self.num_agents)
+        side, (y, x) = self.side, divmod(agent, self.side)
+        ys = [(y - 1) % side, y, y, (y + 1) % side, y][: self.max_degree]
+        xs = [x, (x - 1) % side, (x + 1) % side, x, x][: self.max_degree]
+        return np.sort(np.array(ys) * side + np.array(xs))
+
+    def _sum(self, x: Array) -> Array:
+        grid = x.reshape(x.shape[0], self.side, self.side, x.shape[2])
+        total = grid + 0 if self.include_self else grid * 0
+        total[:, 1:] += grid[:, :-1]
+        total[:, :1] += grid[:, -1:]
+        total[:, :-1] += grid[:, 1:]
+        total[:, -1:] += grid[:, :1]
+        total[:, :, 1:] += grid[:, :, :-1]
+        total[:, :, :1] += grid[:, :, -1:]
+        total[:, :, :-1] += grid[:, :, 1:]
+        total[:, :, -1:] += grid[:, :, :1]
+        return total.reshape(x.shape)
+
+
+class RadiusGraph(NeighborGraph):
+    """Agents within a Euclidean distance of each other; one neighbourhood per row.
+
+    Args:
+        positions: floats or ints [B, N, dims]; copied, since a graph describes one moment.
+        radius: distance up to and including which agents are neighbours.
+        groups: int [N]; None lets everyone listen to everyone near.
+        include_self: whether an agent is its own neighbour.
+    """
+
+    def __init__(
+        self,
+        positions: Array,
+        radius: float,
+        groups: np.ndarray | None = None,
+        include_self: bool = False,
+    ) -> None:
+        if len(positions.shape) != 3:
+            raise ValueError(
+                f"positions has shape {tuple(positions.shape)}; allowed: [B, N, dims]"
+            )
+        if not radius >= 0:
+            raise ValueError(f"radius={radius!r} is out of range; allowed: 0 or more")
+        self.num_agents, self.radius = int(positions.shape[1]), radius
+        self.include_self = include_self
+        gaps = positions[:, :, None] - positions[:, None]
+        near = (gaps * gaps).sum(-1) <= radius * radius
+        if groups is not None:
+            labels = np.asarray(groups)
+            near = near & _match(labels[:, None] == labels[None, :], near)
+        own = np.arange(self.num_agents)
+        near[:, own, own] = include_self
+        self._near = near
+
+    @property
+    def max_degree(self) -> int:
+        return int(self._near.sum(-1).max())
+
+    def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
+        agent = _index("agent", agent, self.num_agents)
+        row = _index("row", row, self._near.shape[0])
+        return np.flatnonzero(np.asarray(self._near[row, agent].tolist()))
+
+    def _sum(self, x: Array) -> Array:
+        return _match(self._near, x) @ x
+
+
+class EdgesGraph(NeighborGraph):
+    """A fixed list of directed edges.
+
+    Args:
+        edge_index: int [2, E]; ``edge_index[1, e]`` is a neighbour of ``edge_index[0, e]``. Repeated
+            edges count once.
+        num_agents: N >= 1.
+
+    Raises:
+        ValueError: for another shape, or an agent outside [0, N).
+    """
+
+    def __init__(self, edge_index: Any, num_agents: int) -> None:
+        self.num_agents = _count("num_agents", num_agents)
+        edges = np.asarray(edge_index)
+        if edges.size == 0:
+            edges = np.zeros((2, 0), np.int64)
+        if edges.ndim != 2 or edges.shape[0] != 2 or edges.dtype.kind not in "iu":
+            raise ValueError(
+                f"edge_index has shape {edges.shape} and dtype {edges.dtype}; allowed: int [2, E]"
+            )
+        if edges.size and not (0 <= edges.min() and edges.max() < num_agents):
+            raise ValueError(
+                f"edge_index names agents from {edges.min()} to {edges.max()}; "
+                f"allowed: 0 to {num_agents - 1}"
+            )
+        self._edges = np.unique(edges.astype(np.int64), axis=1)
+        self.include_self = bool((self._edges[0] == self._edges[1]).any())
+
+    @property
+    def max_degree(self) -> int:
+        return int(np.bincount(self._edges[0], minlength=1).max())
+
+    def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
+        agent = _index("agent", agent, self.num_agents)
+        return self._edges[1, self._edges[0] == agent]
+
+    def _sum(self, x: Array) -> Array:
+        total = x * 0
+        listeners, sources = _match(self._edges, _whole(x))
+        if isinstance(x, np.ndarray):
+            np.add.at(total, (slice(None), listeners), x[:, sources])
+        else:
+            total.index_add_(1, listeners, x[:, sources])
+        return total
+
+
+def _match(array: Array, like: Array) -> Array:
+    """``array`` in the library, on the device and in the dtype of ``like``."""
+    if isinstance(like, np.ndarray):
+        return np.asarray(array, like.dtype)
+    return array.to(like) if hasattr(array, "to") else like.new_tensor(array)
+
+
+def _whole(like: Array) -> Array:
+    """An empty int64 array of ``like``'s library and device, for ``_match``."""
+    empty = like[:0]
+    return empty.astype(np.int64) if isinstance(empty, np.ndarray) else empty.long()
+
+
+def _slice_or_index(members: np.ndarray) -> slice | np.ndarray:
+    """Contiguous members as a slice, which copies nothing."""
+    first, last = int(members[0]), int(members[-1])
+    return slice(first, last + 1) if last - first + 1 == len(members) else members
+
+
+def _count(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name}={value!r} is not allowed; allowed: an integer of at least 1")
+    return int(value)
+
+
+def _index(name: str, value: int, size: int) -> int:
+    if not 0 <= value < size:
+        raise ValueError(f"{name}={value!r} is out of range; allowed: 0 to {size - 1}")
+    return int(value)

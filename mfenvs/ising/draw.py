@@ -1,0 +1,4 @@
+"""How a lattice looks."""
+
+def draw(game, state, step, row, canvas):
+    raise RuntimeError

@@ -1,0 +1,283 @@
+"""The Ising model as a game: its options, spaces, state, and the order in which its rules run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+
+from mfenvs.backend import CpuBackend
+from mfenvs.game import Game, Step
+from mfenvs.graph import LatticeGraph
+from mfenvs.ising import draw, rules
+
+if TYPE_CHECKING:
+    from mfenvs.canvas import Canvas
+
+UPDATES = {
+    "synchronous": rules.SYNCHRONOUS,
+    "checkerboard": rules.CHECKERBOARD,
+    "random": rules.RANDOM,
+}
+STARTS = {"random": rules.START_RANDOM, "up": rules.START_UP, "down": rules.START_DOWN}
+MEASURES = ("order_parameter", "magnetisation", "staggered_magnetisation", "energy")
+
+
+@dataclass(frozen=True)
+class IsingConfig:
+    """Options of `ising_v0`.
+
+    Attributes:
+        side: sites along an edge of the torus, N = side^2; at least 3, and even for "checkerboard".
+        coupling: lambda in eq. 33, any finite number.
+        field: h in eq. 33, one number or one per site (length N, or nested side by side).
+        update: who chooses in a step. "synchronous" (the paper's): all. "checkerboard": the sites of
+            one colour, then those of the other; a sweep is two steps. "random": each site with
+            probability ``fraction``. The others hold their spin.
+        fraction: for update="random", in (0, 1].
+        initial: "random", "up" or "down".
+        observe_neighbors: adds the four neighbours' spins to the observation, as the authors do.
+        max_cycles: steps until truncation; None for never.
+
+    Raises:
+        ValueError, TypeError: from the constructor, naming the option, its value and what is allowed.
+    """
+
+    side: int = 20
+    coupling: float = 1.0
+    field: float | tuple[float, ...] = 0.0
+    update: str = "synchronous"
+    fraction: float = 0.5
+    initial: str = "random"
+    observe_neighbors: bool = False
+    max_cycles: int | None = 10_000
+
+    def __post_init__(self) -> None:
+        _whole(self, "side", 3)
+        if self.max_cycles is not None:
+            _whole(self, "max_cycles", 1)
+        _member(self, "update", UPDATES)
+        _member(self, "initial", STARTS)
+        if not isinstance(self.observe_neighbors, bool | np.bool_):
+            raise TypeError(
+                f"observe_neighbors={self.observe_neighbors!r}; allowed: True or False"
+            )
+        if self.update == "checkerboard" and self.side % 2:
+            raise ValueError(
+                f"side={self.side} with update='checkerboard'; allowed: an even side, since the "
+                "colours of an odd torus clash at its seam"
+            )
+        _number(self, "coupling")
+        _number(self, "fraction")
+        if not 0 < self.fraction <= 1:
+            raise ValueError(f"fraction={self.fraction!r}; allowed: above 0, up to 1")
+        object.__setattr__(self, "field", _field(self.field, self.side))
+
+    def field_per_site(self) -> np.ndarray:
+        """h_j of every site, float32 [N]."""
+        return np.broadcast_to(np.asarray(self.field, np.float32), self.side**2)
+
+
+def _whole(config: IsingConfig, name: str, least: int) -> None:
+    value = getattr(config, name)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}={value!r}; allowed: an integer of at least {least}")
+    if value < least:
+        raise ValueError(f"{name}={value!r}; allowed: an integer of at least {least}")
+
+
+def _number(config: IsingConfig, name: str) -> None:
+    value = getattr(config, name)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name}={value!r}; allowed: a finite number")
+    if not np.isfinite(value):
+        raise ValueError(f"{name}={value!r}; allowed: a finite number")
+
+
+def _member(config: IsingConfig, name: str, allowed: dict[str, int]) -> None:
+    value = getattr(config, name)
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+
+
+def _field(field: Any, side: int) -> float | tuple[float, ...]:
+    """A field as a float, or as a tuple of one float a site (hashable, like the rest)."""
+    try:
+        values = np.asarray(field, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"field={field!r}; allowed: numbers") from None
+    if not np.isfinite(values).all():
+        raise ValueError(f"field={field!r}; allowed: finite numbers")
+    if values.ndim == 0:
+        return float(values)
+    if values.shape not in ((side * side,), (side, side)):
+        raise ValueError(
+            f"field has shape {values.shape}; allowed: a number, ({side * side},) or {(side, side)}"
+        )
+    return tuple(values.ravel().tolist())
+
+
+class Law(NamedTuple):
+    """The options as the rules read them."""
+
+    side: int
+    half_coupling: np.float32
+    field: Any  # float32 [N]
+    update: int
+    fraction: float
+    initial: int
+    max_cycles: int  # -1: never
+
+
+class State(NamedTuple):
+    """B lattices of N sites.
+
+    Attributes:
+        spin: int8 [B, N]; 0 down, 1 up.
+        active: bool [B, N]; who may choose in the next step.
+        key, counter: int64 [B]; the row's random stream and its position in it.
+        time: int32 [B]; steps since the row's reset.
+        order_parameter, magnetisation, staggered_magnetisation, energy: float32 [B].
+    """
+
+    spin: Any
+    active: Any
+    key: Any
+    counter: Any
+    time: Any
+    order_parameter: Any
+    magnetisation: Any
+    staggered_magnetisation: Any
+    energy: Any
+
+
+class Snapshot(NamedTuple):
+    """What observations depend on: uint8 [B, ceil(N / 8)], a bit a spin."""
+
+    packed: Any
+
+
+class IsingGame(Game):
+    """Spins on a torus, each rewarded for agreeing with its neighbours and its field.
+
+    Observation: float32 [2]: own spin (-1 or +1) and own field h_j; with ``observe_neighbors``
+        float32 [6]: then the spins left, above, right and below.
+    Action: 0 (down) or 1 (up).
+    Reward: r_j = h_j a_j + (coupling / 2) sum_k a_j a_k with a in {-1, +1}, over the four
+        neighbours k and the *new* joint action (eq. 33). Idle sites earn it too.
+    Termination: never. Truncation: after ``max_cycles`` steps.
+    State: float32 [N + 4]: all spins, then order parameter |N_up - N_down| / N, magnetisation
+        (mean spin), staggered magnetisation (mean spin with the sign of the checkerboard's colour),
+        and energy per site, -(1/N) sum_j r_j.
+    """
+
+    id = "ising_v0"
+    Config = IsingConfig
+
+    def __init__(self, config: IsingConfig, backend: CpuBackend) -> None:
+        self.config, self.backend = config, backend
+        sites = config.side**2
+        field = config.field_per_site()
+        self.agents = tuple(f"site_{site}" for site in range(sites))
+        self.groups = np.zeros(sites, np.int64)
+        self.group_names = ("lattice",)
+        self.types = np.zeros(sites, np.int64)
+
+        # Bounds are never equal, not even without a field: PettingZoo takes that for a mistake.
+        strongest = max(1.0, float(np.abs(field).max()))
+        high = np.array([1.0, strongest] + [1.0] * (4 * config.observe_neighbors), np.float32)
+        self.single_observation_space = spaces.Box(-high, high, dtype=np.float32)
+        self.single_action_space = spaces.Discrete(2)
+        most = 2 * abs(config.coupling) + strongest
+        high = np.array([1.0] * (sites + 3) + [most], np.float32)
+        low = -high
+        low[sites] = 0.0
+        self.state_space = spaces.Box(low, high, dtype=np.float32)
+
+        self._lattice = LatticeGraph(config.side)
+        self.law = Law(
+            side=config.side,
+            half_coupling=np.float32(config.coupling / 2),
+            field=backend.asarray(field, np.float32),
+            update=UPDATES[config.update],
+            fraction=float(config.fraction),
+            initial=STARTS[config.initial],
+            max_cycles=-1 if config.max_cycles is None else config.max_cycles,
+        )
+
+    @property
+    def masks_actions(self) -> bool:
+        return self.config.update != "synchronous"
+
+    @property
+    def max_cycles(self) -> int | None:
+        return self.config.max_cycles
+
+    def allocate(self, num_rows: int) -> State:
+        zeros, sites = self.backend.zeros, (num_rows, self.num_agents)
+        return State(
+            spin=zeros(sites, np.int8),
+            active=zeros(sites, np.bool_),
+            key=zeros(num_rows, np.int64),
+            counter=zeros(num_rows, np.int64),
+            time=zeros(num_rows, np.int32),
+            **{name: zeros(num_rows, np.float32) for name in MEASURES},
+        )
+
+    def allocate_observation(self, shape: tuple[int, ...]) -> Any:
+        return self.backend.zeros((*shape, *self.single_observation_space.shape), np.float32)
+
+    def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
+        if seeds is not None:
+            state.key[:] = self.backend.asarray(seeds, np.int64)
+            state.counter[:] = 0
+        out.over[:] = True
+        self.step(state, out.actions, out, out)
+
+    def step(self, state: State, actions: Any, last: Step, out: Step) -> None:
+        rows, sites = state.spin.shape
+        run = self.backend.run
+        run(rules.begin, (rows,), state, last, out)
+        run(rules.choose, (rows, sites), self.law, state, actions, out)
+        run(rules.settle, (rows, sites), self.law, state, out)
+        run(rules.measure, (rows,), self.law, state, out)
+
+    def observe(
+        self,
+        source: State | Snapshot,
+        out: Any,
+        rows: np.ndarray | None = None,
+        agents: np.ndarray | None = None,
+    ) -> None:
+        if isinstance(source, Snapshot):
+            shape = (source.packed.shape[0], self.num_agents)
+            spin = self.backend.zeros(shape, np.int8)
+            self.backend.run(rules.unpack, shape, source.packed, spin)
+        else:
+            spin = source.spin
+        if rows is None:
+            self.backend.run(rules.observe_all, spin.shape, self.law, spin, out)
+        else:
+            self.backend.run(rules.observe_some, (len(rows),), self.law, spin, rows, agents, out)
+
+    def snapshot(self, state: State) -> Snapshot:
+        rows, sites = state.spin.shape
+        packed = self.backend.zeros((rows, -(-sites // 8)), np.uint8)
+        self.backend.run(rules.pack, (rows,), state.spin, packed)
+        return Snapshot(packed)
+
+    def graph(self, source: State | Snapshot) -> LatticeGraph:
+        return self._lattice
+
+    def global_state(self, state: State, row: int) -> np.ndarray:
+        spins = rules.sign(np.asarray(state.spin[row], np.float32))
+        scalars = [float(getattr(state, name)[row]) for name in MEASURES]
+        return np.concatenate([spins, np.array(scalars, np.float32)])
+
+    def measures(self, state: State) -> dict[str, Any]:
+        return {name: getattr(state, name) for name in MEASURES}
+
+    def draw(self, state: State, step: Step, row: int, canvas: Canvas) -> None:
+        draw.draw(self, state, step, row, canvas)

@@ -1,0 +1,86 @@
+"""Names of the games: id -> Game class, and the constructors that each ``*_v0`` module offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pettingzoo
+
+from mfenvs.game import Game
+from mfenvs.parallel import ParallelEnv, to_aec
+
+if TYPE_CHECKING:
+    from mfenvs.batched import BatchedEnv
+
+# id -> "module:class"; imported on first use.
+GAMES = {"ising_v0": "mfenvs.ising.game:IsingGame"}
+NAMESPACE = "mfenvs"
+
+
+def game_class(id: str) -> type[Game]:
+    """The class of a registered game; ``id`` may carry the prefix "mfenvs/".
+
+    Raises:
+        ValueError: for an unknown id.
+    """
+    name = id.removeprefix(f"{NAMESPACE}/")
+    if name not in GAMES:
+        raise ValueError(f"id={id!r} is unknown; allowed: {', '.join(GAMES)}")
+    module, _, attribute = GAMES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def make_batched(id: str, num_envs: int = 1, device: str = "cpu", **options: Any) -> BatchedEnv:
+    """A `BatchedEnv` by the game's id; ``options`` are fields of its Config."""
+    from mfenvs.batched import BatchedEnv
+
+    return BatchedEnv(game_class(id), num_envs=num_envs, device=device, **options)
+
+
+class Makers(NamedTuple):
+    """What a ``*_v0`` module offers. Options are the fields of the game's Config."""
+
+    parallel_env: Callable[..., ParallelEnv]
+    env: Callable[..., Any]
+    raw_env: Callable[..., Any]
+    batched_env: Callable[..., BatchedEnv]
+
+
+def makers(id: str) -> Makers:
+    """The constructors of a game, each with its documentation."""
+
+    def parallel_env(
+        render_mode: str | None = None, show_graph: bool = False, **options: Any
+    ) -> ParallelEnv:
+        return ParallelEnv(game_class(id), render_mode, show_graph, **options)
+
+    def env(**options: Any) -> Any:
+        return to_aec(parallel_env(**options))
+
+    def raw_env(**options: Any) -> Any:
+        return to_aec(parallel_env(**options), usual_wrappers=False)
+
+    def batched_env(num_envs: int = 1, device: str = "cpu", **options: Any) -> BatchedEnv:
+        return make_batched(id, num_envs, device, **options)
+
+    parallel_env.__doc__ = f"`{id}` as a PettingZoo ParallelEnv."
+    env.__doc__ = f"`{id}` as a PettingZoo AECEnv, with PettingZoo's usual wrappers."
+    raw_env.__doc__ = f"`{id}` as a PettingZoo AECEnv, without wrappers."
+    batched_env.__doc__ = f"``num_envs`` rows of `{id}` as torch tensors."
+    return Makers(parallel_env, env, raw_env, batched_env)
+
+
+def register_with_pettingzoo() -> None:
+    """Makes ``pettingzoo.make("parallel", "mfenvs/ising_v0")`` work where PettingZoo has `make`."""
+    if not hasattr(pettingzoo, "register"):
+        return
+    for kind, registry, maker in (
+        ("parallel", pettingzoo.parallel_registry, "parallel_env"),
+        ("aec", pettingzoo.aec_registry, "env"),
+    ):
+        for id in GAMES:
+            if f"{NAMESPACE}/{id}" not in registry:
+                entry = f"mfenvs.{id}:{maker}"
+                pettingzoo.register(kind, f"{NAMESPACE}/{id}", entry_point=entry)
