@@ -12,9 +12,6 @@ from mfenvs.rng import bits, uniform
 SYNCHRONOUS, CHECKERBOARD, RANDOM = 0, 1, 2
 START_RANDOM, START_UP, START_DOWN = 0, 1, 2
 
-ONE = np.float32(1.0)
-HALF = np.float32(0.5)
-
 
 def sign(spin):
     """Spin 0 or 1 as -1 or +1."""
@@ -80,9 +77,9 @@ def settle(row, agent, law, state, out):
     spin = state.spin[row, agent]
     reward = np.float32(0.0)
     if not out.reset[row]:
-        action = ONE * sign(spin)
-        felt = law.half_coupling * neighbor_sum(state.spin, row, agent, law.side)
-        reward = np.float32(action * (law.field[agent] + felt))
+        around = np.float32(neighbor_sum(state.spin, row, agent, law.side))
+        felt = law.field[agent] + law.half_coupling * around
+        reward = np.float32(sign(spin)) * felt
     out.reward[row, agent] = reward
 
     active = True
@@ -109,11 +106,11 @@ def measure(row, law, state, out):
         right = sign(state.spin[row, neighbor(site, 2, law.side)])
         below = sign(state.spin[row, neighbor(site, 3, law.side)])
         bonds += value * (right + below)
-        field += value * law.field[site]
+        field += value * np.float64(law.field[site])
     state.magnetisation[row] = total / sites
     state.order_parameter[row] = abs(total) / sites
     state.staggered_magnetisation[row] = staggered / sites
-    state.energy[row] = -(field + 2.0 * law.half_coupling * bonds) / sites
+    state.energy[row] = -(field + 2.0 * np.float64(law.half_coupling) * bonds) / sites
 
     ended = law.max_cycles >= 0 and state.time[row] >= law.max_cycles
     out.truncated[row] = ended

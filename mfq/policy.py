@@ -1,0 +1,174 @@
+"""How action values become actions: Boltzmann, epsilon-greedy, greedy, and a shared mixture.
+
+A policy gives probabilities, which v^MF needs too, and draws from them with a coin of its own for
+every agent. Its numbers (temperature, epsilon) may be constants, tensors that broadcast against
+[B, N, A], or schedules.
+
+Legend: B rows, N agents, A actions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Value = float | Tensor | Callable[[int], float | Tensor]
+"""A number, a tensor [B, 1, 1] or alike, or a function of the number of steps acted so far."""
+
+
+def value_at(value: Value, time: int) -> float | Tensor:
+    """A policy's number at a time."""
+    return value(time) if callable(value) else value
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A schedule: from ``start`` to ``end`` over ``steps``, then ``end``.
+
+    Raises:
+        ValueError: unless steps >= 1.
+    """
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps={self.steps!r}; allowed: at least 1")
+
+    def __call__(self, time: int) -> float:
+        share = min(time / self.steps, 1.0)
+        return self.start + (self.end - self.start) * share
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """A schedule: ``start`` times ``decay`` to the power of time, but never below ``end``."""
+
+    start: float
+    end: float
+    decay: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay={self.decay!r}; allowed: above 0, up to 1")
+
+    def __call__(self, time: int) -> float:
+        return max(self.end, self.start * self.decay**time)
+
+
+class Policy(ABC):
+    """Action probabilities from action values."""
+
+    @abstractmethod
+    def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
+        """pi(a | s, abar), summing to one over the actions that the mask allows.
+
+        Args:
+            q: float32 [B, N, A].
+            time: steps acted so far, for schedules.
+            mask: [B, N, A], nonzero where an action is allowed; None allows all. At least one must
+                be allowed to each agent that acts; others get zeros.
+        """
+
+    def sample(
+        self, q: Tensor, time: int, generator: torch.Generator, mask: Tensor | None = None
+    ) -> Tensor:
+        """Actions int64 [B, N], drawn for each agent on its own."""
+        return draw(self.probabilities(q, time, mask), generator)
+
+
+def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """One action per agent by inversion: int64 [B, N] from probabilities [B, N, A]."""
+    cumulative = probabilities.cumsum(-1)
+    shape = (*probabilities.shape[:-1], 1)
+    coin = torch.rand(shape, generator=generator, device=probabilities.device)
+    # The last action needs no comparison: it is what remains.
+    return (cumulative[..., :-1] <= coin * cumulative[..., -1:]).sum(-1)
+
+
+@dataclass(frozen=True)
+class Boltzmann(Policy):
+    """pi(a) proportional to exp(q / temperature) (Eq. 12, with + for rewards).
+
+    Attributes:
+        temperature: above 0, in units of q.
+    """
+
+    temperature: Value = 1.0
+
+    def __post_init__(self) -> None:
+        if not callable(self.temperature) and not bool(torch.as_tensor(self.temperature > 0).all()):
+            raise ValueError(f"temperature={self.temperature!r}; allowed: above 0")
+
+    def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            q = q.masked_fill(mask == 0, -torch.inf)
+        probabilities = torch.softmax(q / value_at(self.temperature, time), -1)
+        return probabilities if mask is None else probabilities.nan_to_num(0.0)
+
+
+@dataclass(frozen=True)
+class EpsilonGreedy(Policy):
+    """Uniform with probability epsilon, else greedy; each agent throws its own coin.
+
+    Attributes:
+        epsilon: in [0, 1].
+    """
+
+    epsilon: Value = 0.05
+
+    def __post_init__(self) -> None:
+        if not callable(self.epsilon) and not bool(
+            torch.as_tensor((0 <= self.epsilon) & (self.epsilon <= 1)).all()  # type: ignore[operator]
+        ):
+            raise ValueError(f"epsilon={self.epsilon!r}; allowed: 0 to 1")
+
+    def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
+        epsilon = value_at(self.epsilon, time)
+        return epsilon * _uniform(q, mask) + (1 - epsilon) * _greedy(q, mask)
+
+
+@dataclass(frozen=True)
+class Greedy(Policy):
+    """The best action; equally good ones share the probability."""
+
+    def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
+        return _greedy(q, mask)
+
+
+@dataclass(frozen=True)
+class Mixture(Policy):
+    """Coherent exploration: all agents draw from one given distribution, whatever their values say.
+
+    Attributes:
+        weights: [A] or broadcasting to [B, N, A]; not negative.
+    """
+
+    weights: Tensor | Callable[[int], Tensor]
+
+    def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
+        weights = self.weights(time) if callable(self.weights) else self.weights
+        weights = weights.to(q).expand_as(q)
+        return _normalise(weights if mask is None else weights * (mask != 0))
+
+
+def _uniform(q: Tensor, mask: Tensor | None) -> Tensor:
+    return _normalise(torch.ones_like(q) if mask is None else (mask != 0).to(q))
+
+
+def _greedy(q: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is not None:
+        q = q.masked_fill(mask == 0, -torch.inf)
+    best = (q == q.amax(-1, keepdim=True)) & (q > -torch.inf)
+    return _normalise(best.to(q))
+
+
+def _normalise(weights: Tensor) -> Tensor:
+    total = weights.sum(-1, keepdim=True)
+    return weights / total.where(total > 0, torch.ones_like(total))

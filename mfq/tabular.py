@@ -1,0 +1,213 @@
+"""Tabular mean-field Q-learning (Yang et al. 2018, Eq. 8), for finite games.
+
+MFQ and independent Q-learning (IQL) are the two settings of one learner: with ``mean_field`` the table
+has a cell for each mean action that an agent may meet, without it has one for all.
+
+Legend: B rows, N agents, A actions, S states, M cells of mean action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from mfq.mean_field import iterate
+from mfq.policy import Boltzmann, Greedy, Policy
+from mfq.values import mean_field_value, td_target
+from mfq.view import Step, View
+
+MAX_ENTRIES = 2**28
+PAIRINGS = ("current", "previous")
+
+
+class TabularQ:
+    """One table for each agent of each row, Q[s, abar, a], all updated at once.
+
+    The update, for agents whose choice counted (Eq. 8):
+
+        Q(s, a, abar) <- Q(s, a, abar) + alpha (r + gamma v^MF(s') - Q(s, a, abar))
+
+    with v^MF(s') = sum_a pi(a | s', abar') Q(s', a, abar') and abar' what acting in s' would use.
+
+    A mean action is a row of neighbour counts; it is told from others in steps of 1/K, K being the
+    graph's largest number of neighbours: exact where all agents have K live neighbours (or K is a
+    multiple of their number). Having no neighbour with an action is a cell of its own.
+
+    Args:
+        view: what to play; gives the sizes.
+        mean_field: True is MFQ, False is IQL.
+        policy: how to act while exploring, and pi in v^MF.
+        learning_rate: alpha in (0, 1], or "visits" for 1 / (visits of the entry).
+        gamma: discount in [0, 1].
+        pairing: "current" fits Q(s_t, a_t, abar_t), the paper's; "previous" fits
+            Q(s_t, a_t, abar_{t-1}), the authors' code's. Acting knows abar_{t-1} in both.
+        iterations: rounds of Eqs. 6 and 11 from abar_{t-1} before acting; 0 for none.
+        num_states, state_of: how many states there are, and obs -> int64 [B, N] in [0, num_states).
+            Without them a Discrete observation is the state, and any other means one state for all.
+        seed: of the draws.
+
+    Attributes:
+        table: float32 [B, N, S, M, A].
+        visits: int64, likewise; how often each entry was updated.
+
+    Raises:
+        ValueError: for an argument out of range, or a table that would be too large.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        mean_field: bool = True,
+        policy: Policy | None = None,
+        learning_rate: float | str = 0.1,
+        gamma: float = 0.95,
+        pairing: str = "current",
+        iterations: int = 0,
+        num_states: int | None = None,
+        state_of: Callable[[Any], Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if pairing not in PAIRINGS:
+            raise ValueError(f"pairing={pairing!r}; allowed: {PAIRINGS}")
+        if learning_rate != "visits" and not (
+            isinstance(learning_rate, float | int) and 0 < learning_rate <= 1
+        ):
+            raise ValueError(f"learning_rate={learning_rate!r}; allowed: (0, 1], or 'visits'")
+        if not 0 <= gamma <= 1:
+            raise ValueError(f"gamma={gamma!r}; allowed: 0 to 1")
+        if iterations < 0:
+            raise ValueError(f"iterations={iterations!r}; allowed: 0 or more")
+        if (num_states is None) != (state_of is None):
+            raise ValueError("num_states and state_of: allowed: both or neither")
+        self.view, self.mean_field = view, mean_field
+        self.policy = policy if policy is not None else Boltzmann(1.0)
+        self.learning_rate, self.gamma = learning_rate, gamma
+        self.pairing, self.iterations = pairing, iterations
+        self._state_of = state_of or _default_state_of(view.observation_space)
+        states = num_states or _default_num_states(view.observation_space)
+
+        self._levels = max(view.graph.max_degree, 1) if mean_field else 0
+        cells = (self._levels + 1) ** (view.num_actions - 1) + 1 if mean_field else 1
+        shape = (view.num_envs, view.num_agents, states, cells, view.num_actions)
+        entries = torch.Size(shape).numel()
+        if entries > MAX_ENTRIES:
+            raise ValueError(
+                f"the table would be {shape} with {entries} entries; allowed: {MAX_ENTRIES}. Use "
+                "fewer rows, or a learner with a network"
+            )
+        self.table = torch.zeros(shape, device=view.device)
+        self.visits = torch.zeros(shape, dtype=torch.int64, device=view.device)
+        # Digits of a count vector in base K + 1; the count of action 0 follows from the others.
+        digits = (self._levels + 1.0) ** torch.arange(view.num_actions, dtype=torch.float64)
+        digits = digits.roll(1)
+        digits[0] = 0.0
+        self._digits = digits.float().to(view.device)
+        self._cells = cells
+        self.generator = torch.Generator(view.device).manual_seed(seed)
+        self.time = 0
+
+    # -- the agent's protocol --------------------------------------------------------------------
+
+    def act(self, step: Step, explore: bool = True) -> Tensor:
+        """Actions int64 [B, N]: drawn from the policy, or greedy without exploration."""
+        policy = self.policy if explore else Greedy()
+        q = self.values(step, self._expected_mean(step))
+        actions = policy.sample(q, self.time, self.generator, step.action_mask)
+        self.time += explore
+        return actions
+
+    def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
+        """Learns from one step of all rows: Eq. 8."""
+        mean = next_step.mean_action if self.pairing == "current" else self._expected_mean(step)
+        entry = self._cell(step, mean) * self.view.num_actions + actions.clamp(min=0)
+        target = td_target(
+            next_step.reward, self._next_value(next_step), next_step.terminated, self.gamma
+        )
+        learns = next_step.acting & ~next_step.reset[:, None]
+
+        # One entry an agent, so that gathering and scattering cannot collide.
+        entry = entry[..., None]
+        visits = self.visits.flatten(2).gather(-1, entry) + learns[..., None]
+        self.visits.flatten(2).scatter_(-1, entry, visits)
+        rate = 1.0 / visits.clamp(min=1) if self.learning_rate == "visits" else self.learning_rate
+        q = self.table.flatten(2).gather(-1, entry)
+        q = q + rate * (target[..., None] - q) * learns[..., None]
+        self.table.flatten(2).scatter_(-1, entry, q)
+
+    def learn(self) -> dict[str, float]:
+        """Nothing more to do: `observe` has learned already."""
+        return {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that the future depends on, as tensors."""
+        return {
+            "table": self.table,
+            "visits": self.visits,
+            "generator": self.generator.get_state(),
+            "time": torch.tensor(self.time),
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes up a `state_dict`.
+
+        Raises:
+            ValueError: if the table has another shape.
+        """
+        if state["table"].shape != self.table.shape:
+            raise ValueError(
+                f"table has shape {tuple(state['table'].shape)}; allowed: {tuple(self.table.shape)}"
+            )
+        self.table.copy_(state["table"])
+        self.visits.copy_(state["visits"])
+        self.generator.set_state(state["generator"])
+        self.time = int(state["time"])
+
+    # -- its parts ------------------------------------------------------------------------------
+
+    def values(self, step: Step, mean: Tensor) -> Tensor:
+        """Q(s, ., abar) of every agent: float32 [B, N, A]."""
+        cell = self._cell(step, mean)[..., None, None]
+        rows = self.table.flatten(2, 3)
+        return rows.gather(2, cell.expand(*cell.shape[:-1], self.view.num_actions))[:, :, 0]
+
+    def _next_value(self, step: Step) -> Tensor:
+        if self.gamma == 0:
+            return torch.zeros_like(step.reward)
+        q = self.values(step, self._expected_mean(step))
+        return mean_field_value(q, self.policy.probabilities(q, self.time, step.action_mask))
+
+    def _expected_mean(self, step: Step) -> Tensor:
+        """The mean action that acting in this step reckons with."""
+        if not self.mean_field:
+            return step.mean_action[..., :0]
+        return iterate(step.mean_action, self.iterations, step.graph, lambda mean: self._respond(step, mean))
+
+    def _respond(self, step: Step, mean: Tensor) -> Tensor:
+        q = self.values(step, mean)
+        actions = self.policy.sample(q, self.time, self.generator, step.action_mask)
+        return actions.where(step.alive, torch.full_like(actions, -1))
+
+    def _cell(self, step: Step, mean: Tensor) -> Tensor:
+        """Which of its S x M rows of the table each agent is in: int64 [B, N]."""
+        cell = torch.zeros_like(step.actions)
+        if self.mean_field:
+            counts = ((mean * self._levels).round() @ self._digits).long()
+            alone = mean.sum(-1) == 0
+            cell = counts.masked_fill_(alone, self._cells - 1)
+        state = self._state_of(step.obs)
+        return cell if state is None else cell + state * self._cells
+
+
+def _default_num_states(space: spaces.Space[Any]) -> int:
+    return int(space.n) if isinstance(space, spaces.Discrete) else 1
+
+
+def _default_state_of(space: spaces.Space[Any]) -> Callable[[Any], Tensor | None]:
+    if isinstance(space, spaces.Discrete):
+        start = int(space.start)
+        return lambda obs: obs.long() - start
+    return lambda obs: None

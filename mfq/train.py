@@ -1,0 +1,62 @@
+"""The loop: act, step, observe, learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mfq.view import Step, View
+
+
+class Agent(Protocol):
+    """What the loop asks of a learner."""
+
+    def act(self, step: Step, explore: bool = True) -> Tensor:
+        """Actions int64 [B, N]."""
+
+    def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
+        """Takes note of what the actions led to."""
+
+    def learn(self) -> dict[str, float]:
+        """Improves; returns metrics."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the future depends on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up a `state_dict`."""
+
+
+def train(
+    view: View,
+    agent: Agent,
+    steps: int,
+    step: Step | None = None,
+    after: Callable[[int, Step], None] | None = None,
+) -> Step:
+    """Plays and learns for a number of environment steps.
+
+    Args:
+        view: the rows to play.
+        agent: plays every group.
+        steps: environment steps of each row.
+        step: where to go on; None resets the view first.
+        after: called with (steps done, the step) after each.
+
+    Returns:
+        The last step, to go on from.
+    """
+    step = view.reset() if step is None else step
+    with torch.no_grad():
+        for done in range(1, steps + 1):
+            actions = agent.act(step)
+            next_step = view.step(actions)
+            agent.observe(step, actions, next_step)
+            agent.learn()
+            step = next_step
+            if after is not None:
+                after(done, step)
+    return step

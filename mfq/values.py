@@ -1,0 +1,49 @@
+"""Values of a next state, and temporal-difference targets: pure functions of tensors.
+
+Legend: B rows, N agents, A actions. All q are float [..., A].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def mean_field_value(q_target: Tensor, policy: Tensor) -> Tensor:
+    """v^MF(s') = sum_a pi(a | s', abar') Q_target(s', a, abar') (Eq. 10).
+
+    Args:
+        q_target: [..., A].
+        policy: probabilities [..., A].
+
+    Returns:
+        [...].
+    """
+    return (policy * q_target).sum(-1)
+
+
+def max_value(q_target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """max_a Q_target(s', a), over allowed actions; 0 where none is allowed."""
+    return _allowed(q_target, mask).amax(-1).nan_to_num(neginf=0.0)
+
+
+def double_value(q_online: Tensor, q_target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Q_target(s', argmax_a Q_online(s', a)): double Q-learning, as the authors' code has it."""
+    best = _allowed(q_online, mask).argmax(-1, keepdim=True)
+    return q_target.gather(-1, best)[..., 0]
+
+
+def td_target(reward: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
+    """r + gamma v(s'), without the bootstrap where the agent died. Truncation does bootstrap.
+
+    Args:
+        reward: float [...].
+        next_value: float [...].
+        terminated: bool [...].
+        gamma: discount in [0, 1].
+    """
+    return reward + gamma * next_value * (~terminated).to(next_value)
+
+
+def _allowed(q: Tensor, mask: Tensor | None) -> Tensor:
+    return q if mask is None else q.masked_fill(mask == 0, -torch.inf)

@@ -1,0 +1,390 @@
+"""One view of any environment: B rows, N agents, tensors. Agents see nothing else.
+
+`wrap` takes a BatchedEnv, a PettingZoo Parallel or AEC environment, or a single-agent Gymnasium one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pettingzoo
+import torch
+from gymnasium import spaces
+from pettingzoo.utils.conversions import aec_to_parallel
+from torch import Tensor
+
+from mfenvs.graph import CompleteGraph, EdgesGraph, NeighborGraph
+from mfq.mean_field import mean_action
+
+GraphLike = NeighborGraph | Callable[[Any], Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What an agent may know after a step (or a reset). Tensors stay valid through the next step.
+
+    Attributes:
+        obs: [B, N, ...], or a dict of such; zeros for the dead.
+        reward: float32 [B, N].
+        terminated: bool [B, N]; on the step of the death only.
+        truncated: bool [B]; the time limit ended the episode.
+        alive: bool [B, N]; after the step.
+        acting: bool [B, N]; whose choice counted in the step.
+        actions: int64 [B, N]; the actions in effect in the step; -1: none.
+        action_mask: int8 [B, N, A], what may be chosen next; None if everything may.
+        reset: bool [B]; the row started anew, so this is no outcome of the actions given.
+        graph: who is whose neighbour now.
+        graph_before: who was, when ``actions`` were chosen.
+        num_actions: A.
+    """
+
+    obs: Any
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    alive: Tensor
+    acting: Tensor
+    actions: Tensor
+    action_mask: Tensor | None
+    reset: Tensor
+    graph: NeighborGraph
+    graph_before: NeighborGraph
+    num_actions: int
+
+    @cached_property
+    def mean_action(self) -> Tensor:
+        """abar of the step's actions, float32 [B, N, A]: what acting now may know of the others."""
+        return mean_action(self.graph_before, self.actions, self.num_actions)
+
+
+class View(ABC):
+    """B rows of N agents that share their spaces.
+
+    Attributes:
+        num_envs, num_agents, num_actions: B, N, A.
+        agents: names.
+        groups, types: int64 [N].
+        observation_space, action_space: of one agent.
+        device: where the tensors are.
+    """
+
+    num_envs: int
+    num_agents: int
+    agents: list[str]
+    groups: Tensor
+    types: Tensor
+    observation_space: spaces.Space[Any]
+    action_space: spaces.Discrete
+    device: torch.device
+
+    @property
+    def num_actions(self) -> int:
+        return int(self.action_space.n)
+
+    @property
+    @abstractmethod
+    def graph(self) -> NeighborGraph:
+        """Who is whose neighbour now."""
+
+    @abstractmethod
+    def reset(self, seed: int | None = None) -> Step:
+        """Starts all rows anew."""
+
+    @abstractmethod
+    def step(self, actions: Tensor) -> Step:
+        """Plays int64 [B, N]. Rows whose episode has ended start anew and ignore their actions."""
+
+    def snapshot(self) -> Any:
+        """A compact copy of what the observations depend on, where the environment offers one.
+
+        Raises:
+            AttributeError: where it does not.
+        """
+        raise AttributeError(f"{type(self).__name__} has no snapshots; only a BatchedEnv's view has")
+
+
+def wrap(env: Any, graph: GraphLike = None) -> View:
+    """The view of an environment.
+
+    Args:
+        env: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv, a gymnasium.Env, or a View (returned
+            as it is).
+        graph: None takes the environment's own neighbour graph, or else a complete one within each
+            group (a single agent has no neighbour); a NeighborGraph; or a function that is given the
+            environment after each step and returns a NeighborGraph or an edge list int [2, E].
+
+    Raises:
+        TypeError: for anything else.
+        ValueError: if agents have no Discrete actions, or different spaces, or the graph has another
+            number of agents.
+    """
+    if isinstance(env, View):
+        if graph is not None:
+            raise ValueError("graph is given with a View, which has one; allowed: None")
+        return env
+    if hasattr(env, "num_envs") and hasattr(env, "neighbor_graph"):
+        return _BatchedView(env, graph)
+    if isinstance(env, gymnasium.Env):
+        env = _OneAgent(env)
+    elif isinstance(env, pettingzoo.AECEnv):
+        env = aec_to_parallel(env)
+    if isinstance(env, pettingzoo.ParallelEnv):
+        return _ParallelView(env, graph)
+    raise TypeError(
+        f"env is a {type(env).__name__}; allowed: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv, "
+        "a gymnasium.Env, or a View"
+    )
+
+
+class _Graphs:
+    """The neighbour graph of the moment, from whichever source the user chose."""
+
+    def __init__(self, env: Any, graph: GraphLike, groups: np.ndarray) -> None:
+        self._env, self._num_agents = env, len(groups)
+        if callable(graph):
+            self._source: Callable[[], Any] = lambda: graph(env)
+        elif graph is not None:
+            self._source = lambda: graph
+        elif hasattr(env, "neighbor_graph"):
+            self._source = lambda: env.neighbor_graph
+        else:
+            complete = CompleteGraph(len(groups), groups)
+            self._source = lambda: complete
+
+    def now(self) -> NeighborGraph:
+        found = self._source()
+        if not isinstance(found, NeighborGraph):
+            found = EdgesGraph(found, self._num_agents)
+        if found.num_agents != self._num_agents:
+            raise ValueError(
+                f"graph has {found.num_agents} agents; allowed: {self._num_agents}, as the environment"
+            )
+        return found
+
+
+class _BatchedView(View):
+    """A BatchedEnv, whose tensors pass through as they are."""
+
+    def __init__(self, env: Any, graph: GraphLike) -> None:
+        self.env = env
+        self.num_envs, self.num_agents, self.agents = env.num_envs, env.num_agents, env.agents
+        self.groups, self.types, self.device = env.groups, env.types, env.device
+        self.observation_space = env.single_observation_space
+        self.action_space = env.single_action_space
+        self._graphs = _Graphs(env, graph, self.groups.cpu().numpy())
+
+    @property
+    def graph(self) -> NeighborGraph:
+        return self._graphs.now()
+
+    def reset(self, seed: int | None = None) -> Step:
+        obs, info = self.env.reset(seed=seed)
+        agents, rows = (self.num_envs, self.num_agents), (self.num_envs,)
+        return self._step(
+            obs,
+            reward=torch.zeros(agents, device=self.device),
+            terminated=torch.zeros(agents, dtype=torch.bool, device=self.device),
+            truncated=torch.zeros(rows, dtype=torch.bool, device=self.device),
+            info=info,
+            before=self.graph,
+        )
+
+    def step(self, actions: Tensor) -> Step:
+        before = self.graph
+        obs, reward, terminated, truncated, info = self.env.step(actions)
+        return self._step(obs, reward, terminated, truncated, info, before)
+
+    def snapshot(self) -> Any:
+        return self.env.snapshot()
+
+    def _step(
+        self,
+        obs: Any,
+        reward: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+        info: dict[str, Tensor],
+        before: NeighborGraph,
+    ) -> Step:
+        return Step(
+            obs=obs,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            alive=self.env.alive,
+            acting=info["acting"],
+            actions=info["actions"],
+            action_mask=info.get("action_mask"),
+            reset=info["reset"],
+            graph=self.graph,
+            graph_before=before,
+            num_actions=self.num_actions,
+        )
+
+
+class _ParallelView(View):
+    """One PettingZoo ParallelEnv as one row; new tensors each step."""
+
+    num_envs = 1
+
+    def __init__(self, env: Any, graph: GraphLike) -> None:
+        self.env = env
+        self.agents = list(env.possible_agents)
+        self.num_agents = len(self.agents)
+        self.device = torch.device("cpu")
+        self.observation_space, self.action_space = _shared_spaces(env)
+        prefixes = [agent.rsplit("_", 1)[0] for agent in self.agents]
+        labels = {name: label for label, name in enumerate(dict.fromkeys(prefixes))}
+        self.groups = torch.tensor([labels[name] for name in prefixes])
+        self.types = torch.zeros(self.num_agents, dtype=torch.int64)
+        self._graphs = _Graphs(env, graph, self.groups.numpy())
+        self._over = True
+
+    @property
+    def graph(self) -> NeighborGraph:
+        return self._graphs.now()
+
+    def reset(self, seed: int | None = None) -> Step:
+        obs, infos = self.env.reset(seed=seed)
+        self._over = False
+        return self._step(obs, {}, {}, {}, infos, sent={}, before=self.graph, reset=True)
+
+    def step(self, actions: Tensor) -> Step:
+        if self._over:
+            return self.reset()
+        chosen, start = actions[0].tolist(), int(self.action_space.start)
+        living = set(self.env.agents)
+        sent = {
+            agent: chosen[i] + start
+            for i, agent in enumerate(self.agents)
+            if agent in living and chosen[i] >= 0
+        }
+        before = self.graph
+        obs, rewards, terminations, truncations, infos = self.env.step(sent)
+        self._over = not self.env.agents
+        return self._step(obs, rewards, terminations, truncations, infos, sent, before, reset=False)
+
+    def _step(
+        self,
+        obs: dict[str, Any],
+        rewards: dict[str, float],
+        terminations: dict[str, bool],
+        truncations: dict[str, bool],
+        infos: dict[str, dict[str, Any]],
+        sent: dict[str, int],
+        before: NeighborGraph,
+        reset: bool,
+    ) -> Step:
+        start = int(self.action_space.start)
+        infos = {agent: infos.get(agent, {}) for agent in self.agents}
+        terminated = [bool(terminations.get(agent, False)) for agent in self.agents]
+        # An episode that a time limit ended leaves its agents alive, though PettingZoo drops them.
+        living = set(self.env.agents) | {agent for agent, ended in truncations.items() if ended}
+        alive = [agent in living and not gone for agent, gone in zip(self.agents, terminated, strict=True)]
+        in_effect = [
+            infos[agent].get("action", sent[agent] - start if agent in sent else -1)
+            for agent in self.agents
+        ]
+        acting = [bool(infos[agent].get("acting", agent in sent)) for agent in self.agents]
+        return Step(
+            obs=self._observations(obs, alive),
+            reward=torch.tensor([[float(rewards.get(agent, 0.0)) for agent in self.agents]]),
+            terminated=torch.tensor([terminated]),
+            truncated=torch.tensor([any(truncations.values())]),
+            alive=torch.tensor([alive]),
+            acting=torch.tensor([acting]),
+            actions=torch.tensor([in_effect]),
+            action_mask=self._mask(obs, infos),
+            reset=torch.tensor([reset]),
+            graph=self.graph,
+            graph_before=before,
+            num_actions=self.num_actions,
+        )
+
+    def _observations(self, obs: dict[str, Any], alive: list[bool]) -> Tensor:
+        dtype, shape = self.observation_space.dtype, self.observation_space.shape or ()
+        stacked = np.zeros((1, self.num_agents, *shape), dtype)
+        for i, agent in enumerate(self.agents):
+            if alive[i] and agent in obs:
+                found = obs[agent]
+                stacked[0, i] = found["observation"] if isinstance(found, dict) else found
+        return torch.as_tensor(stacked)
+
+    def _mask(self, obs: dict[str, Any], infos: dict[str, dict[str, Any]]) -> Tensor | None:
+        masks = np.ones((1, self.num_agents, self.num_actions), np.int8)
+        found = False
+        for i, agent in enumerate(self.agents):
+            source = obs.get(agent)
+            mask = infos[agent].get("action_mask")
+            if mask is None and isinstance(source, dict):
+                mask = source.get("action_mask")
+            if mask is not None:
+                masks[0, i], found = mask, True
+        return torch.as_tensor(masks) if found else None
+
+
+def _shared_spaces(env: Any) -> tuple[spaces.Space[Any], spaces.Discrete]:
+    """The one observation and the one action space that all agents have.
+
+    Raises:
+        ValueError: naming the agent whose space is not allowed, or differs from the first agent's.
+    """
+    first, *others = env.possible_agents
+    observation, action = env.observation_space(first), env.action_space(first)
+    if isinstance(observation, spaces.Dict) and "action_mask" in observation.spaces:
+        observation = observation["observation"]
+    if not isinstance(observation, spaces.Box | spaces.Discrete):
+        raise ValueError(
+            f"agent {first!r} observes {observation}; allowed: Box or Discrete, or a Dict of an "
+            "'observation' of these and an 'action_mask'"
+        )
+    if not isinstance(action, spaces.Discrete):
+        raise ValueError(f"agent {first!r} acts in {action}; allowed: Discrete")
+    for agent in others:
+        for kind, mine, its in (
+            ("observation", env.observation_space(first), env.observation_space(agent)),
+            ("action", action, env.action_space(agent)),
+        ):
+            if mine != its:
+                raise ValueError(
+                    f"agent {agent!r} has the {kind} space {its}, but {first!r} has {mine}; allowed: "
+                    "the same for all"
+                )
+    return observation, action
+
+
+class _OneAgent(pettingzoo.ParallelEnv):  # type: ignore[misc]
+    """A single-agent Gymnasium environment as a PettingZoo one with one agent."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        self.env, self.metadata = env, env.metadata
+        self.possible_agents, self.agents = ["agent_0"], list[str]()
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        return self.env.observation_space
+
+    def action_space(self, agent: str) -> spaces.Space[Any]:
+        return self.env.action_space
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        obs, info = self.env.reset(seed=seed, options=options)
+        self.agents = ["agent_0"]
+        return {"agent_0": obs}, {"agent_0": info}
+
+    def step(self, actions: dict[str, int]) -> Any:
+        *found, info = self.env.step(actions["agent_0"])
+        if found[2] or found[3]:
+            self.agents = []
+        return (*({"agent_0": value} for value in found), {"agent_0": info})
+
+    def render(self) -> Any:
+        return self.env.render()
+
+    def close(self) -> None:
+        self.env.close()

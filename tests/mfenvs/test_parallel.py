@@ -1,0 +1,173 @@
+"""PettingZoo's own tests on every option, and ours where theirs look at one step only."""
+
+import types
+import warnings
+
+import numpy as np
+import pettingzoo
+import pytest
+
+import mfenvs
+from mfenvs import ising_v0
+
+with warnings.catch_warnings():
+    # PettingZoo's tests import its classic games by a name that it has itself deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from pettingzoo.test import (
+        api_test,
+        max_cycles_test,
+        parallel_api_test,
+        parallel_seed_test,
+        render_test,
+        seed_test,
+    )
+    from pettingzoo.test.state_test import state_test
+
+OPTIONS = [
+    {"side": 4},
+    {"side": 3, "initial": "up", "observe_neighbors": True},
+    {"side": 4, "update": "checkerboard", "initial": "down"},
+    {"side": 4, "update": "checkerboard", "observe_neighbors": True, "field": 0.5},
+    {"side": 5, "update": "random", "fraction": 0.3, "coupling": 0.7},
+    {"side": 4, "field": [0.1 * site for site in range(16)], "coupling": -1.0},
+    {"side": 4, "update": "random", "observe_neighbors": True, "max_cycles": 7},
+]
+every_option = pytest.mark.parametrize("options", OPTIONS, ids=str)
+
+
+@every_option
+def test_pettingzoo_api(options):
+    options = {"max_cycles": 20, **options}
+    parallel_api_test(ising_v0.parallel_env(**options), num_cycles=30)
+    api_test(ising_v0.env(**options), num_cycles=10)
+    api_test(ising_v0.raw_env(**options), num_cycles=10)
+
+
+@every_option
+def test_pettingzoo_seeds(options):
+    options = {"max_cycles": 20, **options}
+    parallel_seed_test(lambda: ising_v0.parallel_env(**options), num_cycles=20)
+    seed_test(lambda: ising_v0.env(**options), num_cycles=20)
+
+
+@every_option
+def test_pettingzoo_max_cycles(options):
+    def with_options(maker):
+        return lambda max_cycles: maker(**{**options, "max_cycles": max_cycles})
+
+    max_cycles_test(
+        types.SimpleNamespace(
+            parallel_env=with_options(ising_v0.parallel_env), env=with_options(ising_v0.env)
+        )
+    )
+
+
+@every_option
+def test_pettingzoo_render(options):
+    render_test(lambda render_mode: ising_v0.env(**options, render_mode=render_mode))
+
+
+@every_option
+def test_pettingzoo_state(options):
+    options = {"max_cycles": 20, **options}
+    state_test(ising_v0.env(**options), ising_v0.parallel_env(**options), num_cycles=5)
+
+
+def history(env, seed, steps=200):
+    coin = np.random.default_rng(7)
+    found = [env.reset(seed=seed)]
+    for _ in range(steps):
+        if not env.agents:
+            found.append(env.reset())
+        found.append(env.step({agent: int(coin.integers(2)) for agent in env.agents}))
+        found.append(env.state())
+    return found
+
+
+def same(left, right):
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, np.ndarray):
+        return left.dtype == right.dtype and np.array_equal(left, right)
+    return type(left) is type(right) and left == right
+
+
+@every_option
+def test_two_hundred_steps_are_deterministic(options):
+    options = {"max_cycles": 60, **options}
+    first = history(ising_v0.parallel_env(**options), seed=11)
+    assert same(first, history(ising_v0.parallel_env(**options), seed=11))
+    other = history(ising_v0.parallel_env(**options), seed=12)
+    random = options.get("initial", "random") == "random" or options.get("update") == "random"
+    assert same(first, other) != random
+
+
+def test_returned_observations_are_the_callers_to_keep():
+    env = ising_v0.parallel_env(side=4, initial="up")
+    obs, _ = env.reset(seed=0)
+    kept = obs["site_3"].copy()
+    for _ in range(3):
+        env.step(dict.fromkeys(env.agents, 0))
+    assert np.array_equal(obs["site_3"], kept)
+
+
+def test_names_of_neighbours():
+    env = ising_v0.parallel_env(side=4)
+    env.reset(seed=0)
+    assert env.neighbors("site_0") == ["site_1", "site_3", "site_4", "site_12"]
+    assert env.neighbor_graph.neighbors(0).tolist() == [1, 3, 4, 12]
+    with pytest.raises(ValueError, match="site_99"):
+        env.neighbors("site_99")
+
+
+def test_bad_actions_are_named_and_change_nothing():
+    def fresh():
+        env = ising_v0.parallel_env(side=4, update="random")
+        env.reset(seed=0)
+        return env
+
+    env, twin = fresh(), fresh()
+    for actions, error, words in [
+        ({"site_0": 2}, ValueError, r"actions\['site_0'\]=2 .*0 to 1"),
+        ({"site_0": -1}, ValueError, "out of range"),
+        ({"site_0": 1.0}, TypeError, "float"),
+        ({"site_0": True}, TypeError, "bool"),
+        ({"site_0": None}, TypeError, "NoneType"),
+        ({"site_16": 0}, ValueError, "site_16"),
+        ([0] * 16, TypeError, "dict"),
+    ]:
+        with pytest.raises(error, match=words):
+            env.step(actions)
+    for _ in range(5):
+        actions = dict.fromkeys(env.agents, 1)
+        assert same(env.step(actions), twin.step(actions))
+
+
+@pytest.mark.parametrize("call", ["step", "state", "render"])
+def test_calls_before_reset_say_so(call):
+    env = ising_v0.parallel_env(side=4, render_mode="rgb_array")
+    with pytest.raises(RuntimeError, match="before reset"):
+        env.step({}) if call == "step" else getattr(env, call)()
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"), [(-1, ValueError), (2**62, ValueError), (1.5, TypeError), (True, TypeError)]
+)
+def test_bad_seeds_are_named(seed, error):
+    with pytest.raises(error, match="seed="):
+        ising_v0.parallel_env(side=4).reset(seed=seed)
+
+
+def test_registered_names():
+    by_id = mfenvs.make_batched("ising_v0", num_envs=2, side=4)
+    assert by_id.num_agents == 16
+    assert mfenvs.make_batched("mfenvs/ising_v0", side=4).num_envs == 1
+    with pytest.raises(ValueError, match="ising_v0"):
+        mfenvs.make_batched("chess_v6")
+    if hasattr(pettingzoo, "make"):
+        parallel = pettingzoo.make("parallel", "mfenvs/ising_v0", side=4)
+        assert isinstance(parallel, type(ising_v0.parallel_env()))
+        aec = pettingzoo.make("aec", "mfenvs/ising_v0", side=4)
+        assert len(aec.possible_agents) == 16

@@ -1,0 +1,124 @@
+"""Who may import whom (docs/architecture.md), read from the syntax trees."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("mfenvs", "mfq", "baselines")
+FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+
+
+def imports(file):
+    """(module, whether at run time at module level) of each import, annotations' ones left out."""
+    tree = ast.parse(file.read_text())
+    typing_only = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        at_top = node in tree.body
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, at_top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            yield node.module, at_top
+            yield from ((f"{node.module}.{alias.name}", at_top) for alias in node.names)
+
+
+def importers(module):
+    """Files that import a module or something in it, relative to the root."""
+    return {
+        str(file.relative_to(ROOT))
+        for file in FILES
+        for name, _ in imports(file)
+        if name == module or name.startswith(module + ".")
+    }
+
+
+def in_package(files, package):
+    return {file for file in files if file.startswith(package + "/")}
+
+
+def test_the_walk_sees_imports():
+    assert "mfenvs/backend.py" in importers("numba")
+    assert len(FILES) > 15
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("pygame", {"mfenvs/canvas.py"}),
+        ("numba", {"mfenvs/backend.py"}),
+        ("pettingzoo", {"mfenvs/parallel.py", "mfenvs/registry.py", "mfenvs/check.py"}),
+    ],
+)
+def test_in_mfenvs_a_library_has_one_home(module, allowed):
+    assert in_package(importers(module), "mfenvs") <= allowed
+
+
+def test_torch_in_mfenvs_stays_with_the_batched_view_and_the_checker():
+    found = in_package(importers("torch"), "mfenvs")
+    assert {file for file in found if not file.startswith("mfenvs/check")} <= {"mfenvs/batched.py"}
+
+
+@pytest.mark.parametrize("name", ["rules.py", "moves.py", "observe.py", "rng.py"])
+def test_rules_import_numpy_math_and_other_rules_alone(name):
+    allowed = ("numpy", "math", "mfenvs.rng", "mfenvs.ising.rules")
+    for file in (ROOT / "mfenvs").rglob(name):
+        for module, _ in imports(file):
+            assert module.startswith(allowed), f"{file} imports {module}"
+
+
+def test_drawing_sees_no_environment():
+    for file in (ROOT / "mfenvs").rglob("draw.py"):
+        for module, _ in imports(file):
+            assert not module.startswith(("mfenvs.parallel", "mfenvs.batched", "mfenvs.registry"))
+
+
+def test_layers_of_mfenvs():
+    below = {
+        "mfenvs/rng.py": (),
+        "mfenvs/graph.py": (),
+        "mfenvs/backend.py": (),
+        "mfenvs/canvas.py": (),
+        "mfenvs/game.py": ("mfenvs.backend", "mfenvs.graph", "mfenvs.rng"),
+    }
+    for file, allowed in below.items():
+        for module, _ in imports(ROOT / file):
+            if module.startswith("mfenvs"):
+                assert module.startswith(allowed or ("nothing",)), f"{file} imports {module}"
+
+
+def test_mfq_takes_only_graphs_from_mfenvs():
+    for file in FILES:
+        if file.parent.name != "mfq" or file.name in ("cli.py", "runner.py"):
+            continue
+        for module, _ in imports(file):
+            if module.startswith("mfenvs"):
+                assert module.startswith("mfenvs.graph"), f"{file} imports {module}"
+
+
+def test_studies_are_imported_lazily_and_only_by_the_command():
+    found = {file for file in importers("baselines") if not file.startswith("baselines/")}
+    assert found <= {"mfq/cli.py"}
+    at_top = [module for module, top in imports(ROOT / "mfq/cli.py") if top]
+    assert not any(module.startswith(("baselines", "mfenvs")) for module in at_top)
+
+
+def test_importing_mfenvs_loads_neither_torch_nor_pygame():
+    code = "import sys, mfenvs; print([m for m in ('torch', 'pygame', 'numba.cuda') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_file_is_past_400_lines():
+    long = {str(f.relative_to(ROOT)): n for f in FILES if (n := len(f.read_text().splitlines())) > 400}
+    assert not long
