@@ -20,6 +20,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from numpy.typing import DTypeLike
 Rule = Callable[..., None]
 
 INDEX_NAMES = ("row", "agent", "cell")
-# Below this many points a hand-over to another thread costs more than it saves.
-MIN_POINTS_PER_THREAD = 8192
+# Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
+MIN_WORK_PER_THREAD = 50_000
 
 
 def get_backend(device: str = "cpu") -> CpuBackend:
@@ -56,13 +57,19 @@ class CpuBackend:
 
     def asarray(self, values: Any, dtype: DTypeLike) -> np.ndarray:
         """A contiguous array of this backend's memory, in this dtype; copies only if it must."""
-        return np.ascontiguousarray(values, dtype)
+        # Writable, too: Numba compiles every rule anew for a read-only array.
+        return np.require(values, dtype, ["C", "W"])
 
-    def run(self, rule: Rule, extent: Sequence[int], *arguments: Any) -> None:
+    def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
         """Calls ``rule`` at every point of ``extent``: (rows,), (rows, agents) or (rows, agents, cells).
 
-        Points may run in any order and at once, except that the points of one row run in order on
-        one thread here; a rule must not rely on that beyond the axes it declares.
+        Points may run in any order and at once; a rule that needs an order loops over it itself.
+
+        Args:
+            rule: see the top of this file.
+            extent: the size of each axis that the rule declares.
+            arguments: what follows the indices.
+            work: about how many nanoseconds a point takes; decides on how many threads.
 
         Raises:
             ValueError: if ``extent`` has another number of axes than the rule declares.
@@ -74,14 +81,14 @@ class CpuBackend:
                 f"rule {rule.__name__!r} declares {index_space(rule)}"
             )
         rows, *inner = extent
-        workers = min(rows, math.prod(extent) // MIN_POINTS_PER_THREAD, _cores())
+        workers = min(rows, work * math.prod(extent) // MIN_WORK_PER_THREAD, _cores())
         if workers <= 1:
             loop(0, rows, *inner, *arguments)
             return
         bounds = [rows * k // workers for k in range(workers + 1)]
         pending: list[Future[None]] = [
             _pool().submit(loop, first, last, *inner, *arguments)
-            for first, last in zip(bounds[1:-1], bounds[2:], strict=True)
+            for first, last in pairwise(bounds[1:])
         ]
         loop(0, bounds[1], *inner, *arguments)
         for future in pending:
@@ -156,7 +163,8 @@ def _twin(function: Callable[..., Any]) -> Callable[..., Any]:
 def _jit(function: Callable[..., Any], **options: Any) -> Any:
     # Rules allocate nothing, so the run-time's reference counts are off: they would cost some
     # 100 ns a point, an atomic increment and decrement for each array taken from a named tuple.
-    return numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
+    options |= {"nogil": True, "error_model": "numpy", "_nrt": False}
+    return numba.njit(**options)(function)
 
 
 def _referenced(function: Any) -> Iterator[tuple[str, Any]]:

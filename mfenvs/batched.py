@@ -13,6 +13,7 @@ from torch import Tensor
 from mfenvs.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
+from mfenvs.validate import whole
 
 Observation = Tensor | dict[str, Tensor]
 
@@ -40,12 +41,8 @@ class BatchedEnv:
     def __init__(
         self, game_class: type[Game], num_envs: int = 1, device: str = "cpu", **options: Any
     ) -> None:
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer):
-            raise TypeError(f"num_envs={num_envs!r}; allowed: an integer of at least 1")
-        if num_envs < 1:
-            raise ValueError(f"num_envs={num_envs!r}; allowed: an integer of at least 1")
         self.game = game_class(game_class.configure(options), get_backend(device))
-        self.num_envs, self.device = int(num_envs), torch.device(device)
+        self.num_envs, self.device = whole("num_envs", num_envs, 1), torch.device(device)
         self.num_agents = self.game.num_agents
         self.agents = list(self.game.agents)
         self.groups = torch.as_tensor(self.game.groups, device=self.device)
@@ -61,7 +58,9 @@ class BatchedEnv:
         self._ready = self._seeded = False
         self.row_seeds: np.ndarray | None = None
 
-    def reset(self, seed: int | Sequence[int] | None = None) -> tuple[Observation, dict[str, Tensor]]:
+    def reset(
+        self, seed: int | Sequence[int] | None = None
+    ) -> tuple[Observation, dict[str, Tensor]]:
         """Starts every row anew.
 
         Args:
@@ -70,7 +69,8 @@ class BatchedEnv:
                 alone); None goes on with the streams.
 
         Returns:
-            (obs, info); obs float32 [B, N, ...], or a dict of such.
+            (obs, info); obs float32 [B, N, ...], or a dict of such. Everybody is alive, and
+            ``info["reset"]`` is True everywhere.
         """
         seeds = self.game.reset_seeds(seed, self.num_envs, self._seeded)
         self._seeded, self._ready = True, True
@@ -98,8 +98,7 @@ class BatchedEnv:
             TypeError, ValueError: for a wrong dtype or shape, or an action out of range; nothing
                 has changed then.
         """
-        if not self._ready:
-            raise RuntimeError("step() was called before reset()")
+        self._must_be_ready("step()")
         chosen = self._joint_action(actions)
         last = self._sides[0][0]
         step, room = self._turn()
@@ -115,16 +114,18 @@ class BatchedEnv:
 
     @property
     def alive(self) -> Tensor:
-        """bool [B, N]."""
+        """bool [B, N]; after the last call."""
+        self._must_be_ready("alive")
         return self._tensor(self._sides[0][0].alive)
 
     @property
     def neighbor_graph(self) -> NeighborGraph:
-        """Who is whose neighbour now."""
+        """Who is whose neighbour now (before the first reset: in the state as allocated)."""
         return self.game.graph(self._state)
 
     def snapshot(self) -> Any:
         """A compact copy of what the observations of this moment depend on."""
+        self._must_be_ready("snapshot()")
         return self.game.snapshot(self._state)
 
     def observe(
@@ -136,20 +137,21 @@ class BatchedEnv:
         """Observations of the moment of a snapshot, bit for bit; in memory of their own.
 
         Args:
-            snapshot: from `snapshot`.
+            snapshot: from `snapshot`, of any number of rows.
             rows, agents: integers [M], both or neither; observes agent ``agents[m]`` of row
                 ``rows[m]``.
 
         Returns:
             [B, N, ...], or [M, ...] if indices are given.
         """
+        num_rows = len(snapshot[0])
         if (rows is None) != (agents is None):
             raise ValueError("rows and agents: allowed: both or neither")
         if rows is None:
-            room = self.game.allocate_observation((self.num_envs, self.num_agents))
+            room = self.game.allocate_observation((num_rows, self.num_agents))
             self.game.observe(snapshot, room)
             return self._obs(room)
-        row_index = _indices("rows", rows, self.num_envs)
+        row_index = _indices("rows", rows, num_rows)
         agent_index = _indices("agents", agents, self.num_agents)
         if len(row_index) != len(agent_index):
             raise ValueError(
@@ -163,6 +165,10 @@ class BatchedEnv:
         """Here for symmetry with other environments; memory goes with the object."""
 
     # -- helpers --------------------------------------------------------------------------------
+
+    def _must_be_ready(self, what: str) -> None:
+        if not self._ready:
+            raise RuntimeError(f"{what} was asked for before reset()")
 
     def _turn(self) -> tuple[Step, Any]:
         """Swaps the two sets of buffers; returns the one to write."""
@@ -191,8 +197,10 @@ class BatchedEnv:
 
     def _joint_action(self, actions: Any) -> np.ndarray:
         shape = (self.num_envs, self.num_agents)
-        if isinstance(actions, Tensor):
-            actions = actions.detach().numpy()
+        if isinstance(actions, Tensor) and actions.device != self.device:
+            raise ValueError(f"actions is on {actions.device}; allowed: {self.device}")
+        if isinstance(actions, Tensor) and not actions.is_floating_point():
+            actions = actions.numpy()
         if not isinstance(actions, np.ndarray) or actions.dtype.kind not in "iu":
             kind = getattr(actions, "dtype", type(actions).__name__)
             raise TypeError(f"actions is {kind}; allowed: a tensor or array of integers")
@@ -211,7 +219,7 @@ def _indices(name: str, values: Any, size: int) -> np.ndarray:
     index = np.ascontiguousarray(values)
     if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
         raise ValueError(f"{name} has shape {index.shape}, {index.dtype}; allowed: integers [M]")
-    if index.size and not (0 <= index.min() and index.max() < size):
+    if index.size and not (index.min() >= 0 and index.max() < size):
         raise ValueError(
             f"{name} range from {index.min()} to {index.max()}; allowed: 0 to {size - 1}"
         )

@@ -19,6 +19,7 @@ from gymnasium import spaces
 from mfenvs.backend import CpuBackend
 from mfenvs.graph import NeighborGraph
 from mfenvs.rng import row_key
+from mfenvs.validate import whole
 
 if TYPE_CHECKING:
     from mfenvs.canvas import Canvas
@@ -31,7 +32,8 @@ class Step(NamedTuple):
 
     Attributes:
         reward: float32 [B, N].
-        terminated: bool [B, N]; True on the step of an agent's death only.
+        terminated: bool [B, N]; True on the step of an agent's death only, or for all survivors of
+            a row where the rules (not the time limit) have ended the game.
         truncated: bool [B]; the time limit ended the episode.
         alive: bool [B, N]; after the step.
         acting: bool [B, N]; whose choice counted in this step.
@@ -57,7 +59,7 @@ class Step(NamedTuple):
 class Game(ABC):
     """Rules, spaces and names of one game in one configuration.
 
-    A subclass sets the attributes below in its constructor, which takes ``(config, backend)``.
+    A subclass sets the attributes below in its constructor.
 
     Attributes:
         id: the registered name, such as ``"ising_v0"``.
@@ -83,6 +85,10 @@ class Game(ABC):
     single_observation_space: spaces.Space[Any]
     single_action_space: spaces.Discrete
     state_space: spaces.Space[Any]
+
+    @abstractmethod
+    def __init__(self, config: Any, backend: CpuBackend) -> None:
+        """Sets the attributes above."""
 
     @classmethod
     def configure(cls, options: dict[str, Any]) -> Any:
@@ -168,12 +174,13 @@ class Game(ABC):
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(2))
         if np.ndim(seed) == 0:
-            return self.row_seeds(_checked_seed("seed", seed), num_rows)
+            return self.row_seeds(whole("seed", seed, 0, MAX_SEED), num_rows)
         if len(seed) != num_rows:
             raise ValueError(
                 f"seed has {len(seed)} entries; allowed: an integer, or {num_rows} of them"
             )
-        return np.array([_checked_seed(f"seed[{b}]", own) for b, own in enumerate(seed)], np.int64)
+        own = [whole(f"seed[{b}]", value, 0, MAX_SEED) for b, value in enumerate(seed)]
+        return np.array(own, np.int64)
 
     @abstractmethod
     def reset(self, state: Any, out: Step, seeds: np.ndarray | None) -> None:
@@ -181,7 +188,7 @@ class Game(ABC):
 
         Args:
             state: from `allocate`.
-            out: written in full.
+            out: from `allocate_step`; written in full, except what never changes in this game.
             seeds: int64 [B], each row's own seed; None goes on with the rows' streams.
         """
 
@@ -193,14 +200,18 @@ class Game(ABC):
             state: from `allocate`, reset before.
             actions: int64 [B, N] in [-1, A); -1 is no action. Not modified.
             last: what the step before wrote.
-            out: written in full.
+            out: written likewise.
         """
 
     # -- views of the state ---------------------------------------------------------------------
 
     @abstractmethod
     def observe(
-        self, source: Any, out: Any, rows: np.ndarray | None = None, agents: np.ndarray | None = None
+        self,
+        source: Any,
+        out: Any,
+        rows: np.ndarray | None = None,
+        agents: np.ndarray | None = None,
     ) -> None:
         """Writes observations of a state, or of a snapshot: bit for bit the same.
 
@@ -229,11 +240,3 @@ class Game(ABC):
     @abstractmethod
     def draw(self, state: Any, step: Step, row: int, canvas: Canvas) -> None:
         """Draws a row."""
-
-
-def _checked_seed(name: str, seed: Any) -> int:
-    if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"{name}={seed!r} is a {type(seed).__name__}; allowed: an integer")
-    if not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"{name}={seed!r} is out of range; allowed: 0 to 2^62 - 1")
-    return int(seed)

@@ -9,9 +9,12 @@ Legend: B rows, N agents, E directed edges, D features.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from mfenvs.validate import whole
 
 Array = Any  # numpy.ndarray or torch.Tensor
 
@@ -24,6 +27,7 @@ class NeighborGraph(ABC):
     """
 
     num_agents: int
+    include_self: bool = False
 
     @abstractmethod
     def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
@@ -54,7 +58,7 @@ class NeighborGraph(ABC):
         """Mean of x over each agent's live neighbours; the zero vector where there is none.
 
         Args:
-            x: floats [B, N, D].
+            x: finite floats [B, N, D], of the dead too.
             alive: bool [B, N]; who counts as a neighbour.
 
         Returns:
@@ -93,7 +97,7 @@ class CompleteGraph(NeighborGraph):
     def __init__(
         self, num_agents: int, groups: np.ndarray | None = None, include_self: bool = False
     ) -> None:
-        self.num_agents = _count("num_agents", num_agents)
+        self.num_agents = whole("num_agents", num_agents, 1)
         self.include_self = include_self
         labels = np.zeros(num_agents, np.int64) if groups is None else np.asarray(groups)
         if labels.shape != (num_agents,):
@@ -127,9 +131,7 @@ class LatticeGraph(NeighborGraph):
     """
 
     def __init__(self, side: int, include_self: bool = False) -> None:
-        if _count("side", side) < 3:
-            raise ValueError(f"side={side!r} is too small; allowed: an integer of at least 3")
-        self.side, self.include_self = side, include_self
+        self.side, self.include_self = whole("side", side, 3), include_self
         self.num_agents = side * side
 
     @property
@@ -137,11 +139,24 @@ class LatticeGraph(NeighborGraph):
         return 4 + self.include_self
 
     def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
-        agent = _index("agent", agent, self.num_agents)
-        side, (y, x) = self.side, divmod(agent, self.side)
-        ys = [(y - 1) % side, y, y, (y + 1) % side, y][: self.max_degree]
-        xs = [x, (x - 1) % side, (x + 1) % side, x, x][: self.max_degree]
-        return np.sort(np.array(ys) * side + np.array(xs))
+        agent, degree = _index("agent", agent, self.num_agents), self.max_degree
+        return self._edges[1, agent * degree : (agent + 1) * degree].copy()
+
+    def edge_index(self, row: int = 0) -> np.ndarray:
+        return self._edges.copy()
+
+    @cached_property
+    def _edges(self) -> np.ndarray:
+        side, sites = self.side, np.arange(self.num_agents)
+        y, x = sites // side, sites % side
+        around = [
+            (y - 1) % side * side + x,
+            (y + 1) % side * side + x,
+            y * side + (x - 1) % side,
+            y * side + (x + 1) % side,
+            sites,
+        ][: self.max_degree]
+        return np.stack([sites.repeat(self.max_degree), np.sort(around, 0).T.ravel()])
 
     def _sum(self, x: Array) -> Array:
         grid = x.reshape(x.shape[0], self.side, self.side, x.shape[2])
@@ -175,9 +190,7 @@ class RadiusGraph(NeighborGraph):
         include_self: bool = False,
     ) -> None:
         if len(positions.shape) != 3:
-            raise ValueError(
-                f"positions has shape {tuple(positions.shape)}; allowed: [B, N, dims]"
-            )
+            raise ValueError(f"positions has shape {tuple(positions.shape)}; allowed: [B, N, dims]")
         if not radius >= 0:
             raise ValueError(f"radius={radius!r} is out of range; allowed: 0 or more")
         self.num_agents, self.radius = int(positions.shape[1]), radius
@@ -217,7 +230,7 @@ class EdgesGraph(NeighborGraph):
     """
 
     def __init__(self, edge_index: Any, num_agents: int) -> None:
-        self.num_agents = _count("num_agents", num_agents)
+        self.num_agents = whole("num_agents", num_agents, 1)
         edges = np.asarray(edge_index)
         if edges.size == 0:
             edges = np.zeros((2, 0), np.int64)
@@ -225,7 +238,7 @@ class EdgesGraph(NeighborGraph):
             raise ValueError(
                 f"edge_index has shape {edges.shape} and dtype {edges.dtype}; allowed: int [2, E]"
             )
-        if edges.size and not (0 <= edges.min() and edges.max() < num_agents):
+        if edges.size and not (edges.min() >= 0 and edges.max() < num_agents):
             raise ValueError(
                 f"edge_index names agents from {edges.min()} to {edges.max()}; "
                 f"allowed: 0 to {num_agents - 1}"
@@ -245,7 +258,7 @@ class EdgesGraph(NeighborGraph):
         total = x * 0
         listeners, sources = _match(self._edges, _whole(x))
         if isinstance(x, np.ndarray):
-            np.add.at(total, (slice(None), listeners), x[:, sources])
+            np.add.at(total.swapaxes(0, 1), listeners, x[:, sources].swapaxes(0, 1))
         else:
             total.index_add_(1, listeners, x[:, sources])
         return total
@@ -268,12 +281,6 @@ def _slice_or_index(members: np.ndarray) -> slice | np.ndarray:
     """Contiguous members as a slice, which copies nothing."""
     first, last = int(members[0]), int(members[-1])
     return slice(first, last + 1) if last - first + 1 == len(members) else members
-
-
-def _count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}={value!r} is not allowed; allowed: an integer of at least 1")
-    return int(value)
 
 
 def _index(name: str, value: int, size: int) -> int:

@@ -21,7 +21,7 @@ RENDER_MODES = ("human", "rgb_array")
 RENDER_FPS = 10
 
 
-class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):  # type: ignore[misc]
+class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
     """One row of a game, as a PettingZoo ParallelEnv.
 
     Beyond PettingZoo: `neighbor_graph`, `neighbors`, `state`, `state_space`. Each agent's info has
@@ -92,6 +92,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):  # type: ignore[misc]
     @max_cycles.setter
     def max_cycles(self, value: int | None) -> None:
         self.game = type(self.game)(replace(self.game.config, max_cycles=value), self.game.backend)
+        self._ezpickle_kwargs["max_cycles"] = value
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -99,7 +100,9 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):  # type: ignore[misc]
         """Starts an episode.
 
         Args:
-            seed: restarts the random stream; None goes on with it (from the system's entropy at first).
+            seed: an integer restarts the random stream, ``[s]`` with the row's own seed s as a
+                `BatchedEnv` reports it; None goes on with the stream (the first time from the
+                system's entropy).
             options: accepted for PettingZoo's sake; no game here has reset options.
 
         Returns:
@@ -119,7 +122,11 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):  # type: ignore[misc]
     def step(
         self, actions: dict[str, int]
     ) -> tuple[
-        dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
+        dict[str, Any],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
     ]:
         """Plays one step. Agents left out of ``actions`` choose nothing.
 
@@ -132,8 +139,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):  # type: ignore[misc]
             TypeError, ValueError: for an unknown agent or an action that is not allowed; nothing
                 has changed then.
         """
-        if not self._ready:
-            raise RuntimeError("step() was called before reset()")
+        self._must_be_ready("step()")
         chosen = self._joint_action(actions)
         if not self.agents:
             return {}, {}, {}, {}, {}
@@ -189,7 +195,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):  # type: ignore[misc]
 
     @property
     def neighbor_graph(self) -> NeighborGraph:
-        """Who is whose neighbour now."""
+        """Who is whose neighbour now (before the first reset: in the state as allocated)."""
         return self.game.graph(self._state)
 
     def neighbors(self, agent: str) -> list[str]:
@@ -199,9 +205,9 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):  # type: ignore[misc]
 
     # -- helpers --------------------------------------------------------------------------------
 
-    def _must_be_ready(self, call: str) -> None:
+    def _must_be_ready(self, what: str) -> None:
         if not self._ready:
-            raise RuntimeError(f"{call} was called before reset()")
+            raise RuntimeError(f"{what} was asked for before reset()")
 
     def _known(self, agent: str) -> str:
         if agent not in self._index:
@@ -233,12 +239,16 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):  # type: ignore[misc]
         self.game.observe(self._state, room)
         if isinstance(room, dict):
             index = [self._index[agent] for agent in agents]
-            return {a: {key: room[key][0, i] for key in room} for a, i in zip(agents, index, strict=True)}
+            return {
+                agent: {key: part[0, i] for key, part in room.items()}
+                for agent, i in zip(agents, index, strict=True)
+            }
         return {agent: room[0, self._index[agent]] for agent in agents}
 
     def _infos(self, agents: list[str]) -> dict[str, dict[str, Any]]:
         step: Step = self._step
-        measures = {name: float(values[0]) for name, values in self.game.measures(self._state).items()}
+        measured = self.game.measures(self._state)
+        measures = {name: float(values[0]) for name, values in measured.items()}
         action, acting = step.actions[0].tolist(), step.acting[0].tolist()
         infos = {
             agent: {"action": action[i], "acting": acting[i], **measures}
@@ -261,4 +271,6 @@ def _is_whole(action: Any) -> bool:
 def to_aec(env: ParallelEnv, usual_wrappers: bool = True) -> Any:
     """The AEC view, with or without PettingZoo's usual wrappers (out-of-bounds and order checks)."""
     aec = parallel_to_aec_wrapper(env)
-    return wrappers.OrderEnforcingWrapper(wrappers.AssertOutOfBoundsWrapper(aec)) if usual_wrappers else aec
+    if not usual_wrappers:
+        return aec
+    return wrappers.OrderEnforcingWrapper(wrappers.AssertOutOfBoundsWrapper(aec))

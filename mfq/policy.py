@@ -109,8 +109,10 @@ class Boltzmann(Policy):
     def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
             q = q.masked_fill(mask == 0, -torch.inf)
-        probabilities = torch.softmax(q / value_at(self.temperature, time), -1)
-        return probabilities if mask is None else probabilities.nan_to_num(0.0)
+        # By hand: torch.softmax takes five times as long where A is small.
+        weights = q / value_at(self.temperature, time)
+        highest = weights.amax(-1, keepdim=True).clamp_(min=torch.finfo(weights.dtype).min)
+        return _normalise((weights - highest).exp_())
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class EpsilonGreedy(Policy):
 
     def __post_init__(self) -> None:
         if not callable(self.epsilon) and not bool(
-            torch.as_tensor((0 <= self.epsilon) & (self.epsilon <= 1)).all()  # type: ignore[operator]
+            torch.as_tensor((self.epsilon >= 0) & (self.epsilon <= 1)).all()
         ):
             raise ValueError(f"epsilon={self.epsilon!r}; allowed: 0 to 1")
 

@@ -133,7 +133,10 @@ class TabularQ:
         entry = entry[..., None]
         visits = self.visits.flatten(2).gather(-1, entry) + learns[..., None]
         self.visits.flatten(2).scatter_(-1, entry, visits)
-        rate = 1.0 / visits.clamp(min=1) if self.learning_rate == "visits" else self.learning_rate
+        if isinstance(self.learning_rate, str):
+            rate: Tensor | float = 1.0 / visits.clamp(min=1)
+        else:
+            rate = self.learning_rate
         q = self.table.flatten(2).gather(-1, entry)
         q = q + rate * (target[..., None] - q) * learns[..., None]
         self.table.flatten(2).scatter_(-1, entry, q)
@@ -184,7 +187,9 @@ class TabularQ:
         """The mean action that acting in this step reckons with."""
         if not self.mean_field:
             return step.mean_action[..., :0]
-        return iterate(step.mean_action, self.iterations, step.graph, lambda mean: self._respond(step, mean))
+        return iterate(
+            step.mean_action, self.iterations, step.graph, lambda mean: self._respond(step, mean)
+        )
 
     def _respond(self, step: Step, mean: Tensor) -> Tensor:
         q = self.values(step, mean)

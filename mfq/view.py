@@ -106,7 +106,9 @@ class View(ABC):
         Raises:
             AttributeError: where it does not.
         """
-        raise AttributeError(f"{type(self).__name__} has no snapshots; only a BatchedEnv's view has")
+        raise AttributeError(
+            f"{type(self).__name__} has no snapshots; only a BatchedEnv's view has"
+        )
 
 
 def wrap(env: Any, graph: GraphLike = None) -> View:
@@ -151,8 +153,8 @@ class _Graphs:
             self._source: Callable[[], Any] = lambda: graph(env)
         elif graph is not None:
             self._source = lambda: graph
-        elif hasattr(env, "neighbor_graph"):
-            self._source = lambda: env.neighbor_graph
+        elif (owner := _owner_of_graph(env)) is not None:
+            self._source = lambda: owner.neighbor_graph
         else:
             complete = CompleteGraph(len(groups), groups)
             self._source = lambda: complete
@@ -166,6 +168,13 @@ class _Graphs:
                 f"graph has {found.num_agents} agents; allowed: {self._num_agents}, as the environment"
             )
         return found
+
+
+def _owner_of_graph(env: Any) -> Any:
+    """The environment, or the one within PettingZoo's wrappers, that has a graph of its own."""
+    while env is not None and not hasattr(env, "neighbor_graph"):
+        env = getattr(env, "aec_env", None) or getattr(env, "env", None)
+    return env
 
 
 class _BatchedView(View):
@@ -286,7 +295,10 @@ class _ParallelView(View):
         terminated = [bool(terminations.get(agent, False)) for agent in self.agents]
         # An episode that a time limit ended leaves its agents alive, though PettingZoo drops them.
         living = set(self.env.agents) | {agent for agent, ended in truncations.items() if ended}
-        alive = [agent in living and not gone for agent, gone in zip(self.agents, terminated, strict=True)]
+        alive = [
+            agent in living and not gone
+            for agent, gone in zip(self.agents, terminated, strict=True)
+        ]
         in_effect = [
             infos[agent].get("action", sent[agent] - start if agent in sent else -1)
             for agent in self.agents
@@ -359,7 +371,7 @@ def _shared_spaces(env: Any) -> tuple[spaces.Space[Any], spaces.Discrete]:
     return observation, action
 
 
-class _OneAgent(pettingzoo.ParallelEnv):  # type: ignore[misc]
+class _OneAgent(pettingzoo.ParallelEnv):
     """A single-agent Gymnasium environment as a PettingZoo one with one agent."""
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:

@@ -12,6 +12,7 @@ from mfenvs.backend import CpuBackend
 from mfenvs.game import Game, Step
 from mfenvs.graph import LatticeGraph
 from mfenvs.ising import draw, rules
+from mfenvs.validate import flag, member, number, numbers, whole
 
 if TYPE_CHECKING:
     from mfenvs.canvas import Canvas
@@ -33,9 +34,9 @@ class IsingConfig:
         side: sites along an edge of the torus, N = side^2; at least 3, and even for "checkerboard".
         coupling: lambda in eq. 33, any finite number.
         field: h in eq. 33, one number or one per site (length N, or nested side by side).
-        update: who chooses in a step. "synchronous" (the paper's): all. "checkerboard": the sites of
-            one colour, then those of the other; a sweep is two steps. "random": each site with
-            probability ``fraction``. The others hold their spin.
+        update: who chooses in a step; the others hold their spin. "synchronous" (the paper's): all.
+            "checkerboard": the sites of one colour, then those of the other, so that a sweep is two
+            steps. "random": each site with probability ``fraction``.
         fraction: for update="random", in (0, 1].
         initial: "random", "up" or "down".
         observe_neighbors: adds the four neighbours' spins to the observation, as the authors do.
@@ -55,24 +56,20 @@ class IsingConfig:
     max_cycles: int | None = 10_000
 
     def __post_init__(self) -> None:
-        _whole(self, "side", 3)
+        whole("side", self.side, 3)
+        number("coupling", self.coupling)
+        member("update", self.update, UPDATES)
+        member("initial", self.initial, STARTS)
+        flag("observe_neighbors", self.observe_neighbors)
         if self.max_cycles is not None:
-            _whole(self, "max_cycles", 1)
-        _member(self, "update", UPDATES)
-        _member(self, "initial", STARTS)
-        if not isinstance(self.observe_neighbors, bool | np.bool_):
-            raise TypeError(
-                f"observe_neighbors={self.observe_neighbors!r}; allowed: True or False"
-            )
+            whole("max_cycles", self.max_cycles, 1)
+        if not 0 < number("fraction", self.fraction) <= 1:
+            raise ValueError(f"fraction={self.fraction!r}; allowed: above 0, up to 1")
         if self.update == "checkerboard" and self.side % 2:
             raise ValueError(
                 f"side={self.side} with update='checkerboard'; allowed: an even side, since the "
                 "colours of an odd torus clash at its seam"
             )
-        _number(self, "coupling")
-        _number(self, "fraction")
-        if not 0 < self.fraction <= 1:
-            raise ValueError(f"fraction={self.fraction!r}; allowed: above 0, up to 1")
         object.__setattr__(self, "field", _field(self.field, self.side))
 
     def field_per_site(self) -> np.ndarray:
@@ -80,36 +77,9 @@ class IsingConfig:
         return np.broadcast_to(np.asarray(self.field, np.float32), self.side**2)
 
 
-def _whole(config: IsingConfig, name: str, least: int) -> None:
-    value = getattr(config, name)
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}={value!r}; allowed: an integer of at least {least}")
-    if value < least:
-        raise ValueError(f"{name}={value!r}; allowed: an integer of at least {least}")
-
-
-def _number(config: IsingConfig, name: str) -> None:
-    value = getattr(config, name)
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise TypeError(f"{name}={value!r}; allowed: a finite number")
-    if not np.isfinite(value):
-        raise ValueError(f"{name}={value!r}; allowed: a finite number")
-
-
-def _member(config: IsingConfig, name: str, allowed: dict[str, int]) -> None:
-    value = getattr(config, name)
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
-
-
 def _field(field: Any, side: int) -> float | tuple[float, ...]:
     """A field as a float, or as a tuple of one float a site (hashable, like the rest)."""
-    try:
-        values = np.asarray(field, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"field={field!r}; allowed: numbers") from None
-    if not np.isfinite(values).all():
-        raise ValueError(f"field={field!r}; allowed: finite numbers")
+    values = numbers("field", field)
     if values.ndim == 0:
         return float(values)
     if values.shape not in ((side * side,), (side, side)):
@@ -190,7 +160,7 @@ class IsingGame(Game):
         high = np.array([1.0, strongest] + [1.0] * (4 * config.observe_neighbors), np.float32)
         self.single_observation_space = spaces.Box(-high, high, dtype=np.float32)
         self.single_action_space = spaces.Discrete(2)
-        most = 2 * abs(config.coupling) + strongest
+        most = (2 * abs(config.coupling) + strongest) * (1 + 1e-6)  # room for rounding
         high = np.array([1.0] * (sites + 3) + [most], np.float32)
         low = -high
         low[sites] = 0.0
@@ -227,7 +197,8 @@ class IsingGame(Game):
         )
 
     def allocate_observation(self, shape: tuple[int, ...]) -> Any:
-        return self.backend.zeros((*shape, *self.single_observation_space.shape), np.float32)
+        features = 6 if self.config.observe_neighbors else 2
+        return self.backend.zeros((*shape, features), np.float32)
 
     def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
         if seeds is not None:
@@ -272,7 +243,7 @@ class IsingGame(Game):
         return self._lattice
 
     def global_state(self, state: State, row: int) -> np.ndarray:
-        spins = rules.sign(np.asarray(state.spin[row], np.float32))
+        spins = 2 * np.asarray(state.spin[row], np.float32) - 1
         scalars = [float(getattr(state, name)[row]) for name in MEASURES]
         return np.concatenate([spins, np.array(scalars, np.float32)])
 

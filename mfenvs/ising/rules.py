@@ -15,7 +15,7 @@ START_RANDOM, START_UP, START_DOWN = 0, 1, 2
 
 def sign(spin):
     """Spin 0 or 1 as -1 or +1."""
-    return 2 * spin - 1
+    return 2 * np.int64(spin) - 1
 
 
 def neighbor(site, direction, side):

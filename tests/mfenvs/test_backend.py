@@ -83,13 +83,13 @@ def test_rows_are_split_over_threads_without_gaps(cpu, monkeypatch):
     backend_module._pool.cache_clear()
 
 
-def rollout(seed, steps=30):
-    env = ising_v0.batched_env(num_envs=64, side=16, update="random", max_cycles=11)
+def rollout(seed, steps=15):
+    env = ising_v0.batched_env(num_envs=256, side=16, update="random", max_cycles=11)
     env.reset(seed=seed)
     coin = np.random.default_rng(seed)
     total = 0.0
     for _ in range(steps):
-        obs, reward, *_ = env.step(coin.integers(0, 2, (64, 256)))
+        obs, reward, *_ = env.step(coin.integers(0, 2, (256, 256)))
         total += float(reward.double().sum()) + 0.1 * float(obs.double().sum())
     return total
 

@@ -131,7 +131,9 @@ def test_a_snapshot_gives_back_the_observations_bit_for_bit(side):
     assert torch.equal(env.observe(snapshot), obs)
     rows, agents = [5, 0, 5, 2], [0, 8, 3, 3]
     assert torch.equal(env.observe(snapshot, rows, agents), obs[rows, agents])
-    assert torch.equal(env.observe(snapshot, torch.tensor(rows), torch.tensor(agents)), obs[rows, agents])
+    assert torch.equal(
+        env.observe(snapshot, torch.tensor(rows), torch.tensor(agents)), obs[rows, agents]
+    )
     for bad, words in [
         (([6], [0]), "rows range"),
         (([0], [-1]), "agents range"),

@@ -74,7 +74,9 @@ def test_edge_index_lists_the_neighbours(kind, seed):
         assert edges[1, edges[0] == agent].tolist() == graph.neighbors(agent).tolist()
     if kind != "edges":
         assert not (edges[0] == edges[1]).any()
-        assert set(zip(*edges.tolist(), strict=True)) == set(zip(*edges[::-1].tolist(), strict=True))
+        assert set(zip(*edges.tolist(), strict=True)) == set(
+            zip(*edges[::-1].tolist(), strict=True)
+        )
 
 
 def test_one_hot_means_are_exact_in_float32():

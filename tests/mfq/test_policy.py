@@ -64,7 +64,8 @@ def test_ties_share_the_greedy_probability():
 
 
 @pytest.mark.parametrize(
-    "policy", [Boltzmann(0.3), EpsilonGreedy(0.3), Greedy(), Mixture(torch.tensor([0.1, 0.2, 0.3, 0.4]))]
+    "policy",
+    [Boltzmann(0.3), EpsilonGreedy(0.3), Greedy(), Mixture(torch.tensor([0.1, 0.2, 0.3, 0.4]))],
 )
 def test_masked_actions_are_never_drawn(policy):
     q = Q.expand(20, 100, 4)

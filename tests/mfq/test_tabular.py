@@ -57,7 +57,7 @@ def test_the_two_pairings_fill_different_cells():
 
 
 def test_iql_keys_on_nothing():
-    view, agent = learner(ising_v0.batched_env(num_envs=2, side=4), mean_field=False)
+    _, agent = learner(ising_v0.batched_env(num_envs=2, side=4), mean_field=False)
     assert agent.table.shape == (2, 16, 1, 1, 2)
 
 

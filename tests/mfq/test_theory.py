@@ -51,7 +51,9 @@ def test_the_response_does_not_contract_below_half_k(temperature):
     magnetisation = 2 * up - 1
     assert magnetisation[1] > 0.3
     assert torch.allclose(magnetisation[0], -magnetisation[1])
-    assert float(magnetisation[1]) == pytest.approx(math.tanh(2 * float(magnetisation[1]) / temperature))
+    assert float(magnetisation[1]) == pytest.approx(
+        math.tanh(2 * float(magnetisation[1]) / temperature)
+    )
 
 
 def mean_field_operator(q, reward, gamma, temperature):
@@ -68,7 +70,9 @@ def ratios(temperature, gamma=0.9, bound=1.0, pairs=20_000):
     reward = torch.rand(3, 4, generator=coin, dtype=torch.float64)
     q = bound * (2 * torch.rand(shape, generator=coin, dtype=torch.float64) - 1)
     # Nearby pairs find the steepest slopes.
-    other = (q + 0.01 * torch.randn(shape, generator=coin, dtype=torch.float64)).clamp(-bound, bound)
+    other = (q + 0.01 * torch.randn(shape, generator=coin, dtype=torch.float64)).clamp(
+        -bound, bound
+    )
     after = [mean_field_operator(table, reward, gamma, temperature) for table in (q, other)]
     apart = (q - other).abs().amax((-1, -2))
     return (after[0] - after[1]).abs().amax((-1, -2)) / apart

@@ -71,9 +71,8 @@ class NaiveIsing:
         return {
             "order_parameter": abs(up - (n - up)) / n,
             "magnetisation": sum(self.spin) / n,
-            "staggered_magnetisation": sum(
-                s * c for s, c in zip(self.spin, colour, strict=True)
-            ) / n,
+            "staggered_magnetisation": sum(s * c for s, c in zip(self.spin, colour, strict=True))
+            / n,
             "energy": -sum(self._reward(site) for site in range(n)) / n,
         }
 

@@ -1,0 +1,396 @@
+"""Where games draw: a picture in memory, and a window to show it. The only file that knows pygame.
+
+Positions are pixels, x to the right and y down; an area is (x, y, width, height). Colours are
+(red, green, blue), each 0 to 255.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakSet
+
+import numpy as np
+
+
+def refuse_two_pygames() -> None:
+    """Raises ImportError if the old ``pygame`` distribution is installed.
+
+    It and ``pygame-ce`` install into the same folder, so one has overwritten parts of the other.
+    """
+    try:
+        importlib.metadata.distribution("pygame")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    raise ImportError(
+        "the old distribution 'pygame' is installed; it and 'pygame-ce' overwrite each other. Run\n"
+        "    pip uninstall -y pygame\n    pip install --force-reinstall pygame-ce"
+    )
+
+
+refuse_two_pygames()
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+import pygame  # noqa: E402
+
+Point = tuple[float, float]
+Area = tuple[int, int, int, int]
+Range = tuple[float, float]
+Color = tuple[int, int, int]
+
+MODES = ("human", "rgb_array")
+MAX_TRACE = 600  # points of a history: more than a chart has pixels across
+SHADE = (110, 110, 110)  # what a graph's lines leave of the light of the picture below, of 255
+
+
+class Theme(NamedTuple):
+    """The colours that all games share."""
+
+    paper: Color = (250, 249, 246)
+    ink: Color = (32, 36, 42)
+    faint: Color = (105, 111, 120)
+    rule: Color = (224, 222, 215)
+    blue: Color = (37, 84, 134)
+    amber: Color = (238, 164, 56)
+    red: Color = (190, 62, 44)
+    green: Color = (0, 138, 104)
+
+
+class Canvas:
+    """A picture that a game draws into, and in mode "human" the window that shows it.
+
+    Attributes:
+        mode: "human" or "rgb_array".
+        size: (width, height).
+        pixels: uint8 [height, width, 3]; the picture itself, which `present` copies.
+        theme: the shared colours.
+        show_graph: whether a game should draw its neighbour graph too.
+        closed: whether the window was closed, by `close` or by the user.
+
+    Args:
+        mode: "rgb_array" needs no display; "human" opens a window.
+        title: of the window.
+        fps: the most frames a second that a window shows; `present` waits for its turn.
+        size: (width, height); multiples of 16 suit video encoders.
+
+    Raises:
+        ValueError: for another mode.
+        RuntimeError: in mode "human", where there is no display.
+    """
+
+    theme: ClassVar[Theme] = Theme()
+    # All windows share one display and one queue of events.
+    _open: ClassVar[WeakSet[Canvas]] = WeakSet()
+    _display_is_ours: ClassVar[bool] = False
+
+    def __init__(
+        self, mode: str, title: str, fps: float, size: tuple[int, int] = (1024, 672)
+    ) -> None:
+        if mode not in MODES:
+            raise ValueError(f"mode={mode!r}; allowed: {', '.join(map(repr, MODES))}")
+        self.mode, self.size, self.fps = mode, size, fps
+        self.show_graph = self.closed = False
+        width, height = size
+        self.pixels = np.empty((height, width, 3), np.uint8)
+        self._surface = pygame.image.frombuffer(self.pixels.data, size, "RGB")  # shares the memory
+        self._fonts: dict[tuple[int, bool], Any] = {}
+        self._labels: dict[tuple[str, int, Color, bool], Any] = {}
+        self._traces: dict[str, np.ndarray] = {}
+        self._window: Any = None
+        self.clear()
+        if mode == "human":
+            self._open_window(title)
+
+    # -- a frame --------------------------------------------------------------------------------
+
+    def present(self) -> np.ndarray | None:
+        """Shows the picture in the window, or returns a copy of it.
+
+        Returns:
+            uint8 [height, width, 3], the caller's to keep; None in mode "human".
+        """
+        if self.mode == "rgb_array":
+            return self.pixels.copy()
+        self._handle_events()
+        if self._window is not None:
+            self._window.get_surface().blit(self._surface, (0, 0))
+            self._window.flip()
+            self._clock.tick(self.fps)
+        return None
+
+    def restart(self) -> None:
+        """Forgets all traces: a new episode began."""
+        self._traces.clear()
+
+    def close(self) -> None:
+        """Closes the window, if there is one. What is drawn and presented later is not shown."""
+        self.closed = True
+        Canvas._open.discard(self)
+        if not pygame.display.get_init():  # never was, or somebody called pygame.quit()
+            Canvas._display_is_ours = False
+        elif self._window is not None:
+            self._window.destroy()
+        self._window = None
+        if Canvas._display_is_ours and not Canvas._open:
+            pygame.display.quit()
+            Canvas._display_is_ours = False
+
+    # -- drawing --------------------------------------------------------------------------------
+
+    def clear(self, color: Color = theme.paper) -> None:
+        """Fills the picture."""
+        self._surface.fill(color)
+
+    def box(self, area: Area, color: Color, radius: int = 0, width: int = 0) -> None:
+        """A rectangle with rounded corners: filled, or outlined if ``width`` is given."""
+        pygame.draw.rect(self._surface, color, area, width, border_radius=radius)
+
+    def circle(self, center: Point, radius: float, color: Color, width: int = 0) -> None:
+        """A circle: filled, or outlined if ``width`` is given."""
+        pygame.draw.aacircle(self._surface, color, center, radius, width)
+
+    def line(self, points: Sequence[Point], color: Color, width: int = 1) -> None:
+        """A line through two or more points."""
+        upright = any(len(set(coordinates)) == 1 for coordinates in zip(*points, strict=True))
+        if upright or width > 2:
+            pygame.draw.lines(self._surface, color, False, points, width)
+            return
+        # pygame's smooth lines are one pixel wide: a few of them, side by side, make one of two.
+        for right, down in ((0, 0), (1, 0), (0, 1))[: 2 * width - 1]:
+            moved = [(x + right, y + down) for x, y in points]
+            pygame.draw.aalines(self._surface, color, False, moved)
+
+    def text(
+        self,
+        text: str,
+        at: Point,
+        size: int = 14,
+        color: Color = theme.ink,
+        anchor: str = "topleft",
+        bold: bool = False,
+    ) -> int:
+        """One line of text.
+
+        Args:
+            text: a hyphen before a digit becomes a minus sign.
+            size: of the font, in pixels.
+            anchor: which point of the text lies at ``at``: "topleft", "midright", "center", ...
+
+        Returns:
+            Its right end.
+        """
+        label = self._label(text, size, color, bold)
+        place = label.get_rect(**{anchor: (round(at[0]), round(at[1]))})
+        self._surface.blit(label, place)
+        return int(place.right)
+
+    def image(self, array: np.ndarray, area: Area, gap: int = 0) -> None:
+        """Scales an image to an area; its cells stay crisp.
+
+        Args:
+            array: uint8 [h, w, 3].
+            area: within the picture.
+            gap: pixels of paper between the cells.
+
+        Raises:
+            ValueError: for another shape or dtype.
+        """
+        if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
+            raise ValueError(f"array is {array.dtype} {array.shape}; allowed: uint8 [h, w, 3]")
+        x, y, width, height = area
+        row = np.arange(height) * array.shape[0] // height
+        column = np.arange(width) * array.shape[1] // width
+        target = self.pixels[y : y + height, x : x + width]
+        target[:] = array.take(column, axis=1).take(row, axis=0)
+        for lines, cell in ((target, row), (target.swapaxes(0, 1), column)):
+            seams = np.flatnonzero(np.diff(cell)) + 1
+            lines[seams[:, None] - gap // 2 + np.arange(gap)] = self.theme.paper
+
+    def graph(
+        self,
+        points: np.ndarray,
+        edges: np.ndarray,
+        period: Range | None = None,
+        overhang: float = 12.0,
+        width: int = 2,
+        dot: float = 0.0,
+    ) -> None:
+        """A neighbour graph: a line between any two agents of which one listens to the other.
+
+        Lines darken what is below them, so that it stays in sight.
+
+        Args:
+            points: floats [N, 2], where the agents are.
+            edges: int [2, E], as `NeighborGraph.edge_index` gives them.
+            period: width and height of a torus. A link across its border is drawn as two stubs.
+            overhang: how far a stub reaches over the border.
+            width: of the lines.
+            dot: radius of a dot at each agent.
+        """
+        pairs = edges.min(axis=0) * len(points) + edges.max(axis=0)
+        first, second = np.divmod(np.unique(pairs), len(points))
+        gap = points[second] - points[first]
+        turns = np.zeros_like(gap) if period is None else np.round(gap / period)
+        gap, wraps = gap - turns * (period or 0.0), turns.any(axis=1)
+        # Half of a link that wraps leads to the border.
+        gap[wraps] *= 0.5 + overhang / np.linalg.norm(gap[wraps], axis=1, keepdims=True)
+        starts = np.concatenate([points[first], points[second][wraps]])
+        ends = starts + np.concatenate([gap, -gap[wraps]])
+
+        layer = pygame.Surface(self.size)
+        layer.fill("white")
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            pygame.draw.line(layer, SHADE, start, end, width)
+        self._surface.blit(layer, (0, 0), special_flags=pygame.BLEND_RGB_MULT)
+        for point in points.tolist() if dot else ():
+            self.circle(point, dot + 1, self.theme.paper)
+            self.circle(point, dot, self.theme.ink)
+
+    def legend(self, at: Point, label: str, *colors: Color, line: bool = False) -> int:
+        """An entry of a legend: a swatch of one or more colours, or a line, and its label.
+
+        ``at`` is its left end, at half height; its right end is returned.
+        """
+        x, y = round(at[0]), round(at[1])
+        if line:
+            self.box((x, y - 1, 18, 2), colors[0])
+            self.circle((x + 9, y), 4, colors[0])
+        for index, color in enumerate(() if line else colors):
+            self.box((x + 13 * index, y - 6, 12, 12), color)
+        left = x + (18 if line else 13 * len(colors) - 1) + 7
+        return self.text(label, (left, y), 13, self.theme.ink, "midleft")
+
+    def plot(self, area: Area, x: Range, y: Range, title: str = "", x_label: str = "") -> Plot:
+        """A chart's axes, with ticks and labels, inside an area; the result draws on them.
+
+        Args:
+            x, y: the least and the greatest value on each axis, which differ.
+            title: above; it says what y is.
+            x_label: below.
+        """
+        return Plot(self, area, x, y, title, x_label)
+
+    def trace(self, name: str, time: float, value: float) -> np.ndarray:
+        """Keeps a quantity's history over the frames of an episode.
+
+        A frame of the same time replaces the last; a time before it starts the history anew. Of a
+        long history `MAX_TRACE` points are kept, evenly.
+
+        Returns:
+            float64 [n, 2]: times and values so far, this one last.
+        """
+        history = self._traces.get(name, np.empty((0, 2)))
+        if len(history) and time < history[-1, 0]:
+            history = history[:0]
+        history = np.vstack([history[history[:, 0] < time], (time, value)])
+        if len(history) > MAX_TRACE:
+            gaps = history[2:, 0] - history[:-2, 0]
+            history = np.delete(history, 1 + gaps.argmin(), axis=0)
+        self._traces[name] = history
+        return history
+
+    # -- helpers --------------------------------------------------------------------------------
+
+    def _open_window(self, title: str) -> None:
+        try:
+            if not pygame.display.get_init():
+                pygame.display.init()
+                Canvas._display_is_ours = True
+            self._window = pygame.Window(title, self.size)
+        except pygame.error as error:
+            self.close()
+            raise RuntimeError(f"no window can be opened here ({error}); use 'rgb_array'") from None
+        Canvas._open.add(self)
+        self._clock = pygame.time.Clock()
+
+    def _handle_events(self) -> None:
+        """Reads the queue, without which the window would seem frozen."""
+        if not pygame.display.get_init():
+            self.close()
+        for event in () if self.closed else pygame.event.get():
+            for canvas in list(Canvas._open):
+                asked = event.type == pygame.WINDOWCLOSE and event.window is canvas._window
+                if asked or event.type == pygame.QUIT:
+                    canvas.close()
+
+    def _label(self, text: str, size: int, color: Color, bold: bool) -> Any:
+        """Rendered text, from the memory of what was rendered before."""
+        key = (re.sub(r"-(?=[\d.])", "−", text), size, color, bold)
+        if key not in self._labels:
+            if len(self._labels) >= 512:
+                self._labels.clear()
+            try:
+                label = self._font(size, bold).render(key[0], True, color)
+            except pygame.error:  # pygame.quit(), by whomever, spoils fonts made before
+                self._fonts.clear()
+                label = self._font(size, bold).render(key[0], True, color)
+            self._labels[key] = label
+        return self._labels[key]
+
+    def _font(self, size: int, bold: bool) -> Any:
+        if (size, bold) not in self._fonts:
+            pygame.font.init()
+            # A font that matplotlib brings along makes the same pictures everywhere.
+            name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+            package = importlib.metadata.distribution("matplotlib")
+            file = package.locate_file(f"matplotlib/mpl-data/fonts/ttf/{name}")
+            self._fonts[size, bold] = pygame.font.Font(str(file), size)
+        return self._fonts[size, bold]
+
+
+class Plot:
+    """A chart: axes in an area of a canvas, and what is drawn on them. Made by `Canvas.plot`."""
+
+    def __init__(
+        self, canvas: Canvas, area: Area, x: Range, y: Range, title: str, x_label: str
+    ) -> None:
+        self.canvas, self.x, self.y = canvas, x, y
+        theme, (left, top, width, height) = canvas.theme, area
+        # Room for the tick labels, the title and the label below.
+        self.left, self.top = left + 34, top + (26 if title else 8)
+        self.right, self.bottom = left + width - 14, top + height - (38 if x_label else 22)
+        canvas.text(title, (left, top), 13, theme.ink, bold=True)
+        for value in ticks(*y):
+            level = round(self.at(x[0], value)[1])
+            canvas.line([(self.left, level), (self.right, level)], theme.rule)
+            canvas.text(f"{value:,g}", (self.left - 8, level), 12, theme.faint, "midright")
+        for value in ticks(*x):
+            along = round(self.at(value, y[0])[0])
+            canvas.line([(along, self.bottom), (along, self.bottom + 4)], theme.faint)
+            canvas.text(f"{value:,g}", (along, self.bottom + 7), 12, theme.faint, "midtop")
+        canvas.line([(self.left, self.bottom), (self.right, self.bottom)], theme.faint)
+        below = ((self.left + self.right) / 2, top + height)
+        canvas.text(x_label, below, 12, theme.faint, "midbottom")
+
+    def at(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """The pixels of points, numbers or arrays; those beyond the axes lie on their ends."""
+        across = np.clip((x - self.x[0]) / (self.x[1] - self.x[0]), 0, 1)
+        up = np.clip((y - self.y[0]) / (self.y[1] - self.y[0]), 0, 1)
+        return (
+            self.left + across * (self.right - self.left),
+            self.bottom - up * (self.bottom - self.top),
+        )
+
+    def line(self, points: np.ndarray, color: Color, width: int = 2) -> None:
+        """A curve through points, floats [n, 2]; nothing for a single one."""
+        if len(points) > 1:
+            pixels = np.stack(self.at(points[:, 0], points[:, 1]), axis=1)
+            self.canvas.line(pixels.tolist(), color, width)
+
+    def bars(self, edges: np.ndarray, heights: np.ndarray, color: Color) -> None:
+        """A histogram: ``heights`` [n] between the ``edges`` [n + 1]."""
+        x, top = np.round(self.at(edges, np.append(heights, 0))).astype(int).tolist()
+        for left, right, level in zip(x[:-1], x[1:], top[:-1], strict=True):
+            area = (left, level, max(right - left - 1, 1), self.bottom - level)
+            self.canvas.box(area, color)
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round values between two bounds, 1, 2 or 5 times a power of ten apart, in ``most`` steps."""
+    power = 10.0 ** np.floor(np.log10((high - low) / most))
+    steps = (factor * power for factor in (1, 2, 5, 10))
+    step = next(step for step in steps if (high - low) / step < most + 1e-9)
+    first, last = int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9))
+    return [float(np.round(k * step, 12)) for k in range(first, last + 1)]

@@ -1,0 +1,42 @@
+"""Frozen dataclasses as configurations: read from YAML, written as resolved JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from mfq.files import write_atomically
+
+Config = TypeVar("Config")
+
+
+def from_yaml(kind: type[Config], path: str | Path) -> Config:
+    """A configuration from a YAML file of its fields; fields left out keep their defaults.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no YAML, no mapping, or names a field that the configuration lacks.
+        TypeError, ValueError: from the configuration itself.
+    """
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no YAML: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds a {type(found).__name__}; allowed: a mapping of fields")
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for name in found:
+        if name not in known:
+            raise ValueError(f"{path} has the field {name!r}; allowed: {', '.join(known)}")
+    # YAML has lists where frozen dataclasses have tuples.
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+
+
+def to_json(config: Any, path: str | Path) -> Path:
+    """Writes every field of a configuration, defaults included."""
+    text = json.dumps(asdict(config), indent=2) + "\n"
+    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

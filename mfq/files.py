@@ -1,0 +1,40 @@
+"""Files that are there whole or not at all: written under a temporary name, then moved into place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Calls ``write`` with a temporary path beside ``path``, and moves the result there.
+
+    Args:
+        path: where the file belongs; folders are made as needed.
+        write: writes the file that it is given. If it raises, nothing stays behind.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: if the place cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        write(Path(name))
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,141 @@
+"""The `mfq` command as a user meets it: results, help, nonsense, Ctrl-C."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mfq.cli import main
+
+TINY = ["--side", "4", "--seeds", "2", "--sweeps", "30", "--burn-in", "5", "--taus", "0.8", "2.0"]
+
+
+def command(*words):
+    return [sys.executable, "-m", "mfq.cli", *words]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished study, and what it printed."""
+    out = tmp_path_factory.mktemp("study") / "new" / "folder"
+    words = command("compare", "ising", *TINY, "--out", str(out))
+    return out, subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def test_compare_ising_writes_its_files(finished):
+    out, printed = finished
+    assert sorted(file.name for file in out.iterdir()) == ["config.json", "ising.csv", "ising.png"]
+    with (out / "ising.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    results = ["tau", "method", "order_parameter", "low", "high", "seeds", "q_mse"]
+    columns = [*results, "exact", "monte_carlo", "weiss"]
+    assert list(rows[0]) == columns
+    methods = ["mfq", "iql", "mfq-previous", "monte_carlo"]
+    assert [(r["method"], float(r["tau"])) for r in rows] == [
+        (m, t) for m in methods for t in (0.8, 2.0)
+    ]
+    assert all(0 <= float(r["order_parameter"]) <= 1 for r in rows)
+    assert all((r["q_mse"] == "") == (r["method"] == "monte_carlo") for r in rows)
+    config = json.loads((out / "config.json").read_text())
+    assert config["taus"] == [0.8, 2.0]
+    assert config["coupling"] == 1.0
+    assert max(map(len, printed.split("written:")[0].splitlines())) <= 80
+
+
+def test_the_same_seed_gives_the_same_file(finished, tmp_path):
+    assert main(["compare", "ising", *TINY, "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "ising.csv").read_bytes() == (finished[0] / "ising.csv").read_bytes()
+
+
+def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("side: 4\nseeds: 2\nsweeps: 20\nburn_in: 2\ntaus: [1.0]\ncoupling: 0.7\n")
+    out = tmp_path / "out"
+    flags = ["--config", str(file), "--seeds", "1", "--out", str(out)]
+    assert main(["compare", "ising", *flags]) == 0
+    config = json.loads((out / "config.json").read_text())
+    assert (config["side"], config["seeds"], config["taus"]) == (4, 1, [1.0])
+    assert config["coupling"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["trian"], "unknown command 'trian'; allowed: compare"),
+        (["compare", "chess"], "unknown study 'chess'; allowed: ising"),
+        (["compare", "ising", "--seeds", "0"], "seeds=0"),
+        (["compare", "ising", "--coupling", "-1"], "coupling=-1.0"),
+        (["compare", "ising", "--taus", "0.0"], "taus=(0.0,)"),
+        (["compare", "ising", "--side", "5"], "side=5"),
+        (["compare", "ising", "--config"], "--config needs a file"),
+        (["compare", "ising", "--config", "no/such.yaml"], "no/such.yaml"),
+    ],
+)
+def test_nonsense_is_named(words, says, capsys):
+    try:
+        status = main(words)
+    except SystemExit as stop:  # as the parser of flags ends
+        status = stop.code
+    assert status == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("sidee: 3", "'sidee'"), ("- 1", "list"), ("{", "no YAML"), ("seeds: 0", "seeds=0")],
+)
+def test_a_bad_yaml_file_is_named(tmp_path, text, says, capsys):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    assert main(["compare", "ising", "--config", str(file)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_unknown_flags_and_wrong_types_are_refused():
+    for flags in (["--tau", "1"], ["--seeds", "many"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["compare", "ising", *flags])
+        assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("words", [["--help"], ["compare", "--help"]])
+def test_help(words, capsys):
+    assert main(words) == 0
+    assert "compare ising" in capsys.readouterr().out
+
+
+def test_help_of_a_study_lists_its_options(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", "ising", "--help"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    for option in ("--side", "--coupling", "--field", "--taus", "--seeds", "--quick", "--out"):
+        assert option in printed
+
+
+def test_no_command_shows_the_help_and_fails(capsys):
+    assert main([]) == 2
+    assert "usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("phase", "sweeps"), [("Monte Carlo", "3000000"), ("agents", "10000")])
+def test_ctrl_c_ends_quietly_and_leaves_nothing(phase, sweeps, tmp_path):
+    out = tmp_path / "out"
+    words = ["compare", "ising", "--sweeps", sweeps, "--taus", "1.0", "--out", str(out)]
+    with subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True) as process:
+        seen = ""
+        while phase not in seen and process.poll() is None:
+            seen += process.stderr.read(1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+    assert not out.exists()
