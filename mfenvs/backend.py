@@ -1,7 +1,7 @@
 """Owns memory and runs a rule over its index space.
 
 A *rule* is a plain Python function of one point of its index space. Its leading parameters name
-that space: ``(row, ...)``, ``(row, agent, ...)`` or ``(row, agent, cell, ...)``. What follows are
+that space, one of SPACES: ``(row, ...)``, ``(row, agent, ...)`` and so on. What follows are
 arrays indexed ``[row, ...]``, named tuples of arrays, and numbers. A rule returns nothing, allocates
 nothing and touches no Python object, so that one source runs as ordinary Python (the tests'
 references do), as machine code here, and on CUDA.
@@ -31,7 +31,12 @@ from numpy.typing import DTypeLike
 
 Rule = Callable[..., None]
 
-INDEX_NAMES = ("row", "agent", "cell")
+SPACES = (
+    ("row",),
+    ("row", "agent"),
+    ("row", "agent", "cell"),
+    ("row", "line", "column"),
+)
 # Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
 MIN_WORK_PER_THREAD = 50_000
 
@@ -61,7 +66,7 @@ class CpuBackend:
         return np.require(values, dtype, ["C", "W"])
 
     def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
-        """Calls ``rule`` at every point of ``extent``: (rows,), (rows, agents) or (rows, agents, cells).
+        """Calls ``rule`` at every point of ``extent``: (rows,), (rows, agents) ...
 
         Points may run in any order and at once; a rule that needs an order loops over it itself.
 
@@ -117,12 +122,10 @@ def index_space(rule: Rule) -> tuple[str, ...]:
         TypeError: if the first parameter is not ``row``.
     """
     names = tuple(inspect.signature(rule).parameters)
-    depth = 0
-    while depth < min(len(names), 3) and names[depth] == INDEX_NAMES[depth]:
-        depth += 1
-    if depth == 0:
-        raise TypeError(f"rule {rule.__name__!r} must take 'row' first; it takes {names}")
-    return names[:depth]
+    found = [space for space in SPACES if names[: len(space)] == space]
+    if not found:
+        raise TypeError(f"rule {rule.__name__!r} takes {names}; allowed first: one of {SPACES}")
+    return max(found, key=len)
 
 
 @cache

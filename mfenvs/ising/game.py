@@ -209,11 +209,11 @@ class IsingGame(Game):
 
     def step(self, state: State, actions: Any, last: Step, out: Step) -> None:
         rows, sites = state.spin.shape
-        run = self.backend.run
+        run, side = self.backend.run, self.config.side
         run(rules.begin, (rows,), state, last, out)
         run(rules.choose, (rows, sites), self.law, state, actions, out)
-        run(rules.settle, (rows, sites), self.law, state, out)
-        run(rules.measure, (rows,), self.law, state, out)
+        run(rules.settle, (rows, side, side), self.law, state, out)
+        run(rules.measure, (rows,), self.law, state, out, work=3 * sites)
 
     def observe(
         self,
@@ -229,7 +229,8 @@ class IsingGame(Game):
         else:
             spin = source.spin
         if rows is None:
-            self.backend.run(rules.observe_all, spin.shape, self.law, spin, out)
+            extent = (len(spin), self.config.side, self.config.side)
+            self.backend.run(rules.observe_all, extent, self.law, spin, out)
         else:
             self.backend.run(rules.observe_some, (len(rows),), self.law, spin, rows, agents, out)
 

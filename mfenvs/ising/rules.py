@@ -1,8 +1,8 @@
 """Ising on a square torus: spins that choose their sign (Yang et al. 2018, section 5.2, eq. 33).
 
-The stages of a step, each a rule: `begin` (row), `choose` (row, agent), `settle` (row, agent),
+The stages of a step, each a rule: `begin` (row), `choose` (row, agent), `settle` (row, line, column),
 `measure` (row). Spins are stored as 0 (down) and 1 (up), as in the authors' code, and count as -1
-and +1. Sites are numbered row by row: site = y * side + x.
+and +1. Sites are numbered line by line: site = line * side + column.
 """
 
 import numpy as np
@@ -18,33 +18,23 @@ def sign(spin):
     return 2 * np.int64(spin) - 1
 
 
-def neighbor(site, direction, side):
-    """The site left (0), above (1), right (2) or below (3) of a site on the torus."""
-    y = site // side
-    x = site - y * side
-    if direction == 0:
-        x = x - 1 if x > 0 else side - 1
-    elif direction == 1:
-        y = y - 1 if y > 0 else side - 1
-    elif direction == 2:
-        x = x + 1 if x < side - 1 else 0
-    else:
-        y = y + 1 if y < side - 1 else 0
-    return y * side + x
+def before(index, side):
+    """The line above, or the column to the left, on the torus."""
+    return index - 1 if index > 0 else side - 1
 
 
-def neighbor_sum(spin, row, site, side):
-    """Sum of the four neighbours' signs, in {-4, -2, 0, 2, 4}."""
-    total = 0
-    for direction in range(4):
-        total += sign(spin[row, neighbor(site, direction, side)])
-    return total
+def after(index, side):
+    """The line below, or the column to the right, on the torus."""
+    return index + 1 if index < side - 1 else 0
 
 
-def parity(site, side):
-    """Colour of a site on the checkerboard: 0 or 1."""
-    y = site // side
-    return (site - y * side + y) & 1
+def neighbors_up(spin, row, line, column, side):
+    """How many of the four neighbours are up, 0 to 4."""
+    up = np.int64(spin[row, line * side + before(column, side)])
+    up += spin[row, before(line, side) * side + column]
+    up += spin[row, line * side + after(column, side)]
+    up += spin[row, after(line, side) * side + column]
+    return up
 
 
 def begin(row, state, last, out):
@@ -72,19 +62,20 @@ def choose(row, agent, law, state, actions, out):
     out.acting[row, agent] = acting
 
 
-def settle(row, agent, law, state, out):
+def settle(row, line, column, law, state, out):
     """Rewards the new joint action (eq. 33) and draws who may choose next."""
+    agent = line * law.side + column
     spin = state.spin[row, agent]
     reward = np.float32(0.0)
     if not out.reset[row]:
-        around = np.float32(neighbor_sum(state.spin, row, agent, law.side))
-        felt = law.field[agent] + law.half_coupling * around
-        reward = np.float32(sign(spin)) * felt
+        up = neighbors_up(state.spin, row, line, column, law.side)
+        felt = law.half_coupling * np.float32(2 * up - 4)
+        reward = np.float32(sign(spin)) * (law.field[agent] + felt)
     out.reward[row, agent] = reward
 
     active = True
     if law.update == CHECKERBOARD:
-        active = parity(agent, law.side) == (state.time[row] & 1)
+        active = (line + column) & 1 == (state.time[row] & 1)
     elif law.update == RANDOM:
         # Lanes from side * side on, since the deal of a reset draws from those below.
         lane = law.side * law.side + agent
@@ -97,16 +88,17 @@ def settle(row, agent, law, state, out):
 
 def measure(row, law, state, out):
     """Order parameter, magnetisations and energy of the row, and whether its time is up."""
-    sites = law.side * law.side
+    side, sites = law.side, law.side * law.side
     total, staggered, bonds, field = 0, 0, 0, 0.0
-    for site in range(sites):
-        value = sign(state.spin[row, site])
-        total += value
-        staggered += -value if parity(site, law.side) == 1 else value
-        right = sign(state.spin[row, neighbor(site, 2, law.side)])
-        below = sign(state.spin[row, neighbor(site, 3, law.side)])
-        bonds += value * (right + below)
-        field += value * np.float64(law.field[site])
+    for line in range(side):
+        for column in range(side):
+            site = line * side + column
+            value = sign(state.spin[row, site])
+            total += value
+            staggered += value * (1 - 2 * ((line + column) & 1))
+            bonds += value * sign(state.spin[row, line * side + after(column, side)])
+            bonds += value * sign(state.spin[row, after(line, side) * side + column])
+            field += value * np.float64(law.field[site])
     state.magnetisation[row] = total / sites
     state.order_parameter[row] = abs(total) / sites
     state.staggered_magnetisation[row] = staggered / sites
@@ -117,21 +109,25 @@ def measure(row, law, state, out):
     out.over[row] = ended
 
 
-def write_observation(spin, row, agent, law, out_row):
-    """One agent's observation: own sign, own field, and (if there is room) its neighbours' signs."""
-    out_row[0] = sign(spin[row, agent])
-    out_row[1] = law.field[agent]
+def write_observation(spin, row, line, column, law, out_row):
+    """An agent's observation: own sign, own field, and (if there is room) its neighbours' signs."""
+    side, site = law.side, line * law.side + column
+    out_row[0] = sign(spin[row, site])
+    out_row[1] = law.field[site]
     if out_row.shape[0] > 2:
-        for direction in range(4):
-            out_row[2 + direction] = sign(spin[row, neighbor(agent, direction, law.side)])
+        out_row[2] = sign(spin[row, line * side + before(column, side)])
+        out_row[3] = sign(spin[row, before(line, side) * side + column])
+        out_row[4] = sign(spin[row, line * side + after(column, side)])
+        out_row[5] = sign(spin[row, after(line, side) * side + column])
 
 
-def observe_all(row, agent, law, spin, out):
-    write_observation(spin, row, agent, law, out[row, agent])
+def observe_all(row, line, column, law, spin, out):
+    write_observation(spin, row, line, column, law, out[row, line * law.side + column])
 
 
 def observe_some(row, law, spin, rows, agents, out):
-    write_observation(spin, rows[row], agents[row], law, out[row])
+    line = agents[row] // law.side
+    write_observation(spin, rows[row], line, agents[row] - line * law.side, law, out[row])
 
 
 def pack(row, spin, packed):

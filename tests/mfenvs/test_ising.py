@@ -80,9 +80,9 @@ def test_compiled_rules_equal_the_same_rules_as_plain_python(update):
             for site in range(sites):
                 rules.choose(row, site, game.law, slow, actions, plain)
         for row in range(rows):
-            for site in range(sites):
-                rules.settle(row, site, game.law, slow, plain)
-                rules.observe_all(row, site, game.law, slow.spin, plain_room)
+            for line, column in np.ndindex(4, 4):
+                rules.settle(row, line, column, game.law, slow, plain)
+                rules.observe_all(row, line, column, game.law, slow.spin, plain_room)
             rules.measure(row, game.law, slow, plain)
         for name in fast._fields:
             assert np.array_equal(getattr(fast, name), getattr(slow, name)), name

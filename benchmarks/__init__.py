@@ -1,0 +1,1 @@
+"""Throughput, side by side with named peers, in one run."""

@@ -1,0 +1,6 @@
+"""`python -m benchmarks`: every benchmark, one after the other."""
+
+from benchmarks import stage_games
+
+if __name__ == "__main__":
+    stage_games.main()
