@@ -1,22 +1,34 @@
 """Rows a second of the stage games, beside a plain NumPy version and the floor that memory sets.
 
 The floor is the bytes that a step must read and write once (actions in; observation, reward, actions in
-effect, acting out) over the bandwidth of a large copy on the same machine, measured in the same run.
+effect, acting out) over the bandwidth of a large copy on the same machine, measured in the same run. The
+NumPy versions return observations and rewards alone: no measures, no resets, no actions in effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from benchmarks.timing import machine, seconds_per_call, side_by_side
-from mfenvs import ising_v0
+from mfenvs import gaussian_squeeze_v0, ising_v0
 
 # Read: action int64. Written: observation 2 x float32, reward float32, action int64, acting bool.
-ISING_BYTES = 8 + 8 + 4 + 8 + 1
+STEP_BYTES = 8 + 8 + 4 + 8 + 1
+# PettingZoo's dicts of a million names are not what anybody would time.
+MOST_NAMED = 10_000
+
+
+class Game(NamedTuple):
+    """A game to time, and its NumPy version by number of rows."""
+
+    name: str
+    module: Any
+    options: dict[str, Any]
+    plain: Callable[[int], Any]
 
 
 class Row(NamedTuple):
@@ -51,31 +63,59 @@ def copy_bandwidth() -> float:
     return 2 * source.nbytes / seconds_per_call(lambda: np.copyto(target, source))
 
 
-def ising(num_envs: int, side: int, bandwidth: float) -> Row:
-    """Times one size of the Ising game."""
-    sites = side * side
-    actions = torch.randint(0, 2, (num_envs, sites), generator=torch.Generator().manual_seed(0))
-    env = ising_v0.batched_env(num_envs=num_envs, side=side, max_cycles=None)
+class NumpySqueeze:
+    """The squeeze as one would write it in NumPy."""
+
+    def __init__(self, num_envs: int, num_agents: int) -> None:
+        index = np.arange(1, num_agents + 1) / num_agents
+        self.observation = np.stack([np.broadcast_to(index, (num_envs, num_agents))] * 2, -1)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x = actions.sum(1)
+        objective = x * np.exp(-((x - 400.0) ** 2) / 200.0**2)
+        reward = np.broadcast_to(objective[:, None], actions.shape).astype(np.float32)
+        return self.observation.astype(np.float32), reward
+
+
+def measure(game: Game, num_envs: int, bandwidth: float) -> Row:
+    """Times one size of a game: our two views, and NumPy's."""
+    env = game.module.batched_env(num_envs=num_envs, max_cycles=None, **game.options)
+    shape = (num_envs, env.num_agents)
+    coin = torch.Generator().manual_seed(0)
+    actions = torch.randint(0, int(env.single_action_space.n), shape, generator=coin)
     env.reset(seed=0)
-    plain = NumpyIsing(num_envs, side)
+    plain = game.plain(num_envs)
     calls: dict[str, Callable[[], object]] = {
         "batched": lambda: env.step(actions),
         "numpy": lambda: plain.step(actions.numpy()),
     }
-    if num_envs == 1:
-        parallel = ising_v0.parallel_env(side=side, max_cycles=None)
+    if num_envs == 1 and env.num_agents <= MOST_NAMED:
+        parallel = game.module.parallel_env(max_cycles=None, **game.options)
         parallel.reset(seed=0)
         joint = dict(zip(parallel.agents, actions[0].tolist(), strict=True))
         calls["pettingzoo"] = lambda: parallel.step(joint)
     found = {name: num_envs / seconds for name, seconds in side_by_side(calls).items()}
     return Row(
-        "Ising",
+        game.name,
         num_envs,
-        sites,
+        env.num_agents,
         found["batched"],
         found.get("pettingzoo"),
         found["numpy"],
-        bandwidth / (ISING_BYTES * sites),
+        bandwidth / (STEP_BYTES * env.num_agents),
+    )
+
+
+def ising(side: int) -> Game:
+    """The synchronous Ising game."""
+    return Game("Ising", ising_v0, {"side": side}, lambda rows: NumpyIsing(rows, side))
+
+
+def squeeze(num_agents: int) -> Game:
+    """The Gaussian squeeze."""
+    options = {"num_agents": num_agents}
+    return Game(
+        "squeeze", gaussian_squeeze_v0, options, lambda rows: NumpySqueeze(rows, num_agents)
     )
 
 
@@ -96,7 +136,10 @@ def main() -> None:
     """`python -m benchmarks.stage_games`."""
     bandwidth = copy_bandwidth()
     print(f"{machine()}; copy {bandwidth / 1e9:.1f} GB/s\nrows per second\n")
-    print(table([ising(num_envs, 20, bandwidth) for num_envs in (1, 64, 4096)]))
+    sizes = [(ising(20), num_envs) for num_envs in (1, 64, 4096)]
+    sizes += [(squeeze(1000), num_envs) for num_envs in (1, 64, 4096)]
+    sizes += [(squeeze(num_agents), 1) for num_agents in (100, 10_000, 1_000_000)]
+    print(table([measure(game, num_envs, bandwidth) for game, num_envs in sizes]))
 
 
 if __name__ == "__main__":

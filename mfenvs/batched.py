@@ -104,13 +104,7 @@ class BatchedEnv:
         step, room = self._turn()
         self.game.step(self._state, chosen, last, step)
         self.game.observe(self._state, room)
-        return (
-            self._obs(room),
-            self._tensor(step.reward),
-            self._tensor(step.terminated),
-            self._tensor(step.truncated),
-            self._info(step),
-        )
+        return self.last()
 
     @property
     def alive(self) -> Tensor:
@@ -160,6 +154,50 @@ class BatchedEnv:
         room = self.game.allocate_observation((len(row_index),))
         self.game.observe(snapshot, room, row_index, agent_index)
         return self._obs(room)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows' whole state and what the last call returned, as tensors: enough to go on exactly."""
+        self._must_be_ready("state_dict()")
+        step, room = self._sides[0]
+        obs = room if isinstance(room, dict) else {"obs": room}
+        parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
+        return {
+            name: {key: self._tensor(array).clone() for key, array in part.items()}
+            for name, part in parts.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up a `state_dict` of an environment with the same options; `last` then returns it.
+
+        Raises:
+            ValueError: if a part is missing or has another shape; nothing has changed then.
+        """
+        step, room = self._sides[0]
+        obs = room if isinstance(room, dict) else {"obs": room}
+        parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
+        pairs = []
+        for name, part in parts.items():
+            for key, array in part.items():
+                found = state.get(name, {}).get(key)
+                if found is None or tuple(found.shape) != tuple(array.shape):
+                    shape = "missing" if found is None else tuple(found.shape)
+                    raise ValueError(f"state[{name!r}][{key!r}] is {shape}; allowed: {array.shape}")
+                pairs.append((self._tensor(array), found))
+        for mine, theirs in pairs:
+            mine.copy_(theirs)
+        self._ready = self._seeded = True
+
+    def last(self) -> tuple[Observation, Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """What the last call of `step` returned (after a `reset`: with rewards of zero)."""
+        self._must_be_ready("last()")
+        step, room = self._sides[0]
+        return (
+            self._obs(room),
+            self._tensor(step.reward),
+            self._tensor(step.terminated),
+            self._tensor(step.truncated),
+            self._info(step),
+        )
 
     def close(self) -> None:
         """Here for symmetry with other environments; memory goes with the object."""

@@ -15,6 +15,8 @@ from weakref import WeakSet
 
 import numpy as np
 
+from mfenvs.plot import Area, Color, Plot, Point, Range
+
 
 def refuse_two_pygames() -> None:
     """Raises ImportError if the old ``pygame`` distribution is installed.
@@ -34,11 +36,6 @@ def refuse_two_pygames() -> None:
 refuse_two_pygames()
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame  # noqa: E402
-
-Point = tuple[float, float]
-Area = tuple[int, int, int, int]
-Range = tuple[float, float]
-Color = tuple[int, int, int]
 
 MODES = ("human", "rgb_array")
 MAX_TRACE = 600  # points of a history: more than a chart has pixels across
@@ -272,6 +269,16 @@ class Canvas:
         """
         return Plot(self, area, x, y, title, x_label)
 
+    def table(self, left: int, right: int, bottom: int, entries: dict[str, str]) -> int:
+        """Names at the left and their values at the right, a line each, ruled; returns the y above."""
+        top = bottom - 28 * len(entries)
+        for index, (name, value) in enumerate(entries.items()):
+            y = top + 28 * index
+            self.line([(left, y), (right, y)], self.theme.rule)
+            self.text(name, (left, y + 14), 13, self.theme.faint, "midleft")
+            self.text(value, (right, y + 14), 14, anchor="midright")
+        return top
+
     def trace(self, name: str, time: float, value: float) -> np.ndarray:
         """Keeps a quantity's history over the frames of an episode.
 
@@ -338,59 +345,3 @@ class Canvas:
             file = package.locate_file(f"matplotlib/mpl-data/fonts/ttf/{name}")
             self._fonts[size, bold] = pygame.font.Font(str(file), size)
         return self._fonts[size, bold]
-
-
-class Plot:
-    """A chart: axes in an area of a canvas, and what is drawn on them. Made by `Canvas.plot`."""
-
-    def __init__(
-        self, canvas: Canvas, area: Area, x: Range, y: Range, title: str, x_label: str
-    ) -> None:
-        self.canvas, self.x, self.y = canvas, x, y
-        theme, (left, top, width, height) = canvas.theme, area
-        # Room for the tick labels, the title and the label below.
-        self.left, self.top = left + 34, top + (26 if title else 8)
-        self.right, self.bottom = left + width - 14, top + height - (38 if x_label else 22)
-        canvas.text(title, (left, top), 13, theme.ink, bold=True)
-        for value in ticks(*y):
-            level = round(self.at(x[0], value)[1])
-            canvas.line([(self.left, level), (self.right, level)], theme.rule)
-            canvas.text(f"{value:,g}", (self.left - 8, level), 12, theme.faint, "midright")
-        for value in ticks(*x):
-            along = round(self.at(value, y[0])[0])
-            canvas.line([(along, self.bottom), (along, self.bottom + 4)], theme.faint)
-            canvas.text(f"{value:,g}", (along, self.bottom + 7), 12, theme.faint, "midtop")
-        canvas.line([(self.left, self.bottom), (self.right, self.bottom)], theme.faint)
-        below = ((self.left + self.right) / 2, top + height)
-        canvas.text(x_label, below, 12, theme.faint, "midbottom")
-
-    def at(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """The pixels of points, numbers or arrays; those beyond the axes lie on their ends."""
-        across = np.clip((x - self.x[0]) / (self.x[1] - self.x[0]), 0, 1)
-        up = np.clip((y - self.y[0]) / (self.y[1] - self.y[0]), 0, 1)
-        return (
-            self.left + across * (self.right - self.left),
-            self.bottom - up * (self.bottom - self.top),
-        )
-
-    def line(self, points: np.ndarray, color: Color, width: int = 2) -> None:
-        """A curve through points, floats [n, 2]; nothing for a single one."""
-        if len(points) > 1:
-            pixels = np.stack(self.at(points[:, 0], points[:, 1]), axis=1)
-            self.canvas.line(pixels.tolist(), color, width)
-
-    def bars(self, edges: np.ndarray, heights: np.ndarray, color: Color) -> None:
-        """A histogram: ``heights`` [n] between the ``edges`` [n + 1]."""
-        x, top = np.round(self.at(edges, np.append(heights, 0))).astype(int).tolist()
-        for left, right, level in zip(x[:-1], x[1:], top[:-1], strict=True):
-            area = (left, level, max(right - left - 1, 1), self.bottom - level)
-            self.canvas.box(area, color)
-
-
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round values between two bounds, 1, 2 or 5 times a power of ten apart, in ``most`` steps."""
-    power = 10.0 ** np.floor(np.log10((high - low) / most))
-    steps = (factor * power for factor in (1, 2, 5, 10))
-    step = next(step for step in steps if (high - low) / step < most + 1e-9)
-    first, last = int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9))
-    return [float(np.round(k * step, 12)) for k in range(first, last + 1)]

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from mfenvs.batched import BatchedEnv
 
 # id -> "module:class"; imported on first use.
-GAMES = {"ising_v0": "mfenvs.ising.game:IsingGame"}
+GAMES = {
+    "gaussian_squeeze_v0": "mfenvs.gaussian_squeeze.game:SqueezeGame",
+    "ising_v0": "mfenvs.ising.game:IsingGame",
+}
 NAMESPACE = "mfenvs"
 
 
@@ -65,7 +68,10 @@ def makers(id: str) -> Makers:
     def batched_env(num_envs: int = 1, device: str = "cpu", **options: Any) -> BatchedEnv:
         return make_batched(id, num_envs, device, **options)
 
-    parallel_env.__doc__ = f"`{id}` as a PettingZoo ParallelEnv."
+    parallel_env.__doc__ = (
+        f"`{id}` as a PettingZoo ParallelEnv. It makes dicts of all names: for tens of thousands of "
+        "agents take `batched_env`."
+    )
     env.__doc__ = f"`{id}` as a PettingZoo AECEnv, with PettingZoo's usual wrappers."
     raw_env.__doc__ = f"`{id}` as a PettingZoo AECEnv, without wrappers."
     batched_env.__doc__ = f"``num_envs`` rows of `{id}` as torch tensors."

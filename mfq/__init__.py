@@ -1,7 +1,21 @@
 """Mean-field reinforcement learning for environments of many agents (Yang et al., 2018)."""
 
+from mfq.evaluate import evaluate
+from mfq.q_agent import QAgent, QConfig
+from mfq.runner import RunConfig, Runner
 from mfq.tabular import TabularQ
 from mfq.train import train
 from mfq.view import Step, View, wrap
 
-__all__ = ["Step", "TabularQ", "View", "train", "wrap"]
+__all__ = [
+    "QAgent",
+    "QConfig",
+    "RunConfig",
+    "Runner",
+    "Step",
+    "TabularQ",
+    "View",
+    "evaluate",
+    "train",
+    "wrap",
+]

@@ -7,15 +7,28 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 HELP = """\
-usage: mfq compare STUDY [options]
+usage: mfq COMMAND [options]
 
 Mean-field reinforcement learning (Yang et al., 2018).
 
 commands:
-  compare ising    agents on the Ising lattice, held against exact physics
+  train                   trains an agent on a game; --resume DIR goes on with a run
+  evaluate DIR            greedy episodes of a run's agent
+  compare ising           agents on the Ising lattice, held against exact physics
+  compare squeeze         MFQ and IQL on the Gaussian squeeze, over seeds
+  list                    the games, algorithms and studies there are
 
-`mfq compare STUDY --help` lists a study's options. `--config FILE.yaml` reads them from a
-file; flags given beside it win.
+`mfq COMMAND --help` lists a command's options. `--config FILE.yaml` reads them from a file;
+flags given beside it win.
+"""
+TRAIN = """\
+`--resume DIR [--steps N]` goes on with the run in DIR, exactly where its last checkpoint was.
+`--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.
+"""
+EVALUATE = """\
+usage: mfq evaluate DIR [--checkpoint last|best] [--episodes K] [--seed S]
+
+Plays greedy episodes with the agent of the run in DIR and prints their mean scores.
 """
 
 
@@ -25,24 +38,83 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0 if words else 2
+    command, *rest = words
     try:
-        return _command(words)
-    except (ValueError, TypeError, OSError) as error:
+        if command not in COMMANDS:
+            raise ValueError(f"unknown command {command!r}; allowed: {', '.join(COMMANDS)}")
+        return COMMANDS[command](rest)
+    except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"mfq: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nmfq: interrupted; no result was written", file=sys.stderr)
+        print("\nmfq: interrupted", file=sys.stderr)
         return 130
 
 
-def _command(words: list[str]) -> int:
-    command, *rest = words
-    if command != "compare":
-        raise ValueError(f"unknown command {command!r}; allowed: compare")
-    if not rest or rest[0] in ("-h", "--help"):
+def _train(flags: list[str]) -> int:
+    from dataclasses import replace
+
+    from mfq.runner import RunConfig, Runner
+
+    if any(flag in ("-h", "--help") for flag in flags):
+        print(TRAIN)
+    folder, flags = _take("--resume", flags)
+    if folder is not None:
+        steps, flags = _take("--steps", flags)
+        if flags:
+            raise ValueError(f"{flags[0]!r} beside --resume; allowed: --steps")
+        runner = Runner.load(
+            folder, **({} if steps is None else {"steps": _whole("--steps", steps)})
+        )
+    else:
+        options, flags = _take_settings(flags)
+        config = _parse(RunConfig, flags, "mfq train")
+        if options:
+            config = replace(config, env_options={**config.env_options, **options})
+        runner = Runner(config=config)
+    finished = runner.train()
+    out = runner.config.out
+    if not finished:
+        where = (
+            "nothing was kept, as there is no --out" if out is None else f"mfq train --resume {out}"
+        )
+        print(f"\nmfq: interrupted after step {runner.done}; to go on: {where}", file=sys.stderr)
+        return 130
+    _print_scores(runner.evaluate())
+    runner.finish()
+    return 0
+
+
+def _evaluate(words: list[str]) -> int:
+    if not words or any(word in ("-h", "--help") for word in words):
+        print(EVALUATE, end="")
+        return 0 if words else 2
+    from pathlib import Path
+
+    from mfq.runner import Runner
+
+    which, words = _take("--checkpoint", words)
+    episodes, words = _take("--episodes", words)
+    seed, words = _take("--seed", words)
+    if which not in (None, "last", "best"):
+        raise ValueError(f"--checkpoint {which}; allowed: last, best")
+    if len(words) != 1:
+        raise ValueError(f"evaluate takes one folder; got {words}")
+    runner = Runner.load(Path(words[0]) / f"{which or 'last'}.safetensors", out=None)
+    _print_scores(
+        runner.evaluate(
+            None if episodes is None else _whole("--episodes", episodes),
+            None if seed is None else _whole("--seed", seed),
+        )
+    )
+    return 0
+
+
+def _compare(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
         print(HELP, end="")
-        return 0 if rest else 2
-    study, *flags = rest
+        return 0 if words else 2
+    study, *flags = words
     if study not in STUDIES:
         raise ValueError(f"unknown study {study!r}; allowed: {', '.join(STUDIES)}")
     return STUDIES[study](flags)
@@ -55,7 +127,33 @@ def _compare_ising(flags: list[str]) -> int:
     return 0
 
 
-STUDIES: dict[str, Callable[[list[str]], int]] = {"ising": _compare_ising}
+def _compare_squeeze(flags: list[str]) -> int:
+    from baselines import squeeze
+
+    squeeze.run(_parse(squeeze.SqueezeStudy, flags, "mfq compare squeeze"))
+    return 0
+
+
+def _list(words: list[str]) -> int:
+    from mfenvs.registry import GAMES
+    from mfq.runner import ALGORITHMS
+
+    print("games       " + ", ".join(GAMES))
+    print("algorithms  " + ", ".join(ALGORITHMS))
+    print("studies     " + ", ".join(STUDIES))
+    return 0
+
+
+STUDIES: dict[str, Callable[[list[str]], int]] = {
+    "ising": _compare_ising,
+    "squeeze": _compare_squeeze,
+}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "compare": _compare,
+    "list": _list,
+}
 
 
 def _parse(kind: type[Any], flags: list[str], program: str) -> Any:
@@ -64,18 +162,51 @@ def _parse(kind: type[Any], flags: list[str], program: str) -> Any:
 
     from mfq.config import from_yaml
 
-    default = None
+    file, flags = _take("--config", flags)
+    default = kind() if file is None else from_yaml(kind, file)
+    return tyro.cli(kind, prog=program, args=flags, default=default)
+
+
+def _take(name: str, flags: list[str]) -> tuple[str | None, list[str]]:
+    """The value of a flag ("--name value" or "--name=value"), and the other flags."""
     for place, flag in enumerate(flags):
-        name, equals, path = flag.partition("=")
-        if name == "--config":
+        found, equals, value = flag.partition("=")
+        if found == name:
             if not equals and place + 1 == len(flags):
-                raise ValueError("--config needs a file")
-            default = from_yaml(kind, path if equals else flags[place + 1])
-            flags = flags[:place] + flags[place + (1 if equals else 2) :]
-            break
-    return tyro.cli(
-        kind, prog=program, args=flags, default=default if default is not None else kind()
-    )
+                raise ValueError(f"{name} needs a value")
+            rest = place + (1 if equals else 2)
+            return (value if equals else flags[place + 1]), flags[:place] + flags[rest:]
+    return None, flags
+
+
+def _take_settings(flags: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The NAME=VALUE words after ``--set``, their values read as YAML, and the other flags."""
+    import yaml
+
+    if "--set" not in flags:
+        return {}, flags
+    place = flags.index("--set")
+    end = place + 1
+    settings = {}
+    while end < len(flags) and not flags[end].startswith("--"):
+        name, equals, value = flags[end].partition("=")
+        if not equals:
+            raise ValueError(f"--set {flags[end]}; allowed: NAME=VALUE")
+        settings[name] = yaml.safe_load(value)
+        end += 1
+    return settings, flags[:place] + flags[end:]
+
+
+def _whole(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"{name} {value}; allowed: an integer") from None
+
+
+def _print_scores(scores: dict[str, float]) -> None:
+    for name, value in scores.items():
+        print(f"{name:<22}{value:.6g}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,12 +28,30 @@ def from_yaml(kind: type[Config], path: str | Path) -> Config:
         raise ValueError(f"{path} is no YAML: {error}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds a {type(found).__name__}; allowed: a mapping of fields")
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    for name in found:
+    try:
+        return build(kind, found)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def build(kind: type[Config], options: dict[str, Any]) -> Config:
+    """A configuration from a dict of its fields; a field that is a configuration may be a dict too.
+
+    Raises:
+        ValueError: for a field that does not exist.
+        TypeError, ValueError: from the configuration itself.
+    """
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    values = {}
+    for name, value in options.items():
         if name not in known:
-            raise ValueError(f"{path} has the field {name!r}; allowed: {', '.join(known)}")
-    # YAML has lists where frozen dataclasses have tuples.
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+            raise ValueError(f"{kind.__name__} has no field {name!r}; allowed: {', '.join(known)}")
+        make = known[name].default_factory
+        if isinstance(value, dict) and isinstance(make, type) and is_dataclass(make):
+            value = build(make, value)
+        # YAML and JSON have lists where frozen dataclasses have tuples.
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)
 
 
 def to_json(config: Any, path: str | Path) -> Path:

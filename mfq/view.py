@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor
 from mfenvs.graph import CompleteGraph, EdgesGraph, NeighborGraph
 from mfq.mean_field import mean_action
 
+STEP_INFO = {"acting", "actions", "action_mask", "reset"}
 GraphLike = NeighborGraph | Callable[[Any], Any] | None
 
 
@@ -42,6 +43,7 @@ class Step:
         graph: who is whose neighbour now.
         graph_before: who was, when ``actions`` were chosen.
         num_actions: A.
+        measures: per-row quantities that the environment reports, name -> [B].
     """
 
     obs: Any
@@ -56,6 +58,7 @@ class Step:
     graph: NeighborGraph
     graph_before: NeighborGraph
     num_actions: int
+    measures: dict[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def mean_action(self) -> Tensor:
@@ -109,6 +112,14 @@ class View(ABC):
         raise AttributeError(
             f"{type(self).__name__} has no snapshots; only a BatchedEnv's view has"
         )
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """The rows' whole state, to go on exactly; None where the environment cannot tell."""
+        return None
+
+    def load_state_dict(self, state: dict[str, Any]) -> Step:
+        """Takes up a `state_dict`; returns the step that it was taken after."""
+        raise AttributeError(f"{type(self).__name__} has no state to load; allowed: reset()")
 
 
 def wrap(env: Any, graph: GraphLike = None) -> View:
@@ -215,6 +226,14 @@ class BatchedView(View):
     def snapshot(self) -> Any:
         return self.env.snapshot()
 
+    def state_dict(self) -> dict[str, Any] | None:
+        return self.env.state_dict() if hasattr(self.env, "state_dict") else None
+
+    def load_state_dict(self, state: dict[str, Any]) -> Step:
+        self.env.load_state_dict(state)
+        obs, reward, terminated, truncated, info = self.env.last()
+        return self._step(obs, reward, terminated, truncated, info, self.graph)
+
     def _step(
         self,
         obs: Any,
@@ -237,4 +256,5 @@ class BatchedView(View):
             graph=self.graph,
             graph_before=before,
             num_actions=self.num_actions,
+            measures={name: info[name] for name in info.keys() - STEP_INFO},
         )

@@ -65,13 +65,24 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["trian"], "unknown command 'trian'; allowed: compare"),
-        (["compare", "chess"], "unknown study 'chess'; allowed: ising"),
+        (["trian"], "unknown command 'trian'; allowed: train, evaluate, compare, list"),
+        (["compare", "chess"], "unknown study 'chess'; allowed: ising, squeeze"),
+        (["train", "--env", "chess_v6"], "id='chess_v6' is unknown; allowed: "),
+        (["train", "--algo", "dqn"], "algo='dqn'"),
+        (["train", "--set", "num_agents"], "--set num_agents; allowed: NAME=VALUE"),
+        (["train", "--set", "agents=3"], "no option 'agents'"),
+        (["train", "--agent.gamma", "2"], "gamma=2.0"),
+        (["train", "--resume", "no/such"], "no/such"),
+        (["train", "--resume", "x", "--seed", "1"], "'--seed' beside --resume"),
+        (["train", "--resume", "x", "--steps", "many"], "--steps many; allowed: an integer"),
+        (["evaluate", "no/such"], "no/such"),
+        (["evaluate", "x", "y"], "one folder"),
+        (["evaluate", "x", "--checkpoint", "first"], "allowed: last, best"),
         (["compare", "ising", "--seeds", "0"], "seeds=0"),
         (["compare", "ising", "--coupling", "-1"], "coupling=-1.0"),
         (["compare", "ising", "--taus", "0.0"], "taus=(0.0,)"),
         (["compare", "ising", "--side", "5"], "side=5"),
-        (["compare", "ising", "--config"], "--config needs a file"),
+        (["compare", "ising", "--config"], "--config needs a value"),
         (["compare", "ising", "--config", "no/such.yaml"], "no/such.yaml"),
     ],
 )
@@ -110,6 +121,56 @@ def test_help(words, capsys):
     assert "compare ising" in capsys.readouterr().out
 
 
+def test_list_names_what_there_is(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("ising_v0", "gaussian_squeeze_v0", "mfq", "iql", "squeeze"):
+        assert word in printed
+
+
+def test_train_evaluate_and_resume(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    flags = ["--steps", "60", "--out", out, "--quiet", "--agent.learn-after", "20"]
+    assert main(["train", *flags, "--set", "num_agents=8", "mu=20", "sigma=10", "--seed", "3"]) == 0
+    trained = capsys.readouterr().out
+    assert "final_performance" in trained
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["env_options"] == {"num_agents": 8, "mu": 20, "sigma": 10}
+    assert config["agent"]["learn_after"] == 20
+    assert main(["evaluate", out]) == 0
+    assert capsys.readouterr().out == trained
+    assert main(["evaluate", out, "--checkpoint", "best", "--episodes", "2", "--seed", "1"]) == 0
+    assert main(["train", "--resume", out, "--steps", "90"]) == 0
+    with (tmp_path / "run" / "log.csv").open() as file:
+        assert max(int(row["step"]) for row in csv.DictReader(file)) == 90
+
+
+def test_train_takes_nested_yaml(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "steps: 12\nquiet: true\nenv_options: {num_agents: 3}\nagent: {gamma: 0, hidden: [8]}\n"
+    )
+    out = tmp_path / "run"
+    assert main(["train", "--config", str(file), "--out", str(out), "--agent.batch-size", "4"]) == 0
+    config = json.loads((out / "config.json").read_text())
+    assert config["agent"]["hidden"] == [8]
+    assert config["agent"]["gamma"] == 0
+    assert config["agent"]["batch_size"] == 4
+
+
+@pytest.mark.parametrize("words", [["train", "--help"], ["compare", "squeeze", "--help"]])
+def test_help_of_commands_with_flags(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 0
+    assert "--steps" in capsys.readouterr().out
+
+
+def test_help_of_evaluate(capsys):
+    assert main(["evaluate", "--help"]) == 0
+    assert "DIR" in capsys.readouterr().out
+
+
 def test_help_of_a_study_lists_its_options(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["compare", "ising", "--help"])
@@ -124,18 +185,35 @@ def test_no_command_shows_the_help_and_fails(capsys):
     assert "usage" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("phase", "sweeps"), [("Monte Carlo", "3000000"), ("agents", "10000")])
-def test_ctrl_c_ends_quietly_and_leaves_nothing(phase, sweeps, tmp_path):
-    out = tmp_path / "out"
-    words = ["compare", "ising", "--sweeps", sweeps, "--taus", "1.0", "--out", str(out)]
-    with subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True) as process:
+def press_ctrl_c(words, after):
+    """Runs a command, presses Ctrl-C once it has said a word; its status and what it still said."""
+
+    def listen():
+        # A shell's background jobs ignore the signal, and what they start inherits that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        command(*words), stderr=subprocess.PIPE, text=True, preexec_fn=listen
+    )
+    try:
         seen = ""
-        while phase not in seen and process.poll() is None:
+        while after not in seen and process.poll() is None:
             seen += process.stderr.read(1)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode, rest
+
+
+@pytest.mark.parametrize(("phase", "sweeps"), [("Monte Carlo", "3000000"), ("agents", "10000")])
+def test_ctrl_c_ends_quietly_and_leaves_nothing(phase, sweeps, tmp_path):
+    out = tmp_path / "out"
+    words = ["compare", "ising", "--sweeps", sweeps, "--taus", "1.0", "--out", str(out)]
+    status, rest = press_ctrl_c(words, after=phase)
+    assert status == 130
     assert "interrupted" in rest
     assert "Traceback" not in rest
     assert not out.exists()

@@ -9,9 +9,10 @@ import numpy as np
 
 from mfenvs.game import Step
 from mfenvs.graph import NeighborGraph
+from mfenvs.plot import Color, mixed, time_axis
 
 if TYPE_CHECKING:
-    from mfenvs.canvas import Canvas, Color
+    from mfenvs.canvas import Canvas
     from mfenvs.ising.game import IsingGame, State
 
 MARGIN = 36
@@ -21,8 +22,6 @@ SMALL_CELL = 8
 # Cells of at least so many pixels have room for a bold graph.
 LARGE_CELL = 24
 FIELD_MAP = 96  # width and height of the map of a non-uniform field, pixels
-# Steps on the time axis: the least that suffice. Time is an int32.
-HORIZONS = tuple(first * 10**zeros for zeros in range(1, 10) for first in (2, 5, 10))
 
 
 def draw(game: IsingGame, state: State, step: Step, row: int, canvas: Canvas) -> None:
@@ -57,7 +56,7 @@ def spin_colors(canvas: Canvas) -> tuple[Color, Color]:
 
 def idle_colors(canvas: Canvas) -> tuple[Color, Color]:
     """The paler colours of sites that hold their spin in the next step."""
-    down, up = (_mixed(color, canvas.theme.paper, 0.4) for color in spin_colors(canvas))
+    down, up = (mixed(color, canvas.theme.paper, 0.4) for color in spin_colors(canvas))
     return down, up
 
 
@@ -127,10 +126,8 @@ def _draw_history(
     canvas.text(f"{value:.3f}", (right, top - 5), 34, anchor="topright", bold=True)
 
     history = canvas.trace("order parameter", time, value)
-    start = int(history[0, 0])
-    horizon = next(steps for steps in HORIZONS if start + steps >= time)
     area = (left, top + 48, PANEL, bottom - top - 48)
-    plot = canvas.plot(area, (start, start + horizon), (0.0, 1.0), x_label="step")
+    plot = canvas.plot(area, time_axis(history), (0.0, 1.0), x_label="step")
     plot.line(history, canvas.theme.green)
     canvas.circle(plot.at(time, value), 4, canvas.theme.green)
 
@@ -143,13 +140,8 @@ def _draw_numbers(state: State, row: int, canvas: Canvas, bottom: int) -> int:
         "staggered magnetisation": state.staggered_magnetisation,
         "energy per site": state.energy,
     }
-    top = bottom - 28 * len(numbers) - 18
-    for index, (name, values) in enumerate(numbers.items()):
-        y = top + 28 * index
-        canvas.line([(left, y), (right, y)], canvas.theme.rule)
-        canvas.text(name, (left, y + 14), 13, canvas.theme.faint, "midleft")
-        canvas.text(f"{float(values[row]):+.3f}", (right, y + 14), 14, anchor="midright")
-    return top - 18
+    shown = {name: f"{float(values[row]):+.3f}" for name, values in numbers.items()}
+    return canvas.table(left, right, bottom - 18, shown) - 18
 
 
 def _draw_field(game: IsingGame, canvas: Canvas, bottom: int) -> int:
@@ -202,11 +194,3 @@ def _draw_legend(game: IsingGame, canvas: Canvas) -> int:
     if game.masks_actions:
         canvas.legend((x + 24, y), "idle next step", *reversed(idle_colors(canvas)))
     return y - 30
-
-
-def _mixed(color: Color, other: Color, share: float) -> Color:
-    """A colour, with a share of another."""
-    red, green, blue = (
-        round(one + share * (two - one)) for one, two in zip(color, other, strict=True)
-    )
-    return red, green, blue

@@ -4,14 +4,26 @@ import numpy as np
 import pytest
 import torch
 
-from mfenvs import ising_v0
+from mfenvs import gaussian_squeeze_v0, ising_v0
 
 OPTIONS = [
-    {"side": 4, "max_cycles": 7},
-    {"side": 4, "update": "checkerboard", "max_cycles": 5, "observe_neighbors": True},
-    {"side": 5, "update": "random", "fraction": 0.4, "max_cycles": 9, "field": 0.2},
+    (ising_v0, {"side": 4, "max_cycles": 7}),
+    (
+        ising_v0,
+        {"side": 4, "update": "checkerboard", "max_cycles": 5, "observe_neighbors": True},
+    ),
+    (ising_v0, {"side": 5, "update": "random", "fraction": 0.4, "max_cycles": 9, "field": 0.2}),
+    (gaussian_squeeze_v0, {"num_agents": 37, "max_cycles": 7, "mu": 150.0, "sigma": 31.0}),
+    (gaussian_squeeze_v0, {"num_agents": 1, "num_actions": 3, "reward": "per_agent"}),
 ]
-every_option = pytest.mark.parametrize("options", OPTIONS, ids=str)
+
+
+def told(value):
+    """A test's name: that of the module, then its options."""
+    return str(value) if isinstance(value, dict) else value.__name__.rpartition(".")[2]
+
+
+every_option = pytest.mark.parametrize(("module", "options"), OPTIONS, ids=told)
 
 
 def flat(result):
@@ -21,14 +33,15 @@ def flat(result):
 
 
 @every_option
-def test_a_row_among_64_equals_the_same_row_alone(options):
+def test_a_row_among_64_equals_the_same_row_alone(module, options):
     coin = np.random.default_rng(0)
-    many = ising_v0.batched_env(num_envs=64, **options)
+    many = module.batched_env(num_envs=64, **options)
     first = flat(many.reset(seed=9))
-    actions = coin.integers(-1, 2, (200, 64, many.num_agents))
+    most = int(many.single_action_space.n)
+    actions = coin.integers(-1, most, (200, 64, many.num_agents))
     together = [flat(many.step(joint)) for joint in actions]
     for row in (0, 1, 17, 63):
-        alone = ising_v0.batched_env(num_envs=1, **options)
+        alone = module.batched_env(num_envs=1, **options)
         for mine, theirs in zip(
             flat(alone.reset(seed=[int(many.row_seeds[row])])), first, strict=True
         ):
@@ -39,15 +52,15 @@ def test_a_row_among_64_equals_the_same_row_alone(options):
 
 
 @every_option
-def test_one_row_equals_the_pettingzoo_view(options):
+def test_one_row_equals_the_pettingzoo_view(module, options):
     coin = np.random.default_rng(1)
-    batched = ising_v0.batched_env(num_envs=1, **options)
-    parallel = ising_v0.parallel_env(**options)
+    batched = module.batched_env(num_envs=1, **options)
+    parallel = module.parallel_env(**options)
     obs, _ = batched.reset(seed=4)
     found, infos = parallel.reset(seed=4)
     for _ in range(30):
         assert np.array_equal(obs[0].numpy(), np.stack(list(found.values())))
-        joint = coin.integers(0, 2, batched.num_agents)
+        joint = coin.integers(0, batched.single_action_space.n, batched.num_agents)
         obs, reward, _, truncated, info = batched.step(joint[None])
         if not parallel.agents:
             found, infos = parallel.reset()
@@ -59,6 +72,8 @@ def test_one_row_equals_the_pettingzoo_view(options):
         assert reward[0].tolist() == list(rewards.values())
         assert [bool(truncated)] * len(truncations) == list(truncations.values())
         assert info["actions"][0].tolist() == [info_["action"] for info_ in infos.values()]
+        for name in batched.game.measures(batched._state):
+            assert [float(info[name])] * len(infos) == [info_[name] for info_ in infos.values()]
 
 
 def test_rows_differ_and_seeds_matter():

@@ -11,8 +11,9 @@ import pygame
 import pytest
 
 from mfenvs import ising_v0
-from mfenvs.canvas import MAX_TRACE, Canvas, ticks
+from mfenvs.canvas import MAX_TRACE, Canvas
 from mfenvs.ising import draw
+from mfenvs.plot import ticks
 
 
 def lattice(side=20, **options):

@@ -1,0 +1,169 @@
+"""Gaussian squeeze: MFQ and IQL as neural learners, over seeds, each scored by its greedy joint policy.
+
+A score is G / G* in the last step of a greedy episode, exploration and learning off. Both learners have
+the same network, exploration and replay; one sees the mean action of the others, the other does not.
+
+Each agent reconsiders its action with a small probability a step, exploring or not, and else repeats it:
+if all answered the same mean action at once they would overshoot together (fidelity H3), whereas better
+responses one after another converge, this being a potential game.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from mfq.config import to_json
+from mfq.files import write_atomically
+from mfq.q_agent import QConfig
+from mfq.runner import RunConfig, Runner
+
+METHODS = ("mfq", "iql")
+EPISODE = 200
+
+
+@dataclass(frozen=True)
+class SqueezeStudy:
+    """MFQ and IQL on the Gaussian squeeze.
+
+    Attributes:
+        num_agents: numbers of agents to try.
+        mu: where the objective's bump is.
+        sigma: how wide it is.
+        seeds: runs per method and number of agents.
+        steps: environment steps of a run; a gradient step each.
+        reconsider: the probability that an agent chooses anew in a step.
+        seed: the first run's; the others count on from it.
+        out: folder for squeeze.csv and config.json. None writes nothing.
+    """
+
+    num_agents: tuple[int, ...] = (100,)
+    mu: float = 250.0
+    sigma: float = 100.0
+    seeds: int = 5
+    steps: int = 3000
+    reconsider: float = 0.02
+    seed: int = 0
+    out: str | None = "runs/squeeze"
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"seeds={self.seeds!r}; allowed: at least 1")
+        if not self.num_agents:
+            raise ValueError("num_agents is empty; allowed: at least one number")
+
+
+class Result(NamedTuple):
+    """One run: greedy G / G* before and after learning."""
+
+    num_agents: int
+    mu: float
+    sigma: float
+    method: str
+    seed: int
+    untrained: float
+    trained: float
+
+
+def run_config(study: SqueezeStudy, num_agents: int, method: str, seed: int) -> RunConfig:
+    """What one run is made of."""
+    agent = QConfig(
+        policy="epsilon_greedy",
+        explore_start=1.0,
+        explore_end=0.02,
+        explore_steps=max(1, study.steps // 2),
+        reconsider=study.reconsider,
+        gamma=0.0,  # a stage game: nothing follows from a step
+    )
+    options = {
+        "num_agents": num_agents,
+        "mu": study.mu,
+        "sigma": study.sigma,
+        "max_cycles": EPISODE,
+    }
+    return RunConfig(
+        env="gaussian_squeeze_v0",
+        algo=method,
+        steps=study.steps,
+        seed=seed,
+        evaluate_every=0,
+        save_every=0,
+        quiet=True,
+        env_options=options,
+        agent=agent,
+    )
+
+
+def compare(study: SqueezeStudy) -> list[Result]:
+    """All runs, one after the other, with a progress bar on standard error."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the tensors are small; see `baselines.ising`
+    results = []
+    runs = [
+        (number, method, study.seed + k)
+        for number in study.num_agents
+        for method in METHODS
+        for k in range(study.seeds)
+    ]
+    try:
+        with tqdm(runs, unit="run", dynamic_ncols=True) as bar:
+            for number, method, seed in bar:
+                bar.set_description(f"{method}, N={number}")
+                runner = Runner(config=run_config(study, number, method, seed))
+                before = runner.evaluate()["final_performance"]
+                if not runner.train():
+                    raise KeyboardInterrupt
+                after = runner.evaluate()["final_performance"]
+                results.append(Result(number, study.mu, study.sigma, method, seed, before, after))
+    finally:
+        torch.set_num_threads(threads)
+    return results
+
+
+def table(results: list[Result]) -> str:
+    """Per method and number of agents: scores of the seeds, and how many are good."""
+    lines = [f"{'N':>7}  {'method':<6}  {'untrained':>9}  {'>= .95':>6}  {'>= .9':>6}  seeds"]
+    groups: dict[tuple[int, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.num_agents, result.method), []).append(result)
+    for (number, method), mine in groups.items():
+        scores = [result.trained for result in mine]
+        before = sum(result.untrained for result in mine) / len(mine)
+        counts = [f"{sum(score >= bar for score in scores)}/{len(mine)}" for bar in (0.95, 0.9)]
+        shown = " ".join(f"{score:.3f}" for score in scores[:6]) + (" ..." if len(mine) > 6 else "")
+        lines.append(
+            f"{number:>7}  {method:<6}  {before:>9.3f}  {counts[0]:>6}  {counts[1]:>6}  {shown}"
+        )
+    return "\n".join(lines)
+
+
+def write_csv(results: list[Result], path: Path) -> Path:
+    """squeeze.csv: a line a run."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(Result._fields)
+            writer.writerows(results)
+
+    return write_atomically(path, write)
+
+
+def run(study: SqueezeStudy) -> list[Result]:
+    """`mfq compare squeeze`: computes, prints the table, writes the files."""
+    results = compare(study)
+    print(
+        f"Greedy G / G* on the Gaussian squeeze, mu {study.mu:g}, sigma {study.sigma:g}, "
+        f"{study.steps} steps\n"
+    )
+    print(table(results))
+    if study.out is not None:
+        out = Path(study.out)
+        written = [write_csv(results, out / "squeeze.csv"), to_json(study, out / "config.json")]
+        print("\nwritten: " + ", ".join(map(str, written)))
+    return results

@@ -1,0 +1,97 @@
+"""What a run says while it goes on: a CSV always, TensorBoard on request, one progress bar."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from mfq.files import write_atomically
+
+
+class Log:
+    """Rows of metrics by environment step, appended to ``log.csv``; one bar on standard error.
+
+    A run that resumes first drops the rows after the step that it resumes from, so that the file reads
+    as if nothing had happened.
+
+    Args:
+        folder: where to write; None writes nothing.
+        columns: all metrics that may come; others are refused by the csv module.
+        total: steps of the whole run, for the bar.
+        start: the step that the run resumes from.
+        tensorboard: also writes TensorBoard events.
+        quiet: shows no bar.
+
+    Raises:
+        ImportError: if TensorBoard is asked for and not installed.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        columns: list[str],
+        total: int,
+        start: int = 0,
+        tensorboard: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self._columns = ["step", *columns]
+        self._path = None if folder is None else folder / "log.csv"
+        if self._path is not None:
+            self._keep_until(self._path, start)
+        self._board: Any = None
+        if tensorboard and folder is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise ImportError(
+                    "tensorboard is not installed: pip install 'mfenvs[log]'"
+                ) from None
+            self._board = SummaryWriter(str(folder), purge_step=start + 1)
+        self._bar = tqdm(
+            total=total, initial=start, unit="step", dynamic_ncols=True, disable=quiet or None
+        )
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Adds a row, and shows it beside the bar."""
+        if self._path is not None:
+            with self._path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self._columns).writerow({"step": step, **metrics})
+        if self._board is not None:
+            for name, value in metrics.items():
+                self._board.add_scalar(name, value, step)
+        self._bar.set_postfix({name: f"{value:.3g}" for name, value in list(metrics.items())[:4]})
+
+    def advance(self) -> None:
+        """One step more."""
+        self._bar.update()
+
+    def close(self) -> None:
+        """Leaves the bar as it is and closes files."""
+        self._bar.close()
+        if self._board is not None:
+            self._board.close()
+
+    def _keep_until(self, path: Path, start: int) -> None:
+        kept = []
+        if start and path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                # A kill may have cut the last line short.
+                kept = [
+                    row
+                    for row in csv.DictReader(file)
+                    if None not in row.values()
+                    and row["step"].isdigit()
+                    and int(row["step"]) <= start
+                ]
+
+        def write(temporary: Path) -> None:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, self._columns, extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(kept)
+
+        write_atomically(path, write)

@@ -1,0 +1,182 @@
+"""Q-networks, put together from the spaces (Yang et al. 2018, appendix C; the authors' base.py).
+
+Weights are Glorot uniform and biases zero, drawn from a generator of the caller's.
+
+Legend: M samples, A actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+MEAN_HIDDEN, MEAN_SIZE = 64, 32
+
+
+class QNetwork(nn.Module):
+    """Q(o_j, abar_j, .) of agent j, one network for all agents.
+
+    What an agent observes, its mean action (64 -> 32, relu) and an embedding of who it is are encoded
+    apart, joined, and put through an MLP.
+
+    Args:
+        observation_space: Box of rank 1 or 3 ([height, width, channels]), Discrete, or a Dict of these.
+        num_agents: N, how many agents the embedding tells apart.
+        num_actions: A.
+        mean_field: whether there is a mean action among the inputs.
+        hidden: widths of the joint layers.
+        agent_embedding: size of the embedding; 0 for none, so that agents are told apart by what they
+            observe alone.
+        generator: draws the weights.
+
+    Raises:
+        ValueError: for another space.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        num_agents: int,
+        num_actions: int,
+        mean_field: bool,
+        hidden: Sequence[int],
+        agent_embedding: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.observe = encoder(observation_space, generator)
+        size = self.observe.size
+        self.mean: nn.Module | None = None
+        if mean_field:
+            self.mean = mlp([num_actions, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
+            size += MEAN_SIZE
+        self.identity: nn.Embedding | None = None
+        if agent_embedding:
+            self.identity = nn.utils.skip_init(nn.Embedding, num_agents, agent_embedding)
+            nn.init.normal_(self.identity.weight, generator=generator)
+            size += agent_embedding
+        self.joint = mlp([size, *hidden, num_actions], generator)
+
+    def forward(self, obs: Any, mean: Tensor, agent: Tensor) -> Tensor:
+        """Action values.
+
+        Args:
+            obs: [M, ...], or a dict of such.
+            mean: float32 [M, A]; not read without ``mean_field``.
+            agent: int64 [M].
+
+        Returns:
+            float32 [M, A].
+        """
+        parts = [self.observe(obs)]
+        if self.mean is not None:
+            parts.append(self.mean(mean))
+        if self.identity is not None:
+            parts.append(self.identity(agent))
+        return self.joint(torch.cat(parts, -1))
+
+
+class Encoder(nn.Module):
+    """A part of the observation as features; ``size`` says how many."""
+
+    size: int
+
+
+class Vector(Encoder):
+    """Numbers [M, D], as they are."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return obs.float()
+
+
+class OneHot(Encoder):
+    """One of ``size`` numbers from ``start`` on, int64 [M]."""
+
+    def __init__(self, size: int, start: int) -> None:
+        super().__init__()
+        self.size, self.start = size, start
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return nn.functional.one_hot(obs.long() - self.start, self.size).float()
+
+
+class Picture(Encoder):
+    """[M, height, width, channels]: two valid 3 x 3 convolutions of 32, then 256 (the authors' net)."""
+
+    size = 256
+
+    def __init__(self, shape: tuple[int, ...], generator: torch.Generator) -> None:
+        super().__init__()
+        height, width, channels = shape
+        if min(height, width) < 5:
+            raise ValueError(f"a picture of {shape} is too small; allowed: at least 5 x 5")
+        self.layers = nn.Sequential(
+            _glorot(nn.utils.skip_init(nn.Conv2d, channels, 32, 3), generator),
+            nn.ReLU(),
+            _glorot(nn.utils.skip_init(nn.Conv2d, 32, 32, 3), generator),
+            nn.ReLU(),
+            nn.Flatten(),
+            _linear(32 * (height - 4) * (width - 4), self.size, generator),
+            nn.ReLU(),
+        )
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.layers(obs.float().movedim(-1, 1))
+
+
+class Parts(Encoder):
+    """A dict of observations, each with an encoder of its own."""
+
+    def __init__(self, parts: dict[str, Encoder]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(parts)
+        self.size = sum(part.size for part in parts.values())
+
+    def forward(self, obs: dict[str, Tensor]) -> Tensor:
+        return torch.cat([part(obs[name]) for name, part in self.parts.items()], -1)
+
+
+def encoder(space: spaces.Space[Any], generator: torch.Generator) -> Encoder:
+    """The encoder that fits a space.
+
+    Raises:
+        ValueError: for a space without one.
+    """
+    if isinstance(space, spaces.Discrete):
+        return OneHot(int(space.n), int(space.start))
+    if isinstance(space, spaces.Dict):
+        return Parts({name: encoder(part, generator) for name, part in space.spaces.items()})
+    if isinstance(space, spaces.Box) and len(space.shape) == 1:
+        return Vector(space.shape[0])
+    if isinstance(space, spaces.Box) and len(space.shape) == 3:
+        return Picture(space.shape, generator)
+    raise ValueError(
+        f"no encoder for {space}; allowed: Discrete, Box of rank 1 or 3, or a Dict of these"
+    )
+
+
+def mlp(sizes: Sequence[int], generator: torch.Generator, last_relu: bool = False) -> nn.Sequential:
+    """Linear layers with relu between them (and after the last, if asked)."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [_linear(inputs, outputs, generator), nn.ReLU()]
+    return nn.Sequential(*(layers if last_relu else layers[:-1]))
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
+    return _glorot(nn.utils.skip_init(nn.Linear, inputs, outputs), generator)
+
+
+def _glorot(layer: Any, generator: torch.Generator) -> nn.Module:
+    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,99 @@
+"""Checkpoints: exact round trips; a hostile or damaged file runs nothing and says what is wrong."""
+
+import json
+import os
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mfq import checkpoint
+
+STATE = {
+    "network": {"weight": torch.randn(3, 4), "flags": torch.tensor([True, False])},
+    "optimizer": {0: {"step": torch.tensor(3.0)}, 7: [torch.arange(2), None, 0.25, "Adam", True]},
+    "best": -1.5,
+    "empty": {},
+}
+
+
+def same(left, right):
+    if isinstance(left, torch.Tensor):
+        return left.dtype == right.dtype and torch.equal(left, right)
+    if isinstance(left, dict):
+        return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return type(left) is type(right) and left == right
+
+
+def test_a_state_comes_back_as_it_was(tmp_path):
+    path = checkpoint.save(STATE, tmp_path / "new" / "state.safetensors")
+    assert same(checkpoint.load(path), STATE)
+    assert os.listdir(path.parent) == ["state.safetensors"]
+
+
+def test_saving_what_cannot_be_saved_leaves_the_old_file(tmp_path):
+    path = checkpoint.save(STATE, tmp_path / "state.safetensors")
+    before = path.read_bytes()
+    with pytest.raises(TypeError, match="/network/oops is a object"):
+        checkpoint.save({"network": {"oops": object()}}, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["state.safetensors"]
+
+
+class Bomb:
+    """Pickled, it would write a file when loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+def test_a_pickle_in_disguise_runs_nothing(tmp_path):
+    fuse = tmp_path / "fuse"
+    for number, write in enumerate((pickle.dump, torch.save)):
+        path = tmp_path / f"{number}.safetensors"
+        with path.open("wb") as file:
+            write(Bomb(fuse), file)
+        with pytest.raises(ValueError, match="damaged or no checkpoint"):
+            checkpoint.load(path)
+    assert not fuse.exists()
+
+
+def test_a_truncated_file_says_so(tmp_path):
+    path = checkpoint.save(STATE, tmp_path / "state.safetensors")
+    whole = path.read_bytes()
+    for length in (0, 4, 20, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="damaged"):
+            checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (None, "format None"),
+        ({"format": "other"}, "format 'other'"),
+        ({"format": "mfq-1"}, "tree"),
+        ({"format": "mfq-1", "tree": "{"}, "damaged"),
+        ({"format": "mfq-1", "tree": json.dumps({"call": ["os.system", "ls"]})}, "kind 'call'"),
+        ({"format": "mfq-1", "tree": json.dumps({"tensor": "elsewhere"})}, "elsewhere"),
+        ({"format": "mfq-1", "tree": json.dumps({"dict": [[1, 2, 3]]})}, "an entry"),
+        ({"format": "mfq-1", "tree": json.dumps({"dict": [["a", 5]]})}, "a node"),
+        ({"format": "mfq-1", "tree": json.dumps({"plain": 3})}, "holds a int"),
+    ],
+)
+def test_a_strange_header_is_named(tmp_path, header, words):
+    path = tmp_path / "state.safetensors"
+    save_file({"x": torch.zeros(1)}, path, header)
+    with pytest.raises(ValueError, match=words):
+        checkpoint.load(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
+        checkpoint.load(tmp_path / "none.safetensors")

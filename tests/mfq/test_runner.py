@@ -1,0 +1,233 @@
+"""The Runner: files, exact resumption after Ctrl-C and kill -9, evaluation that disturbs nothing."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from mfenvs import gaussian_squeeze_v0, ising_v0
+from mfq import checkpoint
+from mfq.evaluate import evaluate
+from mfq.q_agent import QAgent, QConfig
+from mfq.runner import RunConfig, Runner
+from mfq.view import wrap
+
+SMALL = {
+    "env": "gaussian_squeeze_v0",
+    "steps": 400,
+    "log_every": 1,
+    "evaluate_every": 90,
+    "save_every": 50,
+    "quiet": True,
+    "env_options": {"num_agents": 20, "max_cycles": 30},
+    "agent": {"learn_after": 100, "batch_size": 32, "reconsider": 0.2, "hidden": [16]},
+}
+
+
+def losses(folder):
+    """Step -> loss, from the log."""
+    with (folder / "log.csv").open() as file:
+        return {int(row["step"]): row["loss"] for row in csv.DictReader(file) if row["loss"]}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    Runner(config={**SMALL, "out": str(out)}).train()
+    return losses(out)
+
+
+def test_a_run_writes_its_files(tmp_path, uninterrupted):
+    runner = Runner(config={**SMALL, "out": str(tmp_path)})
+    assert runner.train()
+    assert sorted(os.listdir(tmp_path)) == [
+        "best.safetensors",
+        "config.json",
+        "last.safetensors",
+        "log.csv",
+    ]
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["agent"]["batch_size"] == 32
+    assert config["agent"]["gamma"] == 0.95
+    assert losses(tmp_path) == uninterrupted
+    assert len(uninterrupted) > 390
+    with (tmp_path / "log.csv").open() as file:
+        evaluated = [int(row["step"]) for row in csv.DictReader(file) if row["eval_return"]]
+    assert evaluated == [90, 180, 270, 360, 400]
+
+
+def test_resuming_from_a_checkpoint_gives_the_same_losses(tmp_path, uninterrupted):
+    first = Runner(config={**SMALL, "steps": 250, "out": str(tmp_path)})
+    first.train()
+    second = Runner.load(tmp_path, steps=400)
+    assert second.done == 250
+    second.train()
+    found = losses(tmp_path)
+    assert all(found[step] == uninterrupted[step] for step in range(251, 401))
+
+
+CHILD = [sys.executable, "-m", "mfq.cli", "train", "--config"]
+
+
+def interrupted_run(tmp_path, number):
+    """Starts a long run, sends it a signal after some 150 steps; its folder and status."""
+    out = tmp_path / "run"
+    config = tmp_path / "config.yaml"
+    # JSON is YAML.
+    config.write_text(json.dumps({**SMALL, "steps": 100_000, "out": str(out)}))
+    process = subprocess.Popen(
+        [*CHILD, str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # as here: see tests/conftest.py
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            if (out / "last.safetensors").exists() and len(losses(out)) > 150:
+                break
+            time.sleep(0.02)
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+        process.wait()
+    return out, process.returncode, said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_exactly(tmp_path, number, uninterrupted):
+    out, status, said = interrupted_run(tmp_path, number)
+    if number == signal.SIGINT:
+        assert status == 130
+        assert f"mfq train --resume {out}" in said
+        assert "Traceback" not in said
+    else:
+        assert status == -signal.SIGKILL
+    assert not [
+        name for name in os.listdir(out) if name.startswith(".") and number == signal.SIGINT
+    ]
+    runner = Runner.load(out)
+    start = runner.done
+    assert start >= 50
+    # The same again, without an interruption, as far as needed.
+    whole = Runner(config={**SMALL, "steps": start + 100, "out": str(tmp_path / "whole")})
+    whole.train()
+    resumed = Runner.load(out, steps=start + 100)
+    resumed.train()
+    found, expected = losses(out), losses(tmp_path / "whole")
+    steps = range(start + 1, start + 101)
+    assert [found[step] for step in steps] == [expected[step] for step in steps]
+    assert list(found) == sorted(set(found))
+
+
+def test_another_number_of_threads_is_told(tmp_path):
+    runner = Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)})
+    runner.train()
+    state = checkpoint.load(tmp_path / "last.safetensors")
+    checkpoint.save({**state, "threads": 64}, tmp_path / "last.safetensors")
+    with pytest.warns(UserWarning, match="64 torch threads"):
+        Runner.load(tmp_path)
+
+
+def test_evaluation_disturbs_no_training(uninterrupted, tmp_path):
+    config = {**SMALL, "evaluate_every": 0, "save_every": 0, "out": str(tmp_path)}
+    Runner(config=config).train()
+    assert losses(tmp_path) == uninterrupted
+
+
+def test_evaluation_repeats_itself_and_is_greedy():
+    runner = Runner(config=SMALL)
+    first = runner.evaluate(seed=3)
+    assert runner.evaluate(seed=3) == first
+    assert first["length"] == 30
+    assert set(first) >= {"return", "final_performance", "final_total"}
+    assert runner.agent.time == 0
+
+
+def test_evaluate_counts_whole_episodes_of_every_row():
+    view = wrap(ising_v0.batched_env(num_envs=3, side=4, initial="up", max_cycles=5))
+    agent = QAgent(view, config=QConfig(reconsider=0.0))
+    # Nobody ever reconsiders: all stay up, and earn 2 in each of five steps.
+    scores = evaluate(view, agent, episodes=7)
+    assert scores["return"] == 10
+    assert scores["length"] == 5
+    assert scores["final_order_parameter"] == 1
+    with pytest.raises(ValueError, match="episodes=0"):
+        evaluate(view, agent, episodes=0)
+
+
+def test_a_users_own_environment_and_class(tmp_path):
+    env = gaussian_squeeze_v0.parallel_env(num_agents=4, max_cycles=10)
+    seen = []
+
+    class Mine(QAgent):
+        def __init__(self, view, config, seed):
+            super().__init__(view, True, config, seed)
+            seen.append(seed)
+
+    runner = Runner(env, algo=Mine, config={**SMALL, "steps": 60, "seed": 9, "out": str(tmp_path)})
+    scores = runner.run()
+    assert seen == [9]
+    assert scores["length"] == 10
+    with pytest.raises(ValueError, match="give env"):
+        Runner.load(tmp_path)
+    again = Runner.load(tmp_path, env=env)
+    assert again.done == 60
+    runner.finish()
+
+
+def test_save_load_benchmark(tmp_path):
+    runner = Runner("gaussian_squeeze_v0", algo="iql", config={**SMALL, "steps": 120})
+    assert set(runner.benchmark()) >= {"return"}
+    path = runner.save(tmp_path / "mine.safetensors")
+    other = Runner.load(path)
+    assert other.config.algo == "iql"
+    for name, weights in runner.agent.online.state_dict().items():
+        assert torch.equal(weights, other.agent.online.state_dict()[name])
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path):
+    runner = Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)})
+    runner.train()
+    path = tmp_path / "last.safetensors"
+    with pytest.raises(ValueError, match="does not fit"):
+        Runner.load(path, env_options={"num_agents": 21})
+    state = checkpoint.load(path)
+    del state["agent"]["online"]
+    checkpoint.save(state, path)
+    with pytest.raises(ValueError, match="online"):
+        Runner.load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        Runner.load(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"steps": 0}, "steps=0"),
+        ({"algo": "dqn"}, "algo='dqn'"),
+        ({"env": "chess_v6"}, "chess_v6"),
+        ({"stepz": 1}, "'stepz'"),
+        ({"agent": {"gama": 1}}, "'gama'"),
+        ({"device": "tpu"}, "device='tpu'"),
+    ],
+)
+def test_bad_options_are_named(config, words):
+    with pytest.raises(ValueError, match=words):
+        Runner(config=config)
+
+
+def test_num_envs_rows_share_one_learner():
+    config = {**SMALL, "steps": 40, "num_envs": 3}
+    runner = Runner(config=config)
+    runner.train()
+    assert runner.agent.replay.added == (40 - 1) * 3 * 20  # one of the steps was a reset
+    assert isinstance(runner.config, RunConfig)
