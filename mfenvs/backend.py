@@ -38,7 +38,7 @@ SPACES = (
     ("row", "line", "column"),
 )
 # Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
-MIN_WORK_PER_THREAD = 50_000
+MIN_WORK_PER_THREAD = 200_000
 
 
 def get_backend(device: str = "cpu") -> CpuBackend:

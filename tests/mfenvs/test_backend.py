@@ -77,19 +77,19 @@ def test_an_unknown_device_is_named():
 def test_rows_are_split_over_threads_without_gaps(cpu, monkeypatch):
     monkeypatch.setattr(backend_module, "_cores", lambda: 3)
     backend_module._pool.cache_clear()
-    out = cpu.zeros((1001, 64), np.int64)
+    out = cpu.zeros((4001, 64), np.int64)
     cpu.run(fill_agents, out.shape, out)
-    assert np.array_equal(out, 10 * np.arange(1001)[:, None] + 3 * np.arange(64))
+    assert np.array_equal(out, 10 * np.arange(4001)[:, None] + 3 * np.arange(64))
     backend_module._pool.cache_clear()
 
 
-def rollout(seed, steps=15):
-    env = ising_v0.batched_env(num_envs=256, side=16, update="random", max_cycles=11)
+def rollout(seed, steps=8):
+    env = ising_v0.batched_env(num_envs=512, side=16, update="random", max_cycles=11)
     env.reset(seed=seed)
     coin = np.random.default_rng(seed)
     total = 0.0
     for _ in range(steps):
-        obs, reward, *_ = env.step(coin.integers(0, 2, (256, 256)))
+        obs, reward, *_ = env.step(coin.integers(0, 2, (512, 256)))
         total += float(reward.double().sum()) + 0.1 * float(obs.double().sum())
     return total
 
