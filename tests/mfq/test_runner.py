@@ -231,3 +231,16 @@ def test_num_envs_rows_share_one_learner():
     runner.train()
     assert runner.agent.replay.added == (40 - 1) * 3 * 20  # one of the steps was a reset
     assert isinstance(runner.config, RunConfig)
+
+
+def test_tensorboard_on_request(tmp_path):
+    config = {**SMALL, "steps": 30, "tensorboard": True, "out": str(tmp_path)}
+    Runner(config=config).train()
+    assert [name for name in os.listdir(tmp_path) if name.startswith("events.out")]
+
+
+def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    config = {**SMALL, "steps": 30, "tensorboard": True, "out": str(tmp_path)}
+    with pytest.raises(ImportError, match=r"mfenvs\[log\]"):
+        Runner(config=config).train()
