@@ -161,6 +161,7 @@ class BatchedEnv:
         step, room = self._sides[0]
         obs = room if isinstance(room, dict) else {"obs": room}
         parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
+        parts["seeds"] = {"row_seeds": self.row_seeds}
         return {
             name: {key: self._tensor(array).clone() for key, array in part.items()}
             for name, part in parts.items()
@@ -175,6 +176,8 @@ class BatchedEnv:
         step, room = self._sides[0]
         obs = room if isinstance(room, dict) else {"obs": room}
         parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
+        seeds = np.zeros(self.num_envs, np.int64)
+        parts["seeds"] = {"row_seeds": seeds}
         pairs = []
         for name, part in parts.items():
             for key, array in part.items():
@@ -185,6 +188,7 @@ class BatchedEnv:
                 pairs.append((self._tensor(array), found))
         for mine, theirs in pairs:
             mine.copy_(theirs)
+        self.row_seeds = seeds
         self._ready = self._seeded = True
 
     def last(self) -> tuple[Observation, Tensor, Tensor, Tensor, dict[str, Tensor]]:

@@ -19,7 +19,7 @@ class Log:
 
     Args:
         folder: where to write; None writes nothing.
-        columns: all metrics that may come; others are refused by the csv module.
+        columns: the metrics that will come; others get a column when they do.
         total: steps of the whole run, for the bar.
         start: the step that the run resumes from.
         tensorboard: also writes TensorBoard events.
@@ -58,6 +58,10 @@ class Log:
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Adds a row, and shows it beside the bar."""
         if self._path is not None:
+            new = [name for name in metrics if name not in self._columns]
+            if new:  # a metric nobody announced: the file gets a column more
+                self._columns += new
+                self._keep_until(self._path, step)
             with self._path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, self._columns).writerow({"step": step, **metrics})
         if self._board is not None:
@@ -90,7 +94,7 @@ class Log:
 
         def write(temporary: Path) -> None:
             with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, self._columns, extrasaction="ignore")
+                writer = csv.DictWriter(file, self._columns, restval="", extrasaction="ignore")
                 writer.writeheader()
                 writer.writerows(kept)
 

@@ -86,7 +86,8 @@ class ParallelView(View):
             obs=self._observations(obs, alive),
             reward=torch.tensor([[float(rewards.get(agent, 0.0)) for agent in self.agents]]),
             terminated=torch.tensor([terminated]),
-            truncated=torch.tensor([any(truncations.values())]),
+            # Of the episode: an agent whose own time is up leaves the others playing.
+            truncated=torch.tensor([self._over and any(truncations.values())]),
             alive=torch.tensor([alive]),
             acting=torch.tensor([acting]),
             actions=torch.tensor([in_effect]),
@@ -99,7 +100,8 @@ class ParallelView(View):
 
     def _observations(self, obs: dict[str, Any], alive: list[bool]) -> Tensor:
         dtype, shape = self.observation_space.dtype, self.observation_space.shape or ()
-        stacked = np.zeros((1, self.num_agents, *shape), dtype)
+        nothing = getattr(self.observation_space, "start", 0)
+        stacked = np.full((1, self.num_agents, *shape), nothing, dtype)
         for i, agent in enumerate(self.agents):
             if alive[i] and agent in obs:
                 found = obs[agent]

@@ -7,6 +7,7 @@ Legend: B rows, N agents, A actions, M transitions of a batch.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -99,8 +100,15 @@ class QConfig:
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name}={getattr(self, name)!r}; allowed: {least} or more")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate!r}; allowed: above 0")
+            if name != "clip_gradient" and not isinstance(getattr(self, name), int):
+                raise TypeError(f"{name}={getattr(self, name)!r}; allowed: an integer")
+        if self.pairing == "previous" and self.iterations:
+            raise ValueError(
+                f"iterations={self.iterations!r} with pairing='previous'; allowed: 0, since the "
+                "iterated mean action is drawn anew each time"
+            )
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate={self.learning_rate!r}; allowed: finite, above 0")
         if any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden={self.hidden!r}; allowed: widths of at least 1")
         # A bad end of the schedule should not wait for the step that reaches it.
@@ -137,10 +145,8 @@ class QAgent:
         self.config = config = config if config is not None else QConfig()
         self.policy = config.make_policy()
         build = network if network is not None else self._default_network
-        # The same draws for both: the target starts as the online network.
-        self.online, self.target = (
-            build(view, torch.Generator().manual_seed(seed)).to(view.device) for _ in range(2)
-        )
+        self.online = build(view, torch.Generator().manual_seed(seed)).to(view.device)
+        self.target = copy.deepcopy(self.online)
         self.target.requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.online.parameters(), config.learning_rate)
         self.replay = Replay(config.replay_size, view.device, seed + 1)
@@ -156,9 +162,9 @@ class QAgent:
             q = self.values(step, self._expected_mean(step))
             policy = self.policy if explore else Greedy()
             actions = policy.sample(q, self.time, self.generator, step.action_mask)
+            actions = self._keep_habits(step, actions)
             if explore:
                 actions = self._explore_together(step, actions)
-            actions = self._keep_habits(step, actions)
         self.time += explore
         return actions
 
@@ -219,6 +225,10 @@ class QAgent:
         self.online.load_state_dict(state["online"])
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for (
+            group
+        ) in self.optimizer.param_groups:  # the configured rate, should it have been changed
+            group["lr"] = self.config.learning_rate
         self.replay.load_state_dict(state["replay"])
         self.generator.set_state(state["generator"])
         self.time, self.updates = state["time"], state["updates"]
@@ -306,6 +316,8 @@ class QAgent:
         with torch.no_grad():
             for slow, fast in zip(self.target.parameters(), self.online.parameters(), strict=True):
                 slow.lerp_(fast, share)
+            for mine, theirs in zip(self.target.buffers(), self.online.buffers(), strict=True):
+                mine.copy_(theirs)
 
     def _default_network(self, view: View, generator: torch.Generator) -> nn.Module:
         return QNetwork(

@@ -117,14 +117,18 @@ class Runner:
         self.done, self.best = 0, float("-inf")
         self._step: Step | None = None
         self._interrupted = False
-        if self.config.out is not None:
-            to_json(self.config, Path(self.config.out) / "config.json")
+        self._own_algo = algo is None or isinstance(algo, str)
+        if not self._own_env and (self.config.num_envs != 1 or self.config.env_options):
+            raise ValueError(
+                "num_envs and env_options are for games given by id; allowed with an environment of "
+                "your own: neither"
+            )
 
     # -- what a user calls ----------------------------------------------------------------------
 
     def run(self) -> dict[str, float]:
         """Trains to the end, then evaluates; the scores."""
-        self.train()
+        self._train_to_the_end()
         return self.evaluate()
 
     def train(self) -> bool:
@@ -136,6 +140,11 @@ class Runner:
             Whether all steps are done.
         """
         config, out = self.config, None if self.config.out is None else Path(self.config.out)
+        if out is not None:
+            to_json(config, out / "config.json")
+            if self.done == 0:  # what another run left here is not ours to go on from
+                for name in ("last", "best"):
+                    (out / f"{name}.safetensors").unlink(missing_ok=True)
         log = Log(out, self._columns(), config.steps, self.done, config.tensorboard, config.quiet)
         if self._step is None:
             self._step = self.view.reset(seed=config.seed)
@@ -157,14 +166,15 @@ class Runner:
                         log.write(
                             self.done, {"reward": reward, **metrics, "steps_per_second": speed}
                         )
+                    if _due(self.done, config.save_every, config.steps):
+                        self._save_as("last")
                     if self._own_env and _due(self.done, config.evaluate_every, config.steps):
                         scores = self.evaluate()
                         log.write(self.done, {f"eval_{k}": v for k, v in scores.items()})
                         if scores["return"] > self.best:
                             self.best = scores["return"]
                             self._save_as("best")
-                    if _due(self.done, config.save_every, config.steps):
-                        self._save_as("last")
+                            self._save_as("last")
             self._save_as("last")
         finally:
             log.close()
@@ -197,7 +207,7 @@ class Runner:
 
     def benchmark(self) -> dict[str, float]:
         """Trains, then scores the best checkpoint of the run (the last without ``out``)."""
-        self.train()
+        self._train_to_the_end()
         best = None if self.config.out is None else Path(self.config.out) / "best.safetensors"
         if best is not None and best.exists():
             state = checkpoint.load(best)
@@ -212,6 +222,7 @@ class Runner:
         state = {
             "config": asdict(self.config),
             "own_env": self._own_env,
+            "own_algo": self._own_algo,
             "agent": self.agent.state_dict(),
             "view": None if self._step is None else self.view.state_dict(),
             "done": self.done,
@@ -221,25 +232,34 @@ class Runner:
         return checkpoint.save(state, path)
 
     @classmethod
-    def load(cls, path: str | Path, env: Any = None, **changes: Any) -> Runner:
+    def load(cls, path: str | Path, env: Any = None, algo: Any = None, **changes: Any) -> Runner:
         """A runner from a checkpoint, or from the folder of a run (its last one).
 
         Args:
-            path: a checkpoint, or a folder with last.safetensors.
+            path: a checkpoint, or a folder with last.safetensors, where the run then goes on.
             env: the environment, if the run had one of the user's own.
-            changes: fields of the config to change, such as ``steps``.
+            algo: the class, likewise.
+            changes: fields of the config to change, such as ``steps``; of ``agent`` and
+                ``env_options``, a dict of those to change.
 
         Raises:
             OSError, ValueError: if there is none, or it is damaged, or does not fit.
         """
         path = Path(path)
         if path.is_dir():
+            changes = {"out": str(path), **changes}
             path = path / "last.safetensors"
         state = checkpoint.load(path)
         try:
             if not state["own_env"] and env is None:
                 raise ValueError(f"{path} is of a run on an environment of its user's; give env")
-            runner = cls(env, None, {**state["config"], **changes})
+            if not state["own_algo"] and algo is None:
+                raise ValueError(f"{path} is of a run of an algorithm of its user's; give algo")
+            config = state["config"]
+            for name in ("agent", "env_options"):
+                if isinstance(changes.get(name), dict):
+                    changes[name] = {**config[name], **changes[name]}
+            runner = cls(env, algo, {**config, **changes})
             runner.agent.load_state_dict(state["agent"])
             runner.done = state["done"]
             if state["threads"] != torch.get_num_threads():
@@ -262,6 +282,10 @@ class Runner:
             env.close()
 
     # -- its parts ------------------------------------------------------------------------------
+
+    def _train_to_the_end(self) -> None:
+        if not self.train():
+            raise KeyboardInterrupt
 
     def _make_view(self, num_envs: int) -> View:
         import mfenvs

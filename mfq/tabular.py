@@ -81,6 +81,11 @@ class TabularQ:
             raise ValueError(f"gamma={gamma!r}; allowed: 0 to 1")
         if iterations < 0:
             raise ValueError(f"iterations={iterations!r}; allowed: 0 or more")
+        if iterations and pairing == "previous":
+            raise ValueError(
+                f"iterations={iterations!r} with pairing='previous'; allowed: 0, since the iterated "
+                "mean action is drawn anew each time"
+            )
         if (num_states is None) != (state_of is None):
             raise ValueError("num_states and state_of: allowed: both or neither")
         self.view, self.mean_field = view, mean_field
@@ -173,6 +178,11 @@ class TabularQ:
 
     def values(self, step: Step, mean: Tensor) -> Tensor:
         """Q(s, ., abar) of every agent: float32 [B, N, A]."""
+        if step.actions.shape != self.table.shape[:2]:
+            raise ValueError(
+                f"step is of {tuple(step.actions.shape)} rows and agents; allowed: "
+                f"{tuple(self.table.shape[:2])}, which the table was made for"
+            )
         cell = self._cell(step, mean)[..., None, None]
         rows = self.table.flatten(2, 3)
         return rows.gather(2, cell.expand(*cell.shape[:-1], self.view.num_actions))[:, :, 0]

@@ -201,6 +201,7 @@ class BatchedView(View):
         self.observation_space = env.single_observation_space
         self.action_space = env.single_action_space
         self._graphs = Graphs(env, graph, self.groups.cpu().numpy())
+        self._last: Step | None = None
 
     @property
     def graph(self) -> NeighborGraph:
@@ -227,12 +228,17 @@ class BatchedView(View):
         return self.env.snapshot()
 
     def state_dict(self) -> dict[str, Any] | None:
-        return self.env.state_dict() if hasattr(self.env, "state_dict") else None
+        if self._last is None or not hasattr(self.env, "state_dict"):
+            return None
+        # A graph that moves would no longer tell what the neighbours did.
+        return {**self.env.state_dict(), "mean_action": self._last.mean_action}
 
     def load_state_dict(self, state: dict[str, Any]) -> Step:
         self.env.load_state_dict(state)
         obs, reward, terminated, truncated, info = self.env.last()
-        return self._step(obs, reward, terminated, truncated, info, self.graph)
+        step = self._step(obs, reward, terminated, truncated, info, self.graph)
+        step.__dict__["mean_action"] = state["mean_action"].to(self.device)  # as if computed
+        return step
 
     def _step(
         self,
@@ -243,7 +249,7 @@ class BatchedView(View):
         info: dict[str, Tensor],
         before: NeighborGraph,
     ) -> Step:
-        return Step(
+        self._last = Step(
             obs=obs,
             reward=reward,
             terminated=terminated,
@@ -258,3 +264,4 @@ class BatchedView(View):
             num_actions=self.num_actions,
             measures={name: info[name] for name in info.keys() - STEP_INFO},
         )
+        return self._last

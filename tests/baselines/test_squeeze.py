@@ -8,7 +8,7 @@ import pytest
 from baselines import squeeze
 from baselines.squeeze import Result, SqueezeStudy, compare, run, run_config, table
 
-# Uniform play scores .03 here and the best constant action .90.
+# Uniform play scores .05 here and the best constant action .90.
 STUDY = SqueezeStudy(seeds=3, steps=1500, out=None)
 GOOD = 0.95
 

@@ -211,6 +211,21 @@ def test_coherent_exploration_shares_a_mixture_within_a_row():
     assert spread_of_row_means() < 0.25
 
 
+def test_coherent_exploration_moves_creatures_of_habit_too():
+    view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=20, num_agents=400))
+    config = QConfig(coherent_start=1.0, coherent_steps=100, reconsider=0.0)
+    agent = QAgent(view, config=config)
+    step = view.step(agent.act(view.reset(seed=0)))
+    assert (agent.act(step) != step.actions).float().mean() > 0.5
+
+
+def test_a_users_network_has_itself_for_a_target():
+    view = mfq.wrap(MatrixGame(torch.zeros(1, 3, 3, 2)))
+    torch.manual_seed(0)
+    agent = QAgent(view, network=lambda view, generator: Fixed(torch.randn(3).tolist()))
+    assert torch.equal(agent.online.q, agent.target.q)
+
+
 def test_weights_come_from_the_seed_alone():
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=5))
     torch.manual_seed(0)
@@ -300,11 +315,18 @@ def test_the_replay_forgets_the_oldest_and_draws_evenly():
         ({"explore_end": 0.0}, "temperature"),
         ({"policy": "epsilon_greedy", "explore_start": 2.0}, "epsilon"),
         ({"polyak": float("nan")}, "polyak"),
+        ({"learning_rate": float("inf")}, "learning_rate"),
+        ({"pairing": "previous", "iterations": 1}, "iterations"),
     ],
 )
 def test_bad_options_are_named(options, argument):
     with pytest.raises(ValueError, match=argument):
         QConfig(**options)
+
+
+def test_halves_of_samples_are_refused():
+    with pytest.raises(TypeError, match="batch_size"):
+        QConfig(batch_size=2.5)
 
 
 def test_it_plays_games_with_masks_states_and_deaths():

@@ -128,6 +128,58 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, number, uninterrupted):
     assert list(found) == sorted(set(found))
 
 
+def test_a_moved_run_goes_on_where_it_is(tmp_path):
+    Runner(config={**SMALL, "steps": 20, "out": str(tmp_path / "old")}).train()
+    (tmp_path / "old").rename(tmp_path / "new")
+    Runner.load(tmp_path / "new", steps=30).train()
+    assert os.listdir(tmp_path) == ["new"]
+    assert Runner.load(tmp_path / "new").done == 30
+
+
+def test_changes_on_loading_reach_the_agent(tmp_path):
+    Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)}).train()
+    changed = Runner.load(tmp_path, agent={"learning_rate": 0.5})
+    assert changed.config.agent.reconsider == 0.2
+    assert changed.agent.optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_a_new_run_takes_nothing_from_an_old_one_in_its_folder(tmp_path):
+    Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)}).train()
+    config = {**SMALL, "steps": 3, "evaluate_every": 0, "save_every": 0, "out": str(tmp_path)}
+    runner = Runner(config=config)
+    runner.train()
+    assert Runner.load(tmp_path).done == 3
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 5
+
+
+def test_the_rows_seeds_and_means_come_back(tmp_path):
+    runner = Runner(config={**SMALL, "steps": 20, "num_envs": 2, "out": str(tmp_path)})
+    runner.train()
+    again = Runner.load(tmp_path)
+    assert again.view.env.row_seeds.tolist() == runner.view.env.row_seeds.tolist()
+    assert torch.equal(again._step.mean_action, runner._step.mean_action)
+
+
+def test_metrics_nobody_announced_get_a_column(tmp_path):
+    class Chatty(QAgent):
+        def __init__(self, view, config, seed):
+            super().__init__(view, True, config, seed)
+
+        def learn(self):
+            return {**super().learn(), **({"entropy": 1.5} if self.time > 10 else {})}
+
+    Runner(algo=Chatty, config={**SMALL, "steps": 20, "out": str(tmp_path)}).train()
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["entropy"] for row in rows if row["reward"]] == [""] * 10 + ["1.5"] * 10
+
+
+def test_episodes_that_never_end_are_refused():
+    options = {"num_agents": 3, "max_cycles": None}
+    with pytest.raises(ValueError, match="max_cycles=None"):
+        Runner(config={**SMALL, "env_options": options}).evaluate()
+
+
 def test_another_number_of_threads_is_told(tmp_path):
     runner = Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)})
     runner.train()
@@ -173,14 +225,20 @@ def test_a_users_own_environment_and_class(tmp_path):
             super().__init__(view, True, config, seed)
             seen.append(seed)
 
-    runner = Runner(env, algo=Mine, config={**SMALL, "steps": 60, "seed": 9, "out": str(tmp_path)})
+    config = {**SMALL, "env_options": {}, "steps": 60, "seed": 9, "out": str(tmp_path)}
+    runner = Runner(env, algo=Mine, config=config)
     scores = runner.run()
     assert seen == [9]
     assert scores["length"] == 10
     with pytest.raises(ValueError, match="give env"):
         Runner.load(tmp_path)
-    again = Runner.load(tmp_path, env=env)
+    with pytest.raises(ValueError, match="give algo"):
+        Runner.load(tmp_path, env=env)
+    again = Runner.load(tmp_path, env=env, algo=Mine)
     assert again.done == 60
+    assert type(again.agent) is Mine
+    with pytest.raises(ValueError, match="num_envs"):
+        Runner(env, config={"num_envs": 2})
     runner.finish()
 
 

@@ -150,6 +150,7 @@ def test_state_dict_resumes_bit_for_bit():
         ({"gamma": 1.5}, "gamma"),
         ({"iterations": -1}, "iterations"),
         ({"num_states": 3}, "state_of"),
+        ({"pairing": "previous", "iterations": 2}, "iterations"),
     ],
 )
 def test_bad_arguments_are_named(options, argument):

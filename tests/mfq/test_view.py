@@ -197,6 +197,39 @@ def test_a_graph_that_moves_is_taken_when_the_actions_were_chosen():
     assert step.graph.neighbors(0).tolist() == [2]
 
 
+class Staggered(Mortal):
+    """``wolf_0`` runs out of time at step 2, everybody else at step 4; states are counted from 1."""
+
+    def observation_space(self, agent):
+        return spaces.Discrete(9, start=1)
+
+    def _obs(self, agents):
+        return dict.fromkeys(agents, self.time + 1)
+
+    def step(self, actions):
+        obs, rewards, dies, late, infos = super().step(actions)
+        dies = dict.fromkeys(dies, False)
+        late = {agent: late[agent] or (agent == "wolf_0" and self.time == 2) for agent in late}
+        self.agents = [agent for agent in obs if not late[agent]]
+        return obs, rewards, dies, late, infos
+
+
+def test_an_episode_is_over_when_the_last_agent_is():
+    view = mfq.wrap(Staggered())
+    view.reset()
+    ends = [bool(view.step(all_choose(view, 0)).truncated) for _ in range(4)]
+    assert ends == [False, False, False, True]
+
+
+def test_the_absent_observe_something_their_space_has():
+    view = mfq.wrap(Staggered())
+    view.reset()
+    for _ in range(3):
+        step = view.step(all_choose(view, 0))
+    assert step.obs.tolist() == [[1, 4, 4, 4]]
+    mfq.QAgent(view).act(step)
+
+
 class Uneven(Mortal):
     def action_space(self, agent):
         return spaces.Discrete(4) if agent == "sheep_1" else self.choices[agent]
