@@ -17,7 +17,6 @@ ordered lattice, so that no run below the critical temperature is spent in strip
 
 from __future__ import annotations
 
-import csv
 import math
 import threading
 from collections.abc import Callable
@@ -36,7 +35,7 @@ import mfq
 from mfenvs import ising_v0
 from mfenvs.ising import exact
 from mfq.config import to_json
-from mfq.files import write_atomically
+from mfq.files import write_atomically, write_csv
 from mfq.policy import Boltzmann, Linear, Mixture
 
 TAUS = (0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.2)
@@ -313,19 +312,6 @@ def _half_width(result: Result) -> str:
     return "" if math.isnan(result.low) else f"{(result.high - result.low) / 2:.3f}"
 
 
-def write_csv(results: list[Result], path: Path) -> Path:
-    """ising.csv: a line a result; an empty cell where there is no number."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(Result._fields)
-            for result in results:
-                writer.writerow(["" if value != value else value for value in result])
-
-    return write_atomically(path, write)
-
-
 def write_figure(study: IsingStudy, results: list[Result], path: Path) -> Path:
     """ising.png: the order parameter of every method between its two theories."""
     # Without pyplot: a figure of our own touches no global state and needs no screen.
@@ -391,7 +377,7 @@ def run(study: IsingStudy) -> list[Result]:
     if study.out is not None:
         out = Path(study.out)
         written = [
-            write_csv(results, out / "ising.csv"),
+            write_csv(out / "ising.csv", results),
             write_figure(study, results, out / "ising.png"),
             to_json(study, out / "config.json"),
         ]

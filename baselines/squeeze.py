@@ -10,7 +10,6 @@ responses one after another converge, this being a potential game.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from mfq.config import to_json
-from mfq.files import write_atomically
+from mfq.files import write_csv
 from mfq.q_agent import QConfig
 from mfq.runner import RunConfig, Runner
 
@@ -142,18 +141,6 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def write_csv(results: list[Result], path: Path) -> Path:
-    """squeeze.csv: a line a run."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(Result._fields)
-            writer.writerows(results)
-
-    return write_atomically(path, write)
-
-
 def run(study: SqueezeStudy) -> list[Result]:
     """`mfq compare squeeze`: computes, prints the table, writes the files."""
     results = compare(study)
@@ -164,6 +151,6 @@ def run(study: SqueezeStudy) -> list[Result]:
     print(table(results))
     if study.out is not None:
         out = Path(study.out)
-        written = [write_csv(results, out / "squeeze.csv"), to_json(study, out / "config.json")]
+        written = [write_csv(out / "squeeze.csv", results), to_json(study, out / "config.json")]
         print("\nwritten: " + ", ".join(map(str, written)))
     return results

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
@@ -32,6 +34,19 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     finally:
         Path(name).unlink(missing_ok=True)
     return path
+
+
+def write_csv(path: str | Path, rows: Sequence[Any]) -> Path:
+    """Writes named tuples of one kind, at least one, under their names; NaN as an empty cell."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(rows[0]._fields)
+            for row in rows:
+                writer.writerow(["" if value != value else value for value in row])
+
+    return write_atomically(path, write)
 
 
 def _umask() -> int:
