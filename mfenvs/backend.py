@@ -12,6 +12,7 @@ reachable as globals of its module (``from mfenvs.rng import uniform``, not ``rn
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import inspect
 import math
@@ -39,6 +40,7 @@ SPACES = (
 )
 # Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
 MIN_WORK_PER_THREAD = 200_000
+MOST_KNOWN = 64
 
 
 def get_backend(device: str = "cpu") -> CpuBackend:
@@ -57,8 +59,18 @@ class CpuBackend:
 
     device = "cpu"
 
+    def __init__(self) -> None:
+        # Numba finds out the types of all arguments on every call, which takes longer than many a
+        # rule. So compiled loops are kept by what tells the types sooner: see `_token`. The named
+        # tuples are kept with them, so that no other takes over an identity.
+        self._known: dict[tuple[Any, ...], tuple[Callable[..., None], tuple[Any, ...]]] = {}
+
     def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         return np.zeros(shape, dtype)
+
+    def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Memory that a rule is going to write in full."""
+        return np.empty(shape, dtype)
 
     def asarray(self, values: Any, dtype: DTypeLike) -> np.ndarray:
         """A contiguous array of this backend's memory, in this dtype; copies only if it must."""
@@ -79,12 +91,9 @@ class CpuBackend:
         Raises:
             ValueError: if ``extent`` has another number of axes than the rule declares.
         """
-        loop = compiled(rule)
-        if len(extent) != len(index_space(rule)):
-            raise ValueError(
-                f"extent={tuple(extent)!r} has {len(extent)} axes; "
-                f"rule {rule.__name__!r} declares {index_space(rule)}"
-            )
+        key = (rule, len(extent), *map(_token, arguments))
+        known = self._known.get(key)
+        loop = known[0] if known else self._learn(key, rule, extent, arguments)
         rows, *inner = extent
         workers = min(rows, work * math.prod(extent) // MIN_WORK_PER_THREAD, _cores())
         if workers <= 1:
@@ -98,6 +107,37 @@ class CpuBackend:
         loop(0, bounds[1], *inner, *arguments)
         for future in pending:
             future.result()
+
+    def _learn(
+        self, key: tuple[Any, ...], rule: Rule, extent: Sequence[int], arguments: tuple[Any, ...]
+    ) -> Callable[..., None]:
+        """The machine code of a rule for arguments of these types; kept under the key."""
+        if len(extent) != len(index_space(rule)):
+            raise ValueError(
+                f"extent={tuple(extent)!r} has {len(extent)} axes; "
+                f"rule {rule.__name__!r} declares {index_space(rule)}"
+            )
+        dispatcher: Any = compiled(rule)
+        if None in key:
+            return dispatcher
+        indices = (0,) * (len(extent) + 1)
+        types_ = tuple(dispatcher.typeof_pyval(value) for value in (*indices, *arguments))
+        loop = dispatcher.compile(types_)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = (loop, arguments)
+        return loop
+
+
+def _token(argument: Any) -> Any:
+    """What tells the type of a rule's argument: equal tokens, equal types. None: cannot tell."""
+    kind = type(argument)
+    if kind is np.ndarray:
+        plain = argument.flags.carray  # contiguous, aligned and writeable, as all of ours are
+        return (argument.dtype.num, argument.ndim) if plain else None
+    if isinstance(argument, tuple):
+        return id(argument)
+    return kind
 
 
 @cache
@@ -171,8 +211,9 @@ def _jit(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def _referenced(function: Any) -> Iterator[tuple[str, Any]]:
-    """The globals that a function's code names, in the order of the names."""
-    for name in sorted(function.__code__.co_names):
+    """The globals that a function's code reads, in the order of the names."""
+    loads = (part for part in dis.get_instructions(function) if part.opname == "LOAD_GLOBAL")
+    for name in sorted({part.argval for part in loads}):  # not co_names: attributes are there too
         if name in function.__globals__:
             yield name, function.__globals__[name]
 
@@ -219,6 +260,16 @@ class RuleCache(FunctionCache):
         super().__init__(loop)
         self._cache_file._source_stamp = digest
         self._digest = digest
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The machine code kept, or None; what cannot be read (any more) is thrown away."""
+        try:
+            return super().load_overload(sig, target_context)
+        except (
+            Exception
+        ):  # a type that has moved or gone since, a file cut short: whatever pickle finds
+            self.flush()
+            return None
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return (sig, codegen.magic_tuple(), self._digest)

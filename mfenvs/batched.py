@@ -13,7 +13,7 @@ from torch import Tensor
 from mfenvs.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
-from mfenvs.validate import whole
+from mfenvs.validate import member, whole
 
 Observation = Tensor | dict[str, Tensor]
 
@@ -69,8 +69,8 @@ class BatchedEnv:
                 alone); None goes on with the streams.
 
         Returns:
-            (obs, info); obs float32 [B, N, ...], or a dict of such. Everybody is alive, and
-            ``info["reset"]`` is True everywhere.
+            (obs, info); obs float32 [B, N, ...], or a dict of such. Everybody is alive (in a battle
+            with armies of changing size, everybody who takes part), and ``info["reset"]`` is True.
         """
         seeds = self.game.reset_seeds(seed, self.num_envs, self._seeded)
         self._seeded, self._ready = True, True
@@ -116,6 +116,19 @@ class BatchedEnv:
     def neighbor_graph(self) -> NeighborGraph:
         """Who is whose neighbour now (before the first reset: in the state as allocated)."""
         return self.game.graph(self._state)
+
+    def scripted(self, name: str) -> Tensor:
+        """What a scripted player of the game would do now: int64 [B, N], -1 for those not alive.
+
+        Raises:
+            RuntimeError: before the first reset.
+            ValueError: for a name that is not among ``game.scripts``.
+        """
+        self._must_be_ready("scripted()")
+        member("name", name, self.game.scripts)
+        out = self.game.backend.empty((self.num_envs, self.num_agents), np.int64)
+        self.game.script(name, self._state, out)
+        return self._tensor(out)
 
     def snapshot(self) -> Any:
         """A compact copy of what the observations of this moment depend on."""

@@ -64,6 +64,8 @@ class Canvas:
         pixels: uint8 [height, width, 3]; the picture itself, which `present` copies.
         theme: the shared colours.
         show_graph: whether a game should draw its neighbour graph too.
+        selected: index of the agent whose view a game should show, if it shows any; or None.
+        clicked: where the window was last clicked, until a game that selects takes it; or None.
         closed: whether the window was closed, by `close` or by the user.
 
     Args:
@@ -89,6 +91,8 @@ class Canvas:
             raise ValueError(f"mode={mode!r}; allowed: {', '.join(map(repr, MODES))}")
         self.mode, self.size, self.fps = mode, size, fps
         self.show_graph = self.closed = False
+        self.selected: int | None = None
+        self.clicked: tuple[int, int] | None = None
         width, height = size
         self.pixels = np.empty((height, width, 3), np.uint8)
         self._surface = pygame.image.frombuffer(self.pixels.data, size, "RGB")  # shares the memory
@@ -159,6 +163,11 @@ class Canvas:
             moved = [(x + right, y + down) for x, y in points]
             pygame.draw.aalines(self._surface, color, False, moved)
 
+    def polygon(self, points: Sequence[Point], color: Color, outline: Color) -> None:
+        """A filled shape and its outline, one pixel wide."""
+        pygame.draw.polygon(self._surface, color, points)
+        pygame.draw.aalines(self._surface, outline, True, points)
+
     def text(
         self,
         text: str,
@@ -204,6 +213,19 @@ class Canvas:
         for lines, cell in ((target, row), (target.swapaxes(0, 1), column)):
             seams = np.flatnonzero(np.diff(cell)) + 1
             lines[seams[:, None] - gap // 2 + np.arange(gap)] = self.theme.paper
+
+    def stamp(self, pictures: np.ndarray, corners: np.ndarray) -> None:
+        """Puts small pictures of one size in place, in one go; of two that overlap one shows.
+
+        Args:
+            pictures: floats [n or 1, h, w, 4]: colour, and from 0 to 1 how much of what is below it
+                hides.
+            corners: int [n, 2], the left top of each; all lie within the canvas.
+        """
+        y = corners[:, 1, None, None] + np.arange(pictures.shape[1])[:, None]
+        x = corners[:, 0, None, None] + np.arange(pictures.shape[2])
+        below = self.pixels[y, x]
+        self.pixels[y, x] = below + (pictures[..., :3] - below) * pictures[..., 3:] + 0.5
 
     def graph(
         self,
@@ -317,10 +339,13 @@ class Canvas:
         if not pygame.display.get_init():
             self.close()
         for event in () if self.closed else pygame.event.get():
+            window = getattr(event, "window", None)
             for canvas in list(Canvas._open):
-                asked = event.type == pygame.WINDOWCLOSE and event.window is canvas._window
+                asked = event.type == pygame.WINDOWCLOSE and window is canvas._window
                 if asked or event.type == pygame.QUIT:
                     canvas.close()
+                elif event.type == pygame.MOUSEBUTTONDOWN and window is canvas._window:
+                    canvas.clicked = event.pos
 
     def _label(self, text: str, size: int, color: Color, bold: bool) -> Any:
         """Rendered text, from the memory of what was rendered before."""

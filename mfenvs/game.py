@@ -70,6 +70,10 @@ class Game(ABC):
         groups: int64 [N]; who plays together. Group names are ``group_names``.
         types: int64 [N]; agents of one type share spaces and may share a network.
         single_observation_space, single_action_space: of one agent.
+        parallel_observation_space: of one agent in the PettingZoo view; the same, unless a game has
+            a reason to lay it out in another way.
+        all_start: whether all agents take part in every episode; else some may be dead from its start.
+        scripts: the scripted players that the game brings along; see `script`.
         state_space: of `global_state`.
     """
 
@@ -84,6 +88,8 @@ class Game(ABC):
     types: np.ndarray
     single_observation_space: spaces.Space[Any]
     single_action_space: spaces.Discrete
+    all_start: bool = True
+    scripts: tuple[str, ...] = ()
     state_space: spaces.Space[Any]
 
     @abstractmethod
@@ -131,6 +137,14 @@ class Game(ABC):
     @abstractmethod
     def allocate_observation(self, shape: tuple[int, ...]) -> Any:
         """Room for observations of ``shape`` agents: an array, or a dict of arrays, [*shape, ...]."""
+
+    @property
+    def parallel_observation_space(self) -> spaces.Space[Any]:
+        return self.single_observation_space
+
+    def allocate_parallel_observation(self, count: int) -> Any:
+        """Room for ``count`` agents' observations as the PettingZoo view shows them, [count, ...]."""
+        return self.allocate_observation((count,))
 
     def allocate_step(self, num_rows: int) -> Step:
         """Room for one step of ``num_rows`` rows; everybody starts alive."""
@@ -203,6 +217,16 @@ class Game(ABC):
             out: written likewise.
         """
 
+    def script(self, name: str, state: Any, out: Any) -> None:
+        """Writes what a scripted player would do now, for every agent.
+
+        Args:
+            name: one of ``scripts``.
+            state: from `allocate`, reset before. Not modified.
+            out: int64 [B, N]; -1 for those who do not live.
+        """
+        raise NotImplementedError(f"{self.id} has no scripted players")
+
     # -- views of the state ---------------------------------------------------------------------
 
     @abstractmethod
@@ -217,7 +241,8 @@ class Game(ABC):
 
         Args:
             source: a state or a snapshot.
-            out: from `allocate_observation`: [B, N, ...], or [M, ...] if indices are given.
+            out: from `allocate_observation`: [B, N, ...], or [M, ...] if indices are given. With
+                indices also from `allocate_parallel_observation`.
             rows, agents: int64 [M], both or neither: observe agent ``agents[m]`` of row ``rows[m]``.
         """
 

@@ -16,6 +16,8 @@ from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from mfenvs.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
+from mfenvs.recycle import Rooms
+from mfenvs.validate import member
 
 RENDER_MODES = ("human", "rgb_array")
 RENDER_FPS = 10
@@ -24,10 +26,11 @@ RENDER_FPS = 10
 class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
     """One row of a game, as a PettingZoo ParallelEnv.
 
-    Beyond PettingZoo: `neighbor_graph`, `neighbors`, `state`, `state_space`. Each agent's info has
-    ``action`` (the action in effect, -1 for none), ``acting`` (whether its choice counted), where the
-    game restricts choices ``action_mask`` (int8 [A]), and the game's measures. What ``reset`` and
-    ``step`` return is the caller's to keep.
+    Beyond PettingZoo: `neighbor_graph`, `neighbors`, `scripted`, `measures`, `selected`, `state`,
+    `state_space`. An agent's info has ``action``, the action in effect, where that is not the one
+    given (-1: none); ``acting`` False where an action was given and did not count; and where the game
+    restricts choices ``action_mask`` (int8 [A]). What ``reset`` and ``step`` return is the caller's
+    to keep.
 
     Args:
         game_class: a `Game`.
@@ -65,7 +68,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._index = {agent: i for i, agent in enumerate(self.possible_agents)}
         # One space object per agent: PettingZoo seeds and samples them one by one.
         self._observation_spaces = {
-            agent: copy.deepcopy(self.game.single_observation_space) for agent in self._index
+            agent: copy.deepcopy(self.game.parallel_observation_space) for agent in self._index
         }
         self._action_spaces = {
             agent: copy.deepcopy(self.game.single_action_space) for agent in self._index
@@ -73,8 +76,14 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._state = self.game.allocate(1)
         self._step = self.game.allocate_step(1)
         self._last = self.game.allocate_step(1)
+        self._rooms = Rooms(self.game.allocate_parallel_observation)
+        # The row of every agent, the indices of `agents`, and the dict that says False of each.
+        self._rows = np.zeros(self.game.num_agents, np.int64)
+        self._present = self._rows[:0]
+        self._nobody: dict[str, bool] = {}
         self._ready = self._seeded = False
         self._canvas: Any = None
+        self._selected: str | None = None
 
     # -- PettingZoo -----------------------------------------------------------------------------
 
@@ -112,12 +121,13 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._seeded = True
         self.game.reset(self._state, self._step, seeds)
         self._ready = True
-        self.agents = list(self.possible_agents)
+        self._admit()
         if self._canvas is not None:
             self._canvas.restart()
         if self.render_mode == "human":
             self.render()
-        return self._observations(self.agents), self._infos(self.agents)
+        nothing = np.full((1, self.game.num_agents), -1, np.int64)
+        return self._observations(), self._infos(nothing)
 
     def step(
         self, actions: dict[str, int]
@@ -143,29 +153,24 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         chosen = self._joint_action(actions)
         if not self.agents:
             return {}, {}, {}, {}, {}
-        living = self.agents
         self._step, self._last = self._last, self._step
         self.game.step(self._state, chosen, self._last, self._step)
 
-        index = [self._index[agent] for agent in living]
-        terminated = self._step.terminated[0, index].tolist()
-        over, truncated = bool(self._step.over[0]), bool(self._step.truncated[0])
-        rewards = self._step.reward[0, index].tolist()
-        observations, infos = self._observations(living), self._infos(living)
-        self.agents = (
-            []
-            if over
-            else [agent for agent, gone in zip(living, terminated, strict=True) if not gone]
-        )
+        step, living, index = self._step, self.agents, self._present
+        # To fill a copy of a dict is faster than to grow a new one.
+        rewards: dict[str, float] = {**self._nobody}
+        terminations, truncations = self._nobody.copy(), self._nobody.copy()
+        rewards.update(zip(living, step.reward[0, index].tolist(), strict=True))
+        if step.truncated[0]:
+            truncations = dict.fromkeys(living, True)
+        observations, infos = self._observations(), self._infos(chosen)
+        ends = step.terminated[0, index]
+        if step.over[0] or ends.any():
+            terminations.update(zip(living, ends.tolist(), strict=True))
+            self._admit()
         if self.render_mode == "human":
             self.render()
-        return (
-            observations,
-            dict(zip(living, rewards, strict=True)),
-            dict(zip(living, terminated, strict=True)),
-            {agent: truncated and not gone for agent, gone in zip(living, terminated, strict=True)},
-            infos,
-        )
+        return observations, rewards, terminations, truncations, infos
 
     def state(self) -> np.ndarray:
         """The whole state, in `state_space`."""
@@ -182,7 +187,11 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
 
             self._canvas = Canvas(self.render_mode, title=self.game.id, fps=RENDER_FPS)
         self._canvas.show_graph = self.show_graph
+        chosen = self._selected
+        self._canvas.selected = None if chosen is None else self._index[chosen]
         self.game.draw(self._state, self._step, 0, self._canvas)
+        clicked = self._canvas.selected
+        self._selected = None if clicked is None else self.possible_agents[clicked]
         return self._canvas.present()
 
     def close(self) -> None:
@@ -191,7 +200,24 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             self._canvas.close()
             self._canvas = None
 
+    @property
+    def window_closed(self) -> bool:
+        """Whether the window of "human" was closed; playing on shows nothing more."""
+        return self._canvas is not None and self._canvas.closed
+
     # -- beyond PettingZoo ----------------------------------------------------------------------
+
+    @property
+    def selected(self) -> str | None:
+        """The agent whose view `render` shows, in games that show one; None for nobody.
+
+        A click in the window sets it too. Setting it to an unknown name raises ValueError.
+        """
+        return self._selected
+
+    @selected.setter
+    def selected(self, agent: str | None) -> None:
+        self._selected = None if agent is None else self._known(agent)
 
     @property
     def neighbor_graph(self) -> NeighborGraph:
@@ -202,6 +228,26 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         """The names of the live neighbours of an agent, in the order of ``possible_agents``."""
         found = self.neighbor_graph.neighbors(self._index[self._known(agent)])
         return [self.possible_agents[i] for i in found if self._step.alive[0, i]]
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """What the game reports of its state, such as how many live."""
+        self._must_be_ready("measures")
+        found = self.game.measures(self._state)
+        return {name: float(values[0]) for name, values in found.items()}
+
+    def scripted(self, name: str) -> dict[str, int]:
+        """What a scripted player of the game would do now, by agent, for all of ``agents``.
+
+        Raises:
+            RuntimeError: before the first reset.
+            ValueError: for a name that is not among ``game.scripts``.
+        """
+        self._must_be_ready("scripted()")
+        member("name", name, self.game.scripts)
+        out = np.empty((1, self.game.num_agents), np.int64)
+        self.game.script(name, self._state, out)
+        return dict(zip(self.agents, out[0, self._present].tolist(), strict=True))
 
     # -- helpers --------------------------------------------------------------------------------
 
@@ -215,55 +261,83 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             raise ValueError(f"agent={agent!r} is unknown; allowed: {first!r} to {last!r}")
         return agent
 
+    def _admit(self) -> None:
+        """Sets who takes part in the next step: ``agents``, and what goes with them."""
+        over = self._step.over[0]
+        self._present = self._rows[:0] if over else np.flatnonzero(self._step.alive[0])
+        self.agents = [self.possible_agents[i] for i in self._present.tolist()]
+        self._nobody = dict.fromkeys(self.agents, False)
+
     def _joint_action(self, actions: dict[str, int]) -> np.ndarray:
         """int64 [1, N], -1 where no action came; agents that are gone have no say."""
         if not isinstance(actions, dict):
             raise TypeError(f"actions is a {type(actions).__name__}; allowed: a dict by agent name")
+        names, values = list(actions), list(actions.values())
+        index: Any = self._present
+        if names != self.agents:  # else, as usual, everybody is there, in order
+            index = [self._index[self._known(agent)] for agent in names]
+        if not all(map(_is_whole_number, set(map(type, values)))):
+            for agent, action in actions.items():
+                if not _is_whole(action):
+                    raise TypeError(
+                        f"actions[{agent!r}]={action!r} is a {type(action).__name__}; "
+                        "allowed: an integer"
+                    )
         chosen = np.full((1, self.game.num_agents), -1, np.int64)
-        for agent, action in actions.items():
-            index = self._index[self._known(agent)]
-            if not _is_whole(action):
-                raise TypeError(
-                    f"actions[{agent!r}]={action!r} is a {type(action).__name__}; allowed: an integer"
-                )
-            if not 0 <= action < self.game.num_actions:
-                raise ValueError(
-                    f"actions[{agent!r}]={action!r} is out of range; "
-                    f"allowed: 0 to {self.game.num_actions - 1}"
-                )
-            chosen[0, index] = action
+        try:
+            given = np.fromiter(values, np.int64, len(values))
+        except OverflowError:
+            given = np.array([min(max(int(value), -1), 2**62) for value in values], np.int64)
+        # As unsigned numbers, negative ones are the largest.
+        if len(given) and given.view(np.uint64).max() >= self.game.num_actions:
+            wrong = (given < 0) | (given >= self.game.num_actions)
+            agent = names[int(wrong.argmax())]
+            raise ValueError(
+                f"actions[{agent!r}]={actions[agent]!r} is out of range; "
+                f"allowed: 0 to {self.game.num_actions - 1}"
+            )
+        chosen[0, index] = given
         return chosen
 
-    def _observations(self, agents: list[str]) -> dict[str, Any]:
-        room = self.game.allocate_observation((1, self.game.num_agents))
-        self.game.observe(self._state, room)
-        if isinstance(room, dict):
-            index = [self._index[agent] for agent in agents]
+    def _observations(self) -> dict[str, Any]:
+        """Of all that took part in the last step, in memory of their own."""
+        count = len(self._present)
+        if isinstance(self.game.parallel_observation_space, spaces.Dict):
+            parts = self.game.allocate_parallel_observation(count)
+            self.game.observe(self._state, parts, self._rows[:count], self._present)
             return {
-                agent: {key: part[0, i] for key, part in room.items()}
-                for agent, i in zip(agents, index, strict=True)
+                agent: {key: part[i] for key, part in parts.items()}
+                for i, agent in enumerate(self.agents)
             }
-        return {agent: room[0, self._index[agent]] for agent in agents}
+        room = self._rooms.take(count)
+        self.game.observe(self._state, room.array[:count], self._rows[:count], self._present)
+        observations: dict[str, Any] = self._nobody.copy()
+        observations.update(zip(self.agents, room.views, strict=False))  # a room may be larger
+        return observations
 
-    def _infos(self, agents: list[str]) -> dict[str, dict[str, Any]]:
+    def _infos(self, chosen: np.ndarray) -> dict[str, dict[str, Any]]:
+        """Of all that took part in the last step, in which ``chosen`` [1, N] were the actions given."""
         step: Step = self._step
-        measured = self.game.measures(self._state)
-        measures = {name: float(values[0]) for name, values in measured.items()}
-        action, acting = step.actions[0].tolist(), step.acting[0].tolist()
-        infos = {
-            agent: {"action": action[i], "acting": acting[i], **measures}
-            for agent in agents
-            for i in (self._index[agent],)
-        }
+        infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
+        instead, ignored = step.actions != chosen, step.acting != (chosen >= 0)
+        if np.count_nonzero(instead) or np.count_nonzero(ignored):
+            for agent, i in zip(self.agents, self._present.tolist(), strict=True):
+                if instead[0, i]:
+                    infos[agent]["action"] = int(step.actions[0, i])
+                if ignored[0, i]:
+                    infos[agent]["acting"] = bool(step.acting[0, i])
         if self.game.masks_actions:
-            masks = step.mask[0].copy()
-            for agent, info in infos.items():
-                info["action_mask"] = masks[self._index[agent]]
+            for agent, mask in zip(self.agents, step.mask[0, self._present], strict=True):
+                infos[agent]["action_mask"] = mask
         return infos
 
 
+def _is_whole_number(kind: type) -> bool:
+    return issubclass(kind, int | np.integer) and kind is not bool
+
+
 def _is_whole(action: Any) -> bool:
-    return (isinstance(action, int | np.integer) and not isinstance(action, bool)) or (
+    return _is_whole_number(type(action)) or (
         isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu"
     )
 

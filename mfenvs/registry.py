@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # id -> "module:class"; imported on first use.
 GAMES = {
+    "battle_v0": "mfenvs.battle.game:BattleGame",
     "gaussian_squeeze_v0": "mfenvs.gaussian_squeeze.game:SqueezeGame",
     "ising_v0": "mfenvs.ising.game:IsingGame",
 }

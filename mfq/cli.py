@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 HELP = """\
@@ -16,7 +17,8 @@ commands:
   evaluate DIR            greedy episodes of a run's agent
   compare ising           agents on the Ising lattice, held against exact physics
   compare squeeze         MFQ and IQL on the Gaussian squeeze, over seeds
-  list                    the games, algorithms and studies there are
+  play battle             scripted armies in a window, or as a summary
+  list                    the games, algorithms, players and studies there are
 
 `mfq COMMAND --help` lists a command's options. `--config FILE.yaml` reads them from a file;
 flags given beside it win.
@@ -24,6 +26,12 @@ flags given beside it win.
 TRAIN = """\
 `--resume DIR [--steps N]` goes on with the run in DIR, exactly where its last checkpoint was.
 `--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.
+"""
+PLAY = """\
+usage: mfq play battle [--red PLAYER] [--blue PLAYER] [options]
+
+Plays scripted armies against each other in a window, or without a display as a summary.
+`--set NAME=VALUE ...` sets options of the game, such as `--set map_size=60 minimap_mode=true`.
 """
 EVALUATE = """\
 usage: mfq evaluate DIR [--checkpoint last|best] [--episodes K] [--seed S]
@@ -134,12 +142,92 @@ def _compare_squeeze(flags: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class PlayConfig:
+    """Two scripted armies fight: random, hold or rush (see `mfq list`).
+
+    Attributes:
+        red: the player of the red army.
+        blue: the player of the blue army.
+        episodes: how many episodes.
+        seed: of the first; the others go on with its stream.
+        select: the agent whose view is shown, such as red_3; a click in the window selects one, too.
+        window: whether to open a window, where there is a display.
+    """
+
+    red: str = "rush"
+    blue: str = "rush"
+    episodes: int = 1
+    seed: int = 0
+    select: str | None = None
+    window: bool = True
+
+
+def _play(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(PLAY, end="")
+        return 0 if words else 2
+    game, *flags = words
+    if game.removesuffix("_v0") != "battle":
+        raise ValueError(f"play {game}; allowed: battle")
+    if any(flag in ("-h", "--help") for flag in flags):
+        print(PLAY)
+    options, flags = _take_settings(flags)
+    config = _parse(PlayConfig, flags, "mfq play battle")
+    from mfenvs import battle_v0
+
+    allowed = battle_v0.parallel_env().game.scripts
+    for army in ("red", "blue"):
+        if getattr(config, army) not in allowed:
+            raise ValueError(f"--{army} {getattr(config, army)}; allowed: {', '.join(allowed)}")
+    if config.episodes < 1:
+        raise ValueError(f"--episodes {config.episodes}; allowed: 1 or more")
+    options = {"map_size": 40, "max_cycles": 400, **options}
+    env = battle_v0.parallel_env(render_mode="human" if config.window else None, **options)
+    env.selected = config.select
+    try:
+        env.reset(seed=config.seed)
+    except RuntimeError as error:  # no display
+        print(f"mfq: {error}", file=sys.stderr)
+        env = battle_v0.parallel_env(**options)
+        env.reset(seed=config.seed)
+    try:
+        for episode in range(config.episodes):
+            if episode:
+                env.reset()
+            steps = 0
+            while env.agents and not env.window_closed:
+                steps += 1
+                moves = {army: env.scripted(getattr(config, army)) for army in ("red", "blue")}
+                env.step({agent: moves[agent.rpartition("_")[0]][agent] for agent in env.agents})
+            _print_battle(episode, steps, env.measures)
+            if env.window_closed:
+                break
+    finally:
+        env.close()
+    return 0
+
+
+def _print_battle(episode: int, steps: int, measures: dict[str, float]) -> None:
+    red, blue = measures["red_kills"], measures["blue_kills"]
+    verdict = "a draw" if red == blue else f"{'red' if red > blue else 'blue'} has more kills"
+    armies = ", ".join(
+        f"{army} {measures[f'{army}_alive']:.0f} alive {measures[f'{army}_kills']:.0f} kills"
+        for army in ("red", "blue")
+    )
+    print(f"episode {episode}: {steps} steps, {armies}: {verdict}")
+
+
 def _list(words: list[str]) -> int:
-    from mfenvs.registry import GAMES
+    from mfenvs.registry import GAMES, game_class
     from mfq.runner import ALGORITHMS
 
     print("games       " + ", ".join(GAMES))
     print("algorithms  " + ", ".join(ALGORITHMS))
+    print(
+        "players     "
+        + ", ".join(f"{script} (battle)" for script in game_class("battle_v0").scripts)
+    )
     print("studies     " + ", ".join(STUDIES))
     return 0
 
@@ -152,6 +240,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "evaluate": _evaluate,
     "compare": _compare,
+    "play": _play,
     "list": _list,
 }
 

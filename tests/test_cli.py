@@ -65,7 +65,7 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["trian"], "unknown command 'trian'; allowed: train, evaluate, compare, list"),
+        (["trian"], "unknown command 'trian'; allowed: train, evaluate, compare, play, list"),
         (["compare", "chess"], "unknown study 'chess'; allowed: ising, squeeze"),
         (["train", "--env", "chess_v6"], "id='chess_v6' is unknown; allowed: "),
         (["train", "--algo", "dqn"], "algo='dqn'"),
@@ -78,6 +78,11 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["evaluate", "no/such"], "no/such"),
         (["evaluate", "x", "y"], "one folder"),
         (["evaluate", "x", "--checkpoint", "first"], "allowed: last, best"),
+        (["play", "ising"], "play ising; allowed: battle"),
+        (["play", "battle", "--red", "brave"], "--red brave; allowed: random, hold, rush"),
+        (["play", "battle", "--episodes", "0"], "--episodes 0; allowed: 1 or more"),
+        (["play", "battle", "--select", "red_64", "--no-window"], "agent='red_64'"),
+        (["play", "battle", "--set", "map_size=3"], "map_size=3"),
         (["compare", "ising", "--seeds", "0"], "seeds=0"),
         (["compare", "ising", "--coupling", "-1"], "coupling=-1.0"),
         (["compare", "ising", "--taus", "0.0"], "taus=(0.0,)"),
@@ -124,8 +129,26 @@ def test_help(words, capsys):
 def test_list_names_what_there_is(capsys):
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
-    for word in ("ising_v0", "gaussian_squeeze_v0", "mfq", "iql", "squeeze"):
+    for word in ("ising_v0", "battle_v0", "gaussian_squeeze_v0", "mfq", "iql", "squeeze", "rush"):
         assert word in printed
+
+
+def test_play_shows_armies_or_sums_them_up(capsys, monkeypatch):
+    flags = ["--red", "rush", "--blue", "random", "--set", "map_size=16", "max_cycles=60"]
+    summaries = []
+    for window in ("--window", "--no-window"):
+        assert main(["play", "battle", *flags, "--episodes", "2", "--seed", "3", window]) == 0
+        summaries.append(capsys.readouterr().out)
+    assert summaries[0] == summaries[1], "a window changes nothing"
+    lines = summaries[0].splitlines()
+    assert [line.split(":")[0] for line in lines] == ["episode 0", "episode 1"]
+    assert all("red has more kills" in line for line in lines)
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "nonsense")
+    assert main(["play", "battle", *flags, "--episodes", "2", "--seed", "3"]) == 0
+    without = capsys.readouterr()
+    assert without.out == summaries[0]
+    assert "no window can be opened here" in without.err
 
 
 def test_train_evaluate_and_resume(tmp_path, capsys):

@@ -61,14 +61,15 @@ def autoreset(trial: Trial) -> str | None:
     others = trial.actions(salt=1)
     for step, _, before, after in trial.play(trial.batched()):
         if step == 1:
-            for name, found in (("reset", before["info.reset"]), ("alive", before["alive"])):
-                trial.hold(found, f"{name} true of all after reset()", found, 0)
+            first = before["info.reset"]
+            trial.hold(first, "reset true of all after reset()", first, 0)
+            trial.hold(_all_there(trial, before["alive"]), ALL_THERE, before["alive"], 0)
         hold = partial(trial.hold, step=step)
         over, anew = ended(before), after["info.reset"]
         hold(anew | ~over, "reset: the episode had ended in the step before", anew)
         hold(over | ~anew, "no reset: no limit was reached and somebody was left", anew)
         old = ~anew[:, None]
-        hold(old | after["alive"], "all alive in a new episode", after["alive"])
+        hold(old | _all_there(trial, after["alive"]), ALL_THERE, after["alive"])
         hold(old | ~after["info.acting"], "nobody acting at a reset", after["info.acting"])
         hold(old | ~after["terminated"], "nobody terminated at a reset", after["terminated"])
         hold(~anew | ~after["truncated"], "no truncation at a reset", after["truncated"])
@@ -78,6 +79,16 @@ def autoreset(trial: Trial) -> str | None:
     run = trial.moments(trial.batched(), actions=meddled)
     trial.twins(claim, trial.moments(trial.batched()), run)
     return None if seen else "no episode ended"
+
+
+ALL_THERE = "all alive in a new episode (where not all_start: somebody)"
+
+
+def _all_there(trial: Trial, alive: np.ndarray) -> np.ndarray:
+    """Whether agents [B, N] live as they should when an episode starts."""
+    return (
+        alive if trial.game.all_start else np.broadcast_to(alive.any(1, keepdims=True), alive.shape)
+    )
 
 
 def deaths(trial: Trial) -> str | None:
@@ -92,12 +103,16 @@ def deaths(trial: Trial) -> str | None:
         hold(terminated | ~died, "terminated True in the step of the death", terminated)
         hold(~(terminated & gone), "terminated False after the step of the death", terminated)
         # An episode may be decided while some live: then it terminates for all of them. The time
-        # limit decides nothing: it truncates.
+        # limit decides nothing: it truncates. Both at once are possible where a group is wiped out.
         survivors = terminated & now
         decided = ~survivors.any(1) | _nobody_left(terminated, now)
         hold(~survivors | decided[:, None], "alive False of an agent that is terminated", now)
         limit = "terminated False of the living in an episode that is truncated"
-        hold(~survivors | ~after["truncated"][:, None], limit, terminated)
+        groups = trial.game.groups
+        left = [now[:, groups == group].any(1) for group in np.unique(groups)]
+        wiped = ~np.stack(left).all(0)
+        may_end = ~after["truncated"] | wiped
+        hold(~survivors | may_end[:, None], limit, terminated)
 
         hold(~gone | (after["reward"] == 0), "reward 0 for the dead", after["reward"])
         hold(~gone | ~after["info.acting"], "acting False for the dead", after["info.acting"])
@@ -126,7 +141,7 @@ def masks(trial: Trial) -> str | None:
 
 
 def acting(trial: Trial) -> None:
-    """Actions in effect are legal; who acts does what it chose; who may choose, and does, acts."""
+    """Actions in effect are legal; who acts does what it chose; who does what it chose acts."""
     env = trial.batched()
     most = env.game.num_actions
     all_legal = np.ones((env.num_envs, env.num_agents, most), np.int8)
@@ -146,7 +161,8 @@ def acting(trial: Trial) -> None:
         only = "the only legal action in effect, whatever was given"
         hold(~forced | _allows(mask, effect), only, effect)
         free = playing & (choices > 1) & _allows(mask, given)
-        hold(~free | counted, "acting True: a legal action of several was chosen", counted)
+        chosen = "acting True: a legal action of several was chosen, and is in effect"
+        hold(~free | counted | (effect != given), chosen, counted)
 
 
 def _allows(mask: np.ndarray, actions: np.ndarray) -> np.ndarray:

@@ -141,26 +141,34 @@ def _sums(trial: Trial, graph: NeighborGraph, rng: np.random.Generator, step: in
 def views(trial: Trial) -> None:
     """The PettingZoo view shows what a batch of one does; who is left out of its dict gets -1."""
     view, env = trial.parallel(), trial.batched(1)
-    for name, of_view in (("observation", view.observation_space), ("action", view.action_space)):
-        single = getattr(env, f"single_{name}_space")
+    for name, of_view, of_game in (
+        ("observation", view.observation_space, env.game.parallel_observation_space),
+        ("action", view.action_space, env.single_action_space),
+    ):
         for agent in view.possible_agents:
-            alike = of_view(agent) == single
-            trial.hold(alike, f"{name}_space({agent!r}) {single}", of_view(agent))
+            alike = of_view(agent) == of_game
+            trial.hold(alike, f"{name}_space({agent!r}) {of_game}", of_view(agent))
     everybody = list(view.possible_agents)
     trial.hold(everybody == env.agents, f"possible_agents {env.agents}", everybody)
     found = moment(env, env.reset(seed=trial.seed))
-    _agree(trial, view, everybody, view.reset(seed=trial.seed), found, 0)
+    returned: tuple[Any, ...] = view.reset(seed=trial.seed)
+    nothing = np.full(len(everybody), -1, np.int64)
+    _agree(trial, view, env, view.agents, returned, nothing, found, 0)
     for step, chosen in enumerate(trial.actions(1), 1):
         living = view.agents
         returned = view.step(as_dict(view, chosen[0])) if living else view.reset()
-        _agree(trial, view, living or everybody, returned, moment(env, env.step(chosen)), step)
+        given = chosen[0] if living else nothing
+        found = moment(env, env.step(chosen))
+        _agree(trial, view, env, living or view.agents, returned, given, found, step)
 
 
 def _agree(
     trial: Trial,
     view: ParallelEnv,
+    env: BatchedEnv,
     living: list[str],
     returned: tuple[Any, ...],
+    given: np.ndarray,
     found: Moment,
     step: int,
 ) -> None:
@@ -168,24 +176,32 @@ def _agree(
     parallel = flat(by_agent(returned))
     terminated, truncated = found["terminated"][0], bool(found["truncated"][0])
     expected: Moment = {}
+    size = trial.game.num_agents
+    room = env.game.allocate_parallel_observation(size)
+    env.game.observe(env._state, room, np.zeros(size, np.int64), np.arange(size))
+    pictures = flat(room, ".") if isinstance(room, dict) else {"": np.array(room)}
     index = {agent: i for i, agent in enumerate(trial.game.agents)}
     for agent in living:
         i = index[agent]
-        for name, values in found.items():
-            head, _, key = name.partition(".")
-            if head == "obs":
-                expected[f"observations.{agent}{name[3:]}"] = values[0, i]
-            elif head == "info" and values.ndim == 1 and key != "reset":  # a measure
-                expected[f"infos.{agent}.{key}"] = np.array(float(values[0]))
-        shown = {"action": found["info.actions"][0, i], "acting": found["info.acting"][0, i]}
+        for name, values in pictures.items():
+            expected[f"observations.{agent}{name}"] = values[i]
+        action, acting = found["info.actions"][0, i], found["info.acting"][0, i]
+        shown = {}
+        if action != given[i]:
+            shown["action"] = action
+        if acting != (given[i] >= 0):
+            shown["acting"] = acting
         if trial.game.masks_actions:
             shown["action_mask"] = found["info.action_mask"][0, i]
         expected.update({f"infos.{agent}.{key}": np.array(value) for key, value in shown.items()})
         if len(returned) == 5:
             expected[f"rewards.{agent}"] = np.array(float(found["reward"][0, i]))
             expected[f"terminations.{agent}"] = np.array(bool(terminated[i]))
-            expected[f"truncations.{agent}"] = np.array(truncated and not terminated[i])
+            expected[f"truncations.{agent}"] = np.array(truncated)
     trial.same(expected, parallel, "the PettingZoo view as a batch of one", step, ("entry",))
+    for name, value in view.measures.items():
+        wanted = float(found[f"info.{name}"][0])
+        trial.hold(value == wanted, f"measures[{name!r}] {wanted}", value, step)
 
     alive = found["alive"][0] & ~ended(found)[0]
     left = [agent for agent, lives in zip(trial.game.agents, alive, strict=True) if lives]

@@ -178,6 +178,30 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert state == again
 
 
+FORGET_A_TYPE = """
+import sys
+sys.path.insert(0, {folder!r})
+import numpy as np, toy_rules
+from mfenvs.backend import get_backend
+from typing import NamedTuple
+class {name}(NamedTuple):
+    out: np.ndarray
+toy_rules.{name} = {name}
+{name}.__module__ = "toy_rules"
+state = {name}(np.zeros(4, np.int64))
+get_backend().run(toy_rules.fill, (4,), state)
+print(state.out.tolist())
+"""
+
+
+def test_a_cache_that_cannot_be_read_is_made_anew(tmp_path):
+    (tmp_path / "toy_rules.py").write_text("def fill(row, state):\n    state.out[row] = row\n")
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for name in ("Old", "New", "New"):  # the first leaves an index that names a type now gone
+        code = FORGET_A_TYPE.format(folder=str(tmp_path), name=name)
+        assert json.loads(python(code, **cache)) == [0, 1, 2, 3]
+
+
 TOY_BODY = """
     import numpy as np, toy_rules
     from mfenvs.backend import get_backend

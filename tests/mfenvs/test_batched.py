@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mfenvs import gaussian_squeeze_v0, ising_v0
+from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 
 OPTIONS = [
     (ising_v0, {"side": 4, "max_cycles": 7}),
@@ -15,6 +15,9 @@ OPTIONS = [
     (ising_v0, {"side": 5, "update": "random", "fraction": 0.4, "max_cycles": 9, "field": 0.2}),
     (gaussian_squeeze_v0, {"num_agents": 37, "max_cycles": 7, "mu": 150.0, "sigma": 31.0}),
     (gaussian_squeeze_v0, {"num_agents": 1, "num_actions": 3, "reward": "per_agent"}),
+    (battle_v0, {"map_size": 12, "max_cycles": 30}),
+    (battle_v0, {"map_size": 14, "minimap_mode": True, "extra_features": True, "damage": 11.0}),
+    (battle_v0, {**battle_v0.PAPER, "map_size": 13, "max_cycles": 9}),
 ]
 
 
@@ -28,8 +31,18 @@ every_option = pytest.mark.parametrize(("module", "options"), OPTIONS, ids=told)
 
 def flat(result):
     """Every tensor that reset or step returned, cloned."""
-    *tensors, info = result
+    obs, *tensors, info = result
+    tensors += obs.values() if isinstance(obs, dict) else [obs]
     return [tensor.clone() for tensor in tensors] + [info[key].clone() for key in sorted(info)]
+
+
+def shown(obs, agents):
+    """What the PettingZoo view shows of the observations [1, N, ...] of some agents."""
+    if not isinstance(obs, dict):
+        return obs[0, agents].numpy()
+    view, features = obs["view"][0, agents], obs["features"][0, agents]
+    spread = features[:, None, None].expand(*view.shape[:3], features.shape[-1])
+    return torch.cat([view, spread], -1).numpy()
 
 
 @every_option
@@ -59,21 +72,24 @@ def test_one_row_equals_the_pettingzoo_view(module, options):
     obs, _ = batched.reset(seed=4)
     found, infos = parallel.reset(seed=4)
     for _ in range(30):
-        assert np.array_equal(obs[0].numpy(), np.stack(list(found.values())))
+        index = [parallel.possible_agents.index(agent) for agent in found]
+        assert np.array_equal(shown(obs, index), np.stack(list(found.values())))
         joint = coin.integers(0, batched.single_action_space.n, batched.num_agents)
-        obs, reward, _, truncated, info = batched.step(joint[None])
+        obs, reward, terminated, truncated, info = batched.step(joint[None])
         if not parallel.agents:
             found, infos = parallel.reset()
             assert info["reset"].all()
             continue
-        found, rewards, _, truncations, infos = parallel.step(
-            dict(zip(parallel.agents, joint.tolist(), strict=True))
-        )
-        assert reward[0].tolist() == list(rewards.values())
+        index = [parallel.possible_agents.index(agent) for agent in parallel.agents]
+        given = dict(zip(parallel.agents, joint[index].tolist(), strict=True))
+        found, rewards, terminations, truncations, infos = parallel.step(given)
+        assert reward[0, index].tolist() == list(rewards.values())
+        assert terminated[0, index].tolist() == list(terminations.values())
         assert [bool(truncated)] * len(truncations) == list(truncations.values())
-        assert info["actions"][0].tolist() == [info_["action"] for info_ in infos.values()]
-        for name in batched.game.measures(batched._state):
-            assert [float(info[name])] * len(infos) == [info_[name] for info_ in infos.values()]
+        in_effect = [told.get("action", given[agent]) for agent, told in infos.items()]
+        assert info["actions"][0, index].tolist() == in_effect
+        names = batched.game.measures(batched._state)
+        assert parallel.measures == {name: float(info[name]) for name in names}
 
 
 def test_rows_differ_and_seeds_matter():

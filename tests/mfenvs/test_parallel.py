@@ -6,9 +6,10 @@ import warnings
 import numpy as np
 import pettingzoo
 import pytest
+import torch
 
 import mfenvs
-from mfenvs import gaussian_squeeze_v0, ising_v0
+from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 
 with warnings.catch_warnings():
     # PettingZoo's tests import its classic games by a name that it has itself deprecated.
@@ -35,6 +36,12 @@ OPTIONS = [
     (gaussian_squeeze_v0, {"num_agents": 1, "reward": "shared"}),
     (gaussian_squeeze_v0, {"num_agents": 30, "num_actions": 2, "reward": "per_agent"}),
     (gaussian_squeeze_v0, {"num_agents": 3, "num_actions": 40, "max_cycles": 7}),
+    (battle_v0, {"map_size": 12}),
+    (battle_v0, {"map_size": 13, "minimap_mode": True, "damage": 11.0, "neighbors": "all"}),
+    (battle_v0, {"map_size": 14, "extra_features": True, "neighbor_radius": 3.0}),
+    (battle_v0, {**battle_v0.PAPER, "map_size": 12, "max_cycles": 7}),
+    (battle_v0, {"map_size": 12, "speed": 1, "view_radius": 3, "attack_radius": 2}),
+    (battle_v0, {"map_size": 12, "placement": {"red": [(5, 5)], "blue": [(6, 5), (6, 6)]}}),
 ]
 
 
@@ -111,8 +118,9 @@ def test_two_hundred_steps_are_deterministic(module, options):
     first = history(module.parallel_env(**options), seed=11)
     assert same(first, history(module.parallel_env(**options), seed=11))
     other = history(module.parallel_env(**options), seed=12)
-    random = options.get("initial", "random") == "random" or options.get("update") == "random"
-    assert same(first, other) != (random and module is ising_v0)
+    if module is not battle_v0:  # there it takes two attackers of one victim for seeds to differ
+        random = options.get("initial", "random") == "random" or options.get("update") == "random"
+        assert same(first, other) != (random and module is ising_v0)
 
 
 def test_returned_observations_are_the_callers_to_keep():
@@ -122,6 +130,32 @@ def test_returned_observations_are_the_callers_to_keep():
     for _ in range(3):
         env.step(dict.fromkeys(env.agents, 0))
     assert np.array_equal(obs["site_3"], kept)
+
+
+def test_memory_is_used_again_only_when_nobody_holds_it():
+    env = battle_v0.parallel_env(map_size=12)
+    obs, _ = env.reset(seed=0)
+    kept, parts = [], []
+    for step in range(12):
+        kept.append((obs, {agent: seen.copy() for agent, seen in obs.items()}))
+        if step % 3 == 1:  # a part of a view, or a tensor over it, holds the memory just as well
+            seen = obs["red_0"]
+            parts.append((seen[2:9, :, 1], seen[2:9, :, 1].copy()))
+            parts.append((torch.as_tensor(seen), seen.copy()))
+            kept.pop()
+        obs, *_ = env.step(env.scripted("hold"))
+    addresses = {found["red_0"].ctypes.data for found, _ in kept}
+    assert len(addresses) == len(kept)
+    for found, copies in kept:
+        assert all(np.array_equal(found[agent], copies[agent]) for agent in copies)
+    assert all(np.array_equal(np.asarray(part), copy) for part, copy in parts)
+
+    del kept, parts, found, seen
+    addresses = set()
+    for _ in range(6):
+        obs, *_ = env.step({})
+        addresses.add(obs["red_0"].ctypes.data)
+    assert len(addresses) == 2, "two rooms take turns"
 
 
 def test_names_of_neighbours():

@@ -1,0 +1,272 @@
+"""How a battle looks: the map at the left; counts, history and the selected agent at the right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mfenvs.battle import arena, board, rules
+from mfenvs.battle.arena import Field
+from mfenvs.battle.placement import TEAMS
+from mfenvs.game import Step
+from mfenvs.plot import Point, time_axis
+
+if TYPE_CHECKING:
+    from mfenvs.battle.game import BattleGame, State
+    from mfenvs.canvas import Canvas
+
+MARGIN = 36
+PANEL = 316  # width of the right part, pixels
+VIEW = 91  # pixels along each map of what the selected agent sees: seven a cell, usually
+WAYS = (("left", "right"), ("up", "down"))
+SWATCH = 15  # width and height of an agent in the legend, pixels
+
+
+def draw(game: BattleGame, state: State, step: Step, row: int, canvas: Canvas) -> None:
+    """Draws a row: the armies, the attacks of the last step, and the counts over the frames so far.
+
+    Where ``canvas.selected`` is an agent, also what it sees. A click on an agent selects it, one
+    elsewhere on the map selects nobody.
+
+    Args:
+        game: the rules and options.
+        state: arrays of B rows.
+        step: what the last step did.
+        row: which row, 0 to B - 1.
+        canvas: cleared and drawn on.
+    """
+    canvas.clear()
+    extent = min(canvas.size[1], canvas.size[0] - PANEL - MARGIN) - 2 * MARGIN
+    field = arena.lay_out(game, state, row, canvas, MARGIN, extent)
+    arena.take_click(field)
+    links = arena.links(field) if canvas.show_graph else None
+    arena.draw_ground(field)
+    arena.draw_agents(field)
+    if links is not None:
+        canvas.graph(field.centers(), links, width=1)
+    arena.draw_attacks(field)
+    arena.draw_selection(field)
+
+    top = _draw_header(field, canvas, f"{' (last)' if step.over[row] else ''}")
+    bottom = _draw_legend(field, canvas, links is None)
+    if canvas.selected is None:
+        bottom = _draw_numbers(field, canvas, bottom)
+    else:
+        bottom = _draw_selected(field, canvas, canvas.selected, bottom)
+    _draw_counts(field, canvas, top, bottom)
+
+
+def _sides(canvas: Canvas) -> tuple[int, int]:
+    """Left and right end of the panel."""
+    return canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN
+
+
+def _draw_header(field: Field, canvas: Canvas, mark: str) -> int:
+    """What is played, and when. Returns the y below."""
+    config, (left, right), top = field.game.config, _sides(canvas), MARGIN - 5
+    canvas.text("Battle", (left, top), 24, bold=True)
+    time = f"step {int(field.state.time[0]):,}{mark}"
+    canvas.text(time, (right, top + 26), 14, anchor="bottomright")
+    red, blue = np.bincount(field.game.groups).tolist()
+    lines = (
+        f"{config.map_size} × {config.map_size} map, {red:,} red against {blue:,} blue",
+        f"hp {config.hp:.4g}, a hit takes {config.damage:.4g}, a step mends {config.recover:.4g}",
+    )
+    for index, line in enumerate(lines):
+        canvas.text(line, (left, top + 38 + 20 * index), 13, canvas.theme.faint)
+    return top + 98
+
+
+def _draw_counts(field: Field, canvas: Canvas, top: int, bottom: int) -> None:
+    """How many live, now and over the frames drawn so far, and how many each army killed."""
+    (left, right), time = _sides(canvas), int(field.state.time[0])
+    living, kills = field.state.living[0].tolist(), field.state.kills[0].tolist()
+    histories = [canvas.trace(team, time, n) for team, n in zip(TEAMS, living, strict=True)]
+    most = max(5, *np.bincount(field.game.groups).tolist())
+    area = (left, top + 52, PANEL, bottom - top - 52)
+    plot = canvas.plot(area, time_axis(histories[0]), (0.0, float(most)), x_label="step")
+    for blue, color in enumerate(arena.team_colors(canvas)):
+        x, end = (left, left + PANEL // 2 - 16) if blue == 0 else (left + PANEL // 2 + 16, right)
+        _draw_swatch(field, (x, top + 10), 1.0, blue)
+        canvas.text(TEAMS[blue].capitalize(), (x + 22, top), 15, bold=True)
+        canvas.text(_count(kills[blue], "kill"), (x, top + 24), 13, canvas.theme.faint)
+        words = f"{living[blue]:,}"
+        size = 34 if len(words) <= 3 else 22
+        canvas.text(words, (end, top + 14), size, anchor="midright", bold=True)
+        plot.line(histories[blue], color)
+        canvas.circle(plot.at(time, living[blue]), 4, color)
+
+
+def _draw_numbers(field: Field, canvas: Canvas, bottom: int) -> int:
+    """A table above ``bottom``. Returns the y above it."""
+    attacks = int((field.deed != rules.NOTHING).sum())
+    hits = int(np.isin(field.deed, (rules.HIT, rules.KILL)).sum())
+    entries = {"attacks in this step": f"{attacks:,}" + f", {hits:,} hit" * (attacks > 0)}
+    for blue, team in enumerate(TEAMS):
+        who = field.alive & (field.game.groups == blue)
+        mean = f"{float(field.state.hp[0, who].mean()):.2f}" if who.any() else "–"
+        entries[f"mean hp, {team}"] = mean
+    return canvas.table(*_sides(canvas), bottom - 18, entries) - 18
+
+
+# -- the selected agent -------------------------------------------------------------------------
+
+
+def _draw_selected(field: Field, canvas: Canvas, agent: int, bottom: int) -> int:
+    """How the selected agent fares and what it sees. Returns the y above."""
+    theme, (left, right) = canvas.theme, _sides(canvas)
+    gone, blue = field.status[agent] == board.GONE, int(field.game.groups[agent])
+    top = bottom - 18 - (24 if gone else VIEW + 74)
+    canvas.line([(left, top - 14), (right, top - 14)], theme.rule)
+    _draw_swatch(field, (left, top + 10), float(field.share[agent]), blue)
+    canvas.text(field.game.agents[agent], (left + 22, top), 15, bold=True)
+    canvas.text(health(field, agent), (right, top + 1), 14, theme.ink, "topright")
+    if gone:
+        return top - 32
+    reward = f"reward {float(field.state.reward[0, agent]):+.4g}"
+    canvas.text(deed(field, agent), (left, top + 26), 13, theme.faint)
+    canvas.text(reward, (right, top + 26), 13, theme.faint, "topright")
+
+    view = observed(field, agent)
+    for index, (title, image) in enumerate(view_maps(field, agent, view).items()):
+        x = left + index * (PANEL - VIEW) // 2
+        canvas.text(title, (x, top + 52), 12, theme.faint)
+        canvas.box((x - 1, top + 69, VIEW + 2, VIEW + 2), theme.rule)
+        canvas.image(image, (x, top + 70, VIEW, VIEW))
+    if not field.game.law.minimap:
+        near = field.game.graph(field.state).neighbors(agent)
+        counts = {
+            "neighbours alive": int(field.alive[near].sum()),
+            "own army in sight": int((view[:, :, 1] > 0).sum()) - int(field.alive[agent]),
+            "other army in sight": int((view[:, :, 1 + field.game.law.channels // 2] > 0).sum()),
+        }
+        shown = {name: f"{count:,}" for name, count in counts.items()}
+        canvas.table(left + VIEW + 24, right, top + 70 + VIEW, shown)
+    return top - 32
+
+
+def health(field: Field, agent: int) -> str:
+    """The agent's hp, or that it is dead."""
+    law, state = field.game.law, field.state
+    if field.status[agent] == board.ALIVE:
+        return f"hp {float(state.hp[0, agent]):.2f} of {float(law.hp):.4g}"
+    if field.status[agent] == board.DYING:
+        return "killed in this step"
+    absent = np.asarray(law.start_x)[int(state.swapped[0]), agent] < 0
+    return "not in this episode" if absent else "dead"
+
+
+def deed(field: Field, agent: int) -> str:
+    """What the agent did last."""
+    law, action = field.game.law, int(field.action[agent])
+    if action in (-1, law.num_actions, law.stay):
+        return {-1: "no action", law.stay: "stay"}.get(action, "nothing done yet")
+    # Whoever is killed before its turn comes attacks nobody.
+    verbs = ("attack", "miss", "hit", "kill")
+    verb = "move" if action < law.num_moves else verbs[field.deed[agent]]
+    (aim,) = arena.offsets(field, np.array([action])).tolist()
+    ways = [f"{abs(n)} {way[n > 0]}" for n, way in zip(aim, WAYS, strict=True) if n]
+    return f"{verb} {', '.join(ways)}"
+
+
+def observed(field: Field, agent: int) -> np.ndarray:
+    """The agent's view, float32 [window, window, channels]."""
+    out = field.game.allocate_observation((1,))
+    field.game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]))
+    return np.asarray(out["view"][0])
+
+
+def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarray]:
+    """An agent's view as maps, by title: uint8 [window, window, 3]."""
+    canvas, theme, law = field.canvas, field.canvas.theme, field.game.law
+    depth = law.channels // 2  # channels of an army: where it is, its hp, its minimap
+
+    colors = arena.team_colors(canvas)[:: -1 if field.game.groups[agent] else 1]
+    floor, wall = arena.ground_colors(canvas)
+    image = np.full((law.window, law.window, 3), theme.paper, np.float32)
+    along = np.abs(np.arange(law.window) - law.window // 2)
+    image[along <= np.asarray(law.sight)[:, None]] = floor
+    image[view[:, :, 0] > 0] = wall
+    for army, color in enumerate(colors):
+        there = view[:, :, 1 + depth * army] > 0
+        image[there] = arena.strengths(view[:, :, 2 + depth * army], color, canvas)[there]
+    image[law.window // 2, law.window // 2] = theme.ink
+    maps = {"what it sees": image}
+
+    own = int(field.y[agent]) // law.scale, int(field.x[agent]) // law.scale
+    for army, color in enumerate(colors if law.minimap else ()):
+        density = view[:, :, 3 + depth * army].copy()
+        density[own] -= 1  # which marks the agent's own place
+        share = np.sqrt(np.clip(density / max(density.max(), 1e-9), 0, 1))[..., None]
+        image = np.array(theme.paper) + share * (np.array(color) - theme.paper)
+        image[own] = theme.ink
+        maps[("own minimap", "other minimap")[army]] = image
+    return {title: image.round().astype(np.uint8) for title, image in maps.items()}
+
+
+# -- legend -------------------------------------------------------------------------------------
+
+
+def _draw_legend(field: Field, canvas: Canvas, too_many: bool) -> int:
+    """The bottom lines of the panel. Returns the y above."""
+    (left, _), theme, y = _sides(canvas), canvas.theme, canvas.size[1] - MARGIN - 7
+    if canvas.show_graph:
+        if too_many:
+            words = "neighbour graph: too dense"
+            words += "; select an agent" * (canvas.selected is None)
+            canvas.text(words, (left, y), 13, theme.faint, "midleft")
+        else:
+            canvas.legend((left, y), "neighbour graph", theme.ink, line=True)
+        y -= 24
+    if field.shown is not None:
+        seen, reached = arena.sight_colors(canvas)
+        x = canvas.legend((left, y), "seen", seen)
+        x = canvas.legend((x + 18, y), "in reach", reached)
+        blue = int(field.game.groups[field.shown])
+        if field.cell >= arena.SMALL_CELL:
+            _draw_swatch(field, (x + 18, y), 1.0, blue, marked=True)
+            canvas.text("neighbour", (x + 40, y), 13, theme.ink, "midleft")
+        y -= 24
+    elif canvas.mode == "human":
+        canvas.text("click on an agent to see what it sees", (left, y), 13, theme.faint, "midleft")
+        y -= 24
+    if field.cell < arena.ATTACK_CELL:
+        words = "attacks: too fine to draw here"
+        canvas.text(words, (left, y), 13, theme.faint, "midleft")
+    else:
+        x = left
+        for words in ("hit", "miss"):
+            # A sample of the length that an attack has on a map of middling size.
+            cell = 15 if field.cell >= arena.SMALL_CELL else 5
+            arena.draw_attack(canvas, (x, y - cell // 6), (20 / cell, 0), cell, words == "miss")
+            x = canvas.text(words, (x + 24, y), 13, theme.ink, "midleft") + 18
+        for color in arena.team_colors(canvas):
+            arena.draw_cross(canvas, (x + 6, y), SWATCH, color)
+            x += 15
+        canvas.text("killed", (x + 4, y), 13, theme.ink, "midleft")
+    y -= 24
+    x = left
+    for blue in (0, 1):
+        for share in (1.0, 0.5, 0.1):
+            _draw_swatch(field, (x, y), share, blue)
+            x += SWATCH + 2
+    canvas.text("much to little hp", (x + 5, y), 13, theme.ink, "midleft")
+    return y - 30
+
+
+def _draw_swatch(field: Field, at: Point, share: float, blue: int, marked: bool = False) -> None:
+    """An agent as the map shows it; ``at`` is its left end, at half height."""
+    x, y = round(at[0]), round(at[1])
+    if field.cell < arena.SMALL_CELL:
+        color = arena.strengths(
+            np.array(share), arena.team_colors(field.canvas)[blue], field.canvas
+        )
+        field.canvas.box((x, y - 6, 12, 12), tuple(color.round().astype(int).tolist()))
+        return
+    corner, shares = np.array([[x, y - SWATCH // 2]]), np.array([share], np.float32)
+    arena.stamp_agents(field.canvas, corner, shares, blue, SWATCH, marked)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + "s" * (n != 1)

@@ -1,0 +1,241 @@
+"""Battle as a game: its spaces, and the order in which its rules run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium import spaces
+
+from mfenvs.backend import CpuBackend
+from mfenvs.battle import board, draw, observe, rules, scripted
+from mfenvs.battle.config import BattleConfig
+from mfenvs.battle.placement import TEAMS
+from mfenvs.battle.state import Board, Scene, State, engine_state, law_of, scene_of
+from mfenvs.game import Game, Step
+from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
+from mfenvs.rng import row_key
+
+if TYPE_CHECKING:
+    from mfenvs.canvas import Canvas
+
+MEASURES = ("red_alive", "blue_alive", "red_kills", "blue_kills")
+
+
+class BattleGame(Game):
+    """Two armies on a walled map; fighting pays, dying costs (Yang et al. 2018, section 5.3).
+
+    Bit for bit MAgent2's ``battle_v4`` under its own options: the same seed and the same actions give
+    the same observations, rewards and ends.
+
+    Observation: a dict. "view" float32 [13, 13, C], indexed [dy + 6, dx + 6] around the agent, 0
+        beyond a distance of 6: wall, own army, its hp, [its minimap], the other army, its hp, [its
+        minimap]; C = 5, or 7 with ``minimap_mode``. "features" float32 [F]: with ``extra_features``
+        ten bits of the id, the last action one-hot and the last reward; with ``minimap_mode`` x and y
+        over the map's size; F = 0, 2, 32 or 34. In the PettingZoo view both in one float32
+        [13, 13, C + F], the features repeated at every cell.
+    Action: 0 to 12 move to a cell within a distance of 2 (6 stays), 13 to 20 attack one of the eight
+        cells around, both line by line. A move to a cell that is not blank fails.
+    Reward: step -0.005, each attack -0.1, a hit that does not kill +0.2, a kill +5; who is killed gets
+        -0.1 in place of all that came before the blow.
+    Termination: of the dead; and of everybody, once an army is wiped out. Truncation: after
+        ``max_cycles`` steps.
+    State: float32 [map, map, 5], indexed [x, y]: wall, red, its hp, blue, its hp; with
+        ``extra_features`` also the features without the position, at the agents' cells.
+    """
+
+    id = "battle_v0"
+    Config = BattleConfig
+    scripts = tuple(scripted.PLAYERS)
+
+    def __init__(self, config: BattleConfig, backend: CpuBackend) -> None:
+        self.config, self.backend = config, backend
+        self.law = law = law_of(config, backend)
+        sizes = (law.num_red, law.num_agents - law.num_red)
+        self.agents = tuple(
+            f"{team}_{i}" for team, size in zip(TEAMS, sizes, strict=True) for i in range(size)
+        )
+        self.groups = np.repeat(np.arange(2), sizes)
+        self.group_names = TEAMS
+        self.all_start = bool((law.start_x[: 1 + law.random_side] >= 0).all())
+        self.types = np.zeros(law.num_agents, np.int64)
+
+        bits = (observe.ID_BITS + law.num_actions + 1) * config.extra_features
+        self.num_features = bits + 2 * config.minimap_mode
+        # Bounds as MAgent2 gives them, who puts those of a reward where the last one stands.
+        rewards = np.array([getattr(config, name) for name in config.rewards()])
+        self._reward_range = np.minimum(rewards, 0).sum(), np.maximum(rewards, 0).sum()
+        view = (law.window, law.window)
+        self.single_observation_space = spaces.Dict(
+            view=self._box((*view, law.channels), None),
+            features=self._box((self.num_features,), bits - 1 if bits else None),
+        )
+        self._picture_space = self._box(
+            (*view, law.channels + self.num_features), law.channels + bits - 1 if bits else None
+        )
+        self.single_action_space = spaces.Discrete(law.num_actions)
+        depth = 5 + bits
+        self.state_space = self._box((law.size, law.size, depth), depth - 1 if bits else None)
+        self._team_graph = CompleteGraph(law.num_agents, self.groups)
+        self._full_graph = CompleteGraph(law.num_agents)
+
+    @property
+    def parallel_observation_space(self) -> spaces.Box:
+        return self._picture_space
+
+    def _box(self, shape: tuple[int, ...], reward: int | None) -> spaces.Box:
+        low, high = np.zeros(shape, np.float32), np.full(shape, 2.0, np.float32)
+        if reward is not None:
+            low[..., reward], high[..., reward] = self._reward_range
+        return spaces.Box(low, high, dtype=np.float32)
+
+    @property
+    def max_cycles(self) -> int | None:
+        return self.config.max_cycles
+
+    # -- memory ---------------------------------------------------------------------------------
+
+    def allocate(self, num_rows: int) -> State:
+        zeros, law, agents = self.backend.zeros, self.law, (num_rows, self.num_agents)
+        position = np.uint8 if law.size <= 255 else np.int16
+        return State(
+            x=zeros(agents, position),
+            y=zeros(agents, position),
+            hp=zeros(agents, np.float32),
+            last_reward=zeros(agents, np.float32),
+            last_action=zeros(agents, np.int8 if law.num_actions <= 127 else np.int16),
+            status=zeros(agents, np.int8),
+            swapped=zeros(num_rows, np.bool_),
+            **self._allocate_board(num_rows)._asdict(),
+            reward=zeros(agents, np.float32),
+            deed=zeros(agents, np.int8),
+            queue=zeros(agents, np.int32),
+            living=zeros((num_rows, 2), np.int32),
+            kills=zeros((num_rows, 2), np.int32),
+            random=zeros(num_rows, np.int64),
+            key=zeros(num_rows, np.int64),
+            counter=zeros(num_rows, np.int64),
+            time=zeros(num_rows, np.int32),
+        )
+
+    def _allocate_board(self, num_rows: int) -> Board:
+        zeros, law, cells = self.backend.zeros, self.law, self.law.window**2 * self.law.minimap
+        return Board(
+            grid=zeros(
+                (num_rows, law.stride**2), np.int16 if law.num_agents < 2**15 - 3 else np.int32
+            ),
+            look=zeros((num_rows, board.FIRST + law.num_agents, 2), np.float32),
+            crowd=zeros((num_rows, 2, cells), np.int32),
+            crowds=zeros((num_rows, 2), np.int32),
+            share=zeros((num_rows, 2, cells), np.float32),
+        )
+
+    def allocate_observation(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        view = (*shape, self.law.window, self.law.window, self.law.channels)
+        return {
+            "view": self.backend.empty(view, np.float32),
+            "features": self.backend.empty((*shape, self.num_features), np.float32),
+        }
+
+    def allocate_parallel_observation(self, count: int) -> Any:
+        shape = self._picture_space.shape
+        return self.backend.empty((count, *shape), np.float32)
+
+    # -- play -----------------------------------------------------------------------------------
+
+    def row_seeds(self, seed: int, num_rows: int) -> np.ndarray:
+        """seed + b for row b, as MAgent2 would be seeded; 0 and 1 are one to its generator."""
+        return seed + np.arange(num_rows, dtype=np.int64)
+
+    def reset_seeds(self, seed: Any, num_rows: int, seeded: bool) -> np.ndarray | None:
+        if seed is None and not seeded:
+            seed = self.config.seed or 0
+        return super().reset_seeds(seed, num_rows, seeded)
+
+    def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
+        if seeds is not None:
+            state.random[:] = self.backend.asarray(engine_state(seeds), np.int64)
+            state.key[:] = self.backend.asarray(row_key(seeds, 0), np.int64)
+            state.counter[:] = 0
+        out.over[:] = True
+        self.step(state, out.actions, out, out)
+
+    def step(self, state: State, actions: Any, last: Step, out: Step) -> None:
+        rows, agents = state.x.shape
+        arguments = (self.law, state, actions, last, out)
+        self.backend.run(rules.play, (rows,), *arguments, work=50 * agents)
+
+    def script(self, name: str, state: State, out: Any) -> None:
+        player = scripted.PLAYERS[name]
+        self.backend.run(player, state.x.shape, self.law, state, out, work=200)
+
+    # -- views of the state ---------------------------------------------------------------------
+
+    def observe(
+        self,
+        source: State | Scene,
+        out: Any,
+        rows: np.ndarray | None = None,
+        agents: np.ndarray | None = None,
+    ) -> None:
+        run, law = self.backend.run, self.law
+        seen: State | Board
+        if isinstance(source, State):
+            seen = source
+        else:
+            seen = self._allocate_board(len(source.x))
+            run(board.survey, (len(source.x),), law, source, seen, work=law.stride**2)
+
+        arguments: tuple[Any, ...] = (law, source, seen)
+        cells, width = law.window**2, law.channels
+        if isinstance(out, dict):
+            view = out["view"].reshape(*out["view"].shape[:-3], cells * width)
+            work = 150 + cells * width // 10
+            if rows is None:
+                arguments += (view, out["features"])
+                run(observe.observe_all, source.x.shape, *arguments, work=work)
+            else:
+                arguments += (rows, agents, view, out["features"])
+                run(observe.observe_some, (len(rows),), *arguments, work=work)
+        else:
+            width += self.num_features
+            work = 150 + cells * width // 10
+            arguments += (rows, agents, width, out.reshape(len(out), cells * width))
+            run(observe.picture_some, (len(out),), *arguments, work=work)
+
+    def snapshot(self, state: State) -> Scene:
+        return Scene(*(array.copy() for array in scene_of(state)))
+
+    def graph(self, source: State | Scene) -> NeighborGraph:
+        team = self.config.neighbors == "team"
+        if self.config.neighbor_radius is None:
+            return self._team_graph if team else self._full_graph
+        positions = np.stack([source.x, source.y], -1).astype(np.float64)
+        return RadiusGraph(positions, self.config.neighbor_radius, self.groups if team else None)
+
+    def global_state(self, state: State, row: int) -> np.ndarray:
+        law = self.law
+        found = np.zeros(self.state_space.shape or (), np.float32)
+        for edge in (0, -1):
+            found[edge, :, 0] = found[:, edge, 0] = 1.0
+        living = np.flatnonzero(state.status[row] == board.ALIVE)
+        x, y = state.x[row, living], state.y[row, living]
+        found[x, y, 1 + 2 * self.groups[living]] = 1.0
+        found[x, y, 2 + 2 * self.groups[living]] = state.hp[row, living] / law.hp
+        if law.extra_features:
+            # Between two steps the engine's last reward is that of the step just made.
+            scene = scene_of(state)._replace(last_reward=state.reward)
+            features = self.backend.empty((len(living), self.num_features), np.float32)
+            rows = np.full(len(living), row)
+            self.backend.run(observe.describe, (len(living),), law, scene, rows, living, features)
+            found[x, y, 5:] = features[:, : found.shape[2] - 5]
+        return found
+
+    def measures(self, state: State) -> dict[str, Any]:
+        counts = (state.living, state.kills)
+        return dict(
+            zip(MEASURES, (count[:, blue] for count in counts for blue in (0, 1)), strict=True)
+        )
+
+    def draw(self, state: State, step: Step, row: int, canvas: Canvas) -> None:
+        draw.draw(self, state, step, row, canvas)

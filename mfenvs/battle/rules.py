@@ -1,0 +1,224 @@
+"""Battle, stage by stage, in the order of MAgent2's engine (GridWorld.cc, `step` and `clear_dead`).
+
+A step of a row is sequential by law: who attacks first decides who lives, and who moves first who
+stands where. Its stages are `retire`, `enlist`, `shuffle`, `attack`, `recover`, `move`, `pay`, `close`;
+`play` runs them, or `start` where the last episode has ended.
+
+The state has the fields of a scene and of its board; see `mfenvs.battle.board`.
+"""
+
+import numpy as np
+
+from mfenvs.battle.board import (
+    ALIVE,
+    BLANK,
+    DYING,
+    FIRST,
+    GONE,
+    count,
+    is_blue,
+    place_of,
+    show,
+    survey,
+)
+from mfenvs.rng import bits
+
+NOTHING, MISS, HIT, KILL = 0, 1, 2, 3
+# std::default_random_engine of libstdc++, minstd_rand0: x <- 16807 x mod 2^31 - 1.
+MULTIPLIER, MODULUS = 16807, 2147483647
+
+
+def play(row, law, state, actions, last, out):
+    """A step of the row; or, if its last episode has ended, the next one's start."""
+    state.counter[row] += 1
+    if last.over[row]:
+        start(row, law, state, out)
+        return
+    out.reset[row] = False
+    state.time[row] += 1
+    retire(row, law, state)
+    attacks = enlist(row, law, state, actions, out)
+    shuffle(row, state, attacks)
+    attack(row, law, state, attacks)
+    recover(row, law, state)
+    move(row, law, state)
+    pay(row, law, state)
+    show(row, law, state, state)
+    if law.minimap:
+        count(row, law, state, state)
+    close(row, law, state, out)
+
+
+def start(row, law, state, out):
+    """Places the armies; by the paper's rules a coin says who is left."""
+    swapped = law.random_side and bits(state.key[row], state.counter[row], 0) & 1 == 1
+    state.swapped[row] = swapped
+    state.time[row] = 0
+    side = 1 if swapped else 0
+    for agent in range(law.num_agents):
+        x = law.start_x[side, agent]
+        present = x >= 0  # an army may be smaller on one side than on the other
+        state.status[row, agent] = ALIVE if present else GONE
+        state.x[row, agent] = x if present else 0
+        state.y[row, agent] = law.start_y[side, agent] if present else 0
+        state.hp[row, agent] = law.hp if present else np.float32(0.0)
+        state.reward[row, agent] = np.float32(0.0)
+        state.last_reward[row, agent] = np.float32(0.0)
+        state.last_action[row, agent] = law.num_actions
+        state.deed[row, agent] = NOTHING
+        out.reward[row, agent] = np.float32(0.0)
+        out.terminated[row, agent] = False
+        out.alive[row, agent] = present
+        out.acting[row, agent] = False
+        out.actions[row, agent] = -1
+    survey(row, law, state, state)
+    for blue in range(2):
+        state.living[row, blue] = law.start_size[side, blue]
+        state.kills[row, blue] = 0
+    out.truncated[row] = False
+    out.over[row] = False
+    out.reset[row] = True
+
+
+def retire(row, law, state):
+    """Who died in the step before is gone; its reward becomes the last one (`clear_dead`)."""
+    for agent in range(law.num_agents):
+        if state.status[row, agent] == DYING:
+            state.status[row, agent] = GONE
+            state.hp[row, agent] = np.float32(0.0)
+            state.reward[row, agent] = np.float32(0.0)
+            state.last_reward[row, agent] = np.float32(0.0)
+        if state.status[row, agent] == ALIVE:
+            state.last_reward[row, agent] = state.reward[row, agent]
+            state.reward[row, agent] = law.step_reward
+        state.deed[row, agent] = NOTHING
+
+
+def enlist(row, law, state, actions, out):
+    """Notes what everybody does; queues the attackers, red first, and returns their number."""
+    copied = law.copied_start and state.time[row] == 1
+    attacks = 0
+    for agent in range(law.num_agents):
+        action, chosen = -1, -1
+        if state.status[row, agent] == ALIVE:
+            chosen = actions[row, agent]
+            action = chosen
+            if copied and is_blue(agent, law):
+                # Blue reads its orders from the head of the list of all, where red's are.
+                place, reds = agent - law.num_red, state.living[row, 0]
+                source = place if place < reds else law.num_red + place - reds
+                action = actions[row, source]
+            state.last_action[row, agent] = action
+            if action >= law.num_moves:
+                state.queue[row, attacks] = agent
+                attacks += 1
+        out.actions[row, agent] = action
+        out.acting[row, agent] = action >= 0 and action == chosen
+    return attacks
+
+
+def shuffle(row, state, attacks):
+    """The engine's own shuffle: one draw for each attack, the first included."""
+    draw = state.random[row]
+    for i in range(attacks):
+        draw = draw * MULTIPLIER % MODULUS
+        j = draw % (i + 1)
+        agent = state.queue[row, i]
+        state.queue[row, i] = state.queue[row, j]
+        state.queue[row, j] = agent
+    state.random[row] = draw
+
+
+def attack(row, law, state, attacks):
+    """Blows fall one by one. Death is hp below 0, strictly; it overwrites the reward so far."""
+    for i in range(attacks):
+        agent = state.queue[row, i]
+        if state.status[row, agent] != ALIVE:
+            continue
+        target = place_of(row, agent, law, state) + law.reach[state.last_action[row, agent]]
+        victim = np.int64(state.grid[row, target]) - FIRST
+        if victim < 0 or is_blue(victim, law) == is_blue(agent, law):
+            state.deed[row, agent] = MISS
+            state.reward[row, agent] += law.attack_penalty
+            continue
+        prize = np.float32(0.0)
+        state.deed[row, agent] = HIT
+        state.hp[row, victim] -= law.damage
+        if state.hp[row, victim] < np.float32(0.0):
+            state.deed[row, agent] = KILL
+            state.status[row, victim] = DYING
+            state.reward[row, victim] = law.dead_penalty
+            state.grid[row, target] = BLANK
+            state.living[row, 1 if is_blue(victim, law) else 0] -= 1
+            state.kills[row, 1 if is_blue(agent, law) else 0] += 1
+            prize = law.kill_reward
+        state.reward[row, agent] += prize + law.attack_penalty
+
+
+def recover(row, law, state):
+    """All the living regain a little."""
+    for agent in range(law.num_agents):
+        if state.status[row, agent] == ALIVE:
+            state.hp[row, agent] = min(law.hp, state.hp[row, agent] + law.recover)
+
+
+def move(row, law, state):
+    """Everybody who moves, red first; on maps past 99 x 99 the interiors of bands go before the rest."""
+    if law.num_bands == 1:
+        for agent in range(law.num_agents):
+            if state.status[row, agent] == ALIVE and state.last_action[row, agent] < law.num_moves:
+                walk(row, agent, law, state)
+        return
+    # The queue is free again. Bands are told by where agents stood before anybody moved.
+    moves = 0
+    for band in range(law.num_bands + 1):
+        for agent in range(law.num_agents):
+            moving = state.status[row, agent] == ALIVE
+            moving = moving and state.last_action[row, agent] < law.num_moves
+            if moving and band_of(np.int64(state.x[row, agent]), law) == band:
+                state.queue[row, moves] = agent
+                moves += 1
+    for i in range(moves):
+        walk(row, state.queue[row, i], law, state)
+
+
+def band_of(x, law):
+    """The band whose buffer a move from column x waits in; the last one is for those near an edge."""
+    inside = x % law.band_width
+    if inside < 4 or inside > law.band_width - 4:
+        return law.num_bands
+    return x // law.band_width
+
+
+def walk(row, agent, law, state):
+    """Goes to the chosen cell if it is blank; what lies between does not matter."""
+    action = state.last_action[row, agent]
+    if action < 0:
+        return
+    here = place_of(row, agent, law, state)
+    there = here + law.reach[action]
+    if state.grid[row, there] == BLANK:
+        state.grid[row, here] = BLANK
+        state.grid[row, there] = agent + FIRST
+        state.x[row, agent] = there % law.stride - law.rim
+        state.y[row, agent] = there // law.stride - law.rim
+
+
+def pay(row, law, state):
+    """Rewards each blow that hit and did not kill, also of those who died later in the step."""
+    for agent in range(law.num_agents):
+        if state.deed[row, agent] == HIT:
+            state.reward[row, agent] += law.attack_opponent_reward
+
+
+def close(row, law, state, out):
+    """Writes the step. With an army wiped out, the survivors' episode terminates too."""
+    decided = state.living[row, 0] == 0 or state.living[row, 1] == 0
+    for agent in range(law.num_agents):
+        status = state.status[row, agent]
+        out.reward[row, agent] = state.reward[row, agent]
+        out.alive[row, agent] = status == ALIVE
+        out.terminated[row, agent] = status == DYING or (decided and status == ALIVE)
+    truncated = law.max_cycles >= 0 and state.time[row] >= law.max_cycles
+    out.truncated[row] = truncated
+    out.over[row] = truncated or decided

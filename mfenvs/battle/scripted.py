@@ -1,0 +1,86 @@
+"""Scripted players: what each would do in a state, for every living agent. They see the whole map.
+
+Each is a rule (row, agent) that writes an action into ``out`` [B, N], -1 for those who do not live.
+"""
+
+import numpy as np
+
+from mfenvs.battle.board import ALIVE, BLANK, FIRST, is_blue, place_of
+from mfenvs.rng import bits
+
+
+def random(row, agent, law, state, out):
+    """Any action, all alike; drawn from a stream of its own."""
+    out[row, agent] = -1
+    if state.status[row, agent] == ALIVE:
+        # Lane 0 is the coin for the armies' sides.
+        draw = bits(state.key[row], state.counter[row], 1 + agent)
+        out[row, agent] = (draw * law.num_actions) >> 32
+
+
+def hold(row, agent, law, state, out):
+    """Attacks the enemy in reach that has the least hp, of these the first by index; else stays."""
+    out[row, agent] = -1
+    if state.status[row, agent] == ALIVE:
+        strike = weakest_in_reach(row, agent, law, state)
+        out[row, agent] = strike if strike >= 0 else law.stay
+
+
+def rush(row, agent, law, state, out):
+    """Attacks as `hold` does; else goes as near as it can to the nearest enemy, or stays.
+
+    The nearest enemy is the first by index at the least Euclidean distance; of the moves to blank cells
+    that end nearest to it the first by index is taken, if it ends nearer than staying.
+    """
+    out[row, agent] = -1
+    if state.status[row, agent] == ALIVE:
+        strike = weakest_in_reach(row, agent, law, state)
+        out[row, agent] = strike if strike >= 0 else approach(row, agent, law, state)
+
+
+def weakest_in_reach(row, agent, law, state):
+    """The attack that `hold` makes, -1 if there is nobody to attack."""
+    here = place_of(row, agent, law, state)
+    best, weakest = -1, -1
+    for action in range(law.num_moves, law.num_actions):
+        other = np.int64(state.grid[row, here + law.reach[action]]) - FIRST
+        if other < 0 or is_blue(other, law) == is_blue(agent, law):
+            continue
+        if best >= 0:
+            gap = state.hp[row, other] - state.hp[row, weakest]
+            if gap > 0 or (gap == 0 and other > weakest):
+                continue
+        best, weakest = action, other
+    return best
+
+
+def approach(row, agent, law, state):
+    """The move that `rush` makes."""
+    x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
+    nearest, least = -1, 2 * law.size * law.size
+    blue = is_blue(agent, law)
+    for other in range(0 if blue else law.num_red, law.num_red if blue else law.num_agents):
+        if state.status[row, other] == ALIVE:
+            gap = distance(row, other, state, x, y)
+            if gap < least:
+                nearest, least = other, gap
+    here, best = place_of(row, agent, law, state), law.stay
+    if nearest < 0:
+        return best
+    for action in range(law.num_moves):
+        there = here + law.reach[action]
+        if state.grid[row, there] == BLANK:
+            column, line = there % law.stride - law.rim, there // law.stride - law.rim
+            gap = distance(row, nearest, state, column, line)
+            if gap < least:
+                best, least = action, gap
+    return best
+
+
+def distance(row, other, state, x, y):
+    """The squared distance from a cell to an agent."""
+    dx, dy = np.int64(state.x[row, other]) - x, np.int64(state.y[row, other]) - y
+    return dx * dx + dy * dy
+
+
+PLAYERS = {"random": random, "hold": hold, "rush": rush}

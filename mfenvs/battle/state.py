@@ -1,0 +1,206 @@
+"""The arrays of a battle, and its options as the rules read them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mfenvs.backend import CpuBackend
+from mfenvs.battle import board, rules
+from mfenvs.battle.config import BattleConfig
+from mfenvs.battle.placement import start_of
+
+BANDED_FROM = 100  # cells along an edge from which the engine buckets its moves by bands
+
+
+class Law(NamedTuple):
+    """The options as the rules read them."""
+
+    num_agents: int
+    num_red: int
+    size: int
+    rim: int
+    stride: int
+    reach: Any  # int64 [A]; how far away in the grid the cell lies that an action aims at
+    num_moves: int
+    num_actions: int
+    stay: int  # the action that does not move
+    hp: np.float32
+    damage: np.float32
+    recover: np.float32
+    kill_reward: np.float32
+    step_reward: np.float32
+    dead_penalty: np.float32
+    attack_penalty: np.float32
+    attack_opponent_reward: np.float32
+    max_cycles: int  # -1: never
+    num_bands: int
+    band_width: int
+    start_x: Any  # int32 [2, N]
+    start_y: Any  # int32 [2, N]
+    start_size: Any  # int32 [2, 2]
+    random_side: bool
+    copied_start: bool
+    window: int  # cells along an edge of the view
+    sight: Any  # int64 [window]; how many cells to each side are seen in a line of the view
+    channels: int
+    marks: (
+        Any  # uint64 [2, FIRST + N]; the channel, as red and as blue see it, of what the grid holds
+    )
+    scale: int
+    minimap: bool
+    extra_features: bool
+
+
+class Scene(NamedTuple):
+    """What observations and the graph depend on; a snapshot is one.
+
+    Attributes:
+        x, y: uint8 (int16 on maps past 255) [B, N]; the column and the line.
+        hp: float32 [B, N].
+        last_reward: float32 [B, N]; of the step before the last.
+        last_action: int8 (int16 with more than 127 actions) [B, N]; -1 for none, A before the first.
+        status: int8 [B, N]; GONE, ALIVE, or DYING (in the last step).
+        swapped: bool [B]; whether blue is the army that started on the left.
+    """
+
+    x: Any
+    y: Any
+    hp: Any
+    last_reward: Any
+    last_action: Any
+    status: Any
+    swapped: Any
+
+
+class Board(NamedTuple):
+    """What follows from a scene; see `mfenvs.battle.board`.
+
+    Attributes:
+        grid: int16 (int32 from 2^15 agents on) [B, cells].
+        look: float32 [B, FIRST + N, 2]; by what the grid holds: whether it shows, and its share of hp.
+        crowd: int32 [B, 2, K]; the cells of the minimap in which an army stands, the first ``crowds``.
+        crowds: int32 [B, 2].
+        share: float32 [B, 2, K]; the share of an army in each cell. K = 0 without minimaps.
+    """
+
+    grid: Any
+    look: Any
+    crowd: Any
+    crowds: Any
+    share: Any
+
+
+class State(NamedTuple):
+    """B battles of N agents; the first fields are those of `Scene` and `Board`.
+
+    Attributes:
+        reward: float32 [B, N]; of the last step.
+        deed: int8 [B, N]; what an attack of the last step did: NOTHING, MISS, HIT, KILL.
+        queue: int32 [B, N]; room for the rules.
+        living, kills: int32 [B, 2]; of red and of blue; kills are of the episode.
+        random: int64 [B]; the engine's generator.
+        key, counter: int64 [B]; a stream for what the engine does not draw.
+        time: int32 [B]; steps since the row's reset.
+    """
+
+    x: Any
+    y: Any
+    hp: Any
+    last_reward: Any
+    last_action: Any
+    status: Any
+    swapped: Any
+    grid: Any
+    look: Any
+    crowd: Any
+    crowds: Any
+    share: Any
+    reward: Any
+    deed: Any
+    queue: Any
+    living: Any
+    kills: Any
+    random: Any
+    key: Any
+    counter: Any
+    time: Any
+
+
+def scene_of(source: State | Scene) -> Scene:
+    """The part of a state that is its scene."""
+    return Scene(*source[: len(Scene._fields)])
+
+
+def law_of(config: BattleConfig, backend: CpuBackend) -> Law:
+    """The options as arrays of the backend and numbers."""
+    start = start_of(config.placement, config.map_size)
+    moves, attacks = circle(config.speed, True), circle(config.attack_radius, False)
+    seen = circle(config.view_radius, True)
+    radius = int(seen.max())
+    rim = max(radius, int(moves.max()), int(attacks.max()))
+    stride = config.map_size + 2 * rim
+    targets = np.concatenate([moves, attacks])
+    window = 2 * radius + 1
+    channels = 7 if config.minimap_mode else 5
+    army = np.arange(start.x.shape[1]) >= start.num_red
+    # An army has its own channels, and its minimap's, behind the wall's; then come the other's.
+    marks = np.ones((2, board.FIRST + len(army)), np.uint64)
+    marks[:, board.WALL] = 0
+    marks[:, board.FIRST :] += np.stack([army, ~army]) * np.uint64((channels - 1) // 2)
+    bands = 1 if config.map_size < BANDED_FROM else 8 if config.map_size <= 1000 else 16
+    return Law(
+        num_agents=start.x.shape[1],
+        num_red=start.num_red,
+        size=config.map_size,
+        rim=rim,
+        stride=stride,
+        reach=backend.asarray(targets[:, 1] * stride + targets[:, 0], np.int64),
+        num_moves=len(moves),
+        num_actions=len(targets),
+        stay=int(np.flatnonzero(~moves.any(1))[0]),
+        hp=np.float32(config.hp),
+        damage=np.float32(config.damage),
+        recover=np.float32(config.recover),
+        **{name: np.float32(getattr(config, name)) for name in config.rewards()},
+        max_cycles=-1 if config.max_cycles is None else config.max_cycles,
+        num_bands=bands,
+        band_width=-(-config.map_size // bands),
+        start_x=backend.asarray(start.x, np.int32),
+        start_y=backend.asarray(start.y, np.int32),
+        start_size=backend.asarray(start.size, np.int32),
+        random_side=start.random_side,
+        copied_start=bool(config.copied_start),
+        window=window,
+        sight=backend.asarray(
+            [seen[seen[:, 1] == dy, 0].max() for dy in range(-radius, radius + 1)], np.int64
+        ),
+        channels=channels,
+        marks=backend.asarray(marks, np.uint64),
+        scale=-(-config.map_size // window),
+        minimap=bool(config.minimap_mode),
+        extra_features=bool(config.extra_features),
+    )
+
+
+def circle(radius: float, center: bool) -> np.ndarray:
+    """The offsets (dx, dy) within a radius, line by line, as the engine lists them: int64 [K, 2]."""
+    limit = float(np.float32(radius)) + 1e-8  # in the engine's arithmetic
+    reach = int(limit)
+    return np.array(
+        [
+            (dx, dy)
+            for dy in range(-reach, reach + 1)
+            for dx in range(-reach, reach + 1)
+            if math.hypot(dx, dy) < limit and (center or dx or dy)
+        ]
+    )
+
+
+def engine_state(seeds: np.ndarray) -> np.ndarray:
+    """The generator's state under a seed, which reaches the engine as a C int, then unsigned long."""
+    signed = (seeds + 2**31) % 2**32 - 2**31
+    state = (signed + np.where(signed < 0, pow(2, 64, rules.MODULUS), 0)) % rules.MODULUS
+    return np.where(state == 0, 1, state)

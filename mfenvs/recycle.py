@@ -1,0 +1,54 @@
+"""Memory for observations that are the caller's to keep, used again once nobody keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+
+class Room:
+    """An array, and a view of each of its entries along the first axis, some of which are lent."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.views, self.lent = array, list(array), 0
+
+    def is_free(self) -> bool:
+        """Whether nobody else holds the array or a view: a view of a view holds the array, too."""
+        # The array is known to its attribute, to its views and to the call that counts; a view to its
+        # list and that call.
+        if getrefcount(self.array) > 2 + len(self.views):
+            return False
+        return max(map(getrefcount, islice(self.views, self.lent)), default=0) <= 2
+
+
+class Rooms:
+    """Hands out rooms. To make a hundred small arrays takes longer than to fill them.
+
+    Callers mostly hold the last observation while they ask for the next, so that two take turns.
+
+    Args:
+        allocate: makes an array with room for so many entries.
+    """
+
+    def __init__(self, allocate: Callable[[int], Any]) -> None:
+        self._allocate = allocate
+        self._rooms: list[Room] = []
+
+    def take(self, count: int) -> Room:
+        """A room of at least ``count`` entries, of any content, that nobody else holds.
+
+        The first ``count`` views are the caller's.
+        """
+        for place, room in enumerate(self._rooms):
+            if len(room.views) >= count and room.is_free():
+                self._rooms.append(self._rooms.pop(place))
+                break
+        else:
+            room = Room(self._allocate(count))
+            self._rooms = [*self._rooms[-1:], room]
+        room.lent = count
+        return room
