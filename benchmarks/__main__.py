@@ -1,6 +1,8 @@
 """`python -m benchmarks`: every benchmark, one after the other."""
 
-from benchmarks import stage_games
+from benchmarks import battle, stage_games
 
 if __name__ == "__main__":
     stage_games.main()
+    print()
+    battle.main()

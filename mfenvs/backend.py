@@ -95,7 +95,9 @@ class CpuBackend:
         known = self._known.get(key)
         loop = known[0] if known else self._learn(key, rule, extent, arguments)
         rows, *inner = extent
-        workers = min(rows, work * math.prod(extent) // MIN_WORK_PER_THREAD, _cores())
+        workers = work * math.prod(extent) // MIN_WORK_PER_THREAD
+        if workers > 1:
+            workers = min(workers, rows, _cores())
         if workers <= 1:
             loop(0, rows, *inner, *arguments)
             return

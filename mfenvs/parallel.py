@@ -77,8 +77,10 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._step = self.game.allocate_step(1)
         self._last = self.game.allocate_step(1)
         self._rooms = Rooms(self.game.allocate_parallel_observation)
+        self._names = np.array(self.possible_agents, object)
         # The row of every agent, the indices of `agents`, and the dict that says False of each.
         self._rows = np.zeros(self.game.num_agents, np.int64)
+        self._nothing = np.full((1, self.game.num_agents), -1, np.int64)
         self._present = self._rows[:0]
         self._nobody: dict[str, bool] = {}
         self._ready = self._seeded = False
@@ -126,8 +128,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             self._canvas.restart()
         if self.render_mode == "human":
             self.render()
-        nothing = np.full((1, self.game.num_agents), -1, np.int64)
-        return self._observations(), self._infos(nothing)
+        return self._observations(), self._infos(self._nothing)
 
     def step(
         self, actions: dict[str, int]
@@ -160,13 +161,13 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         # To fill a copy of a dict is faster than to grow a new one.
         rewards: dict[str, float] = {**self._nobody}
         terminations, truncations = self._nobody.copy(), self._nobody.copy()
-        rewards.update(zip(living, step.reward[0, index].tolist(), strict=True))
+        rewards.update(zip(living, step.reward[0].take(index).tolist(), strict=True))
         if step.truncated[0]:
             truncations = dict.fromkeys(living, True)
         observations, infos = self._observations(), self._infos(chosen)
-        ends = step.terminated[0, index]
-        if step.over[0] or ends.any():
-            terminations.update(zip(living, ends.tolist(), strict=True))
+        if step.over[0] or np.count_nonzero(step.terminated):
+            ends = step.terminated[0].take(index).tolist()
+            terminations.update(zip(living, ends, strict=True))
             self._admit()
         if self.render_mode == "human":
             self.render()
@@ -264,8 +265,8 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
     def _admit(self) -> None:
         """Sets who takes part in the next step: ``agents``, and what goes with them."""
         over = self._step.over[0]
-        self._present = self._rows[:0] if over else np.flatnonzero(self._step.alive[0])
-        self.agents = [self.possible_agents[i] for i in self._present.tolist()]
+        self._present = self._rows[:0] if over else self._step.alive[0].nonzero()[0]
+        self.agents = self._names.take(self._present).tolist()
         self._nobody = dict.fromkeys(self.agents, False)
 
     def _joint_action(self, actions: dict[str, int]) -> np.ndarray:
@@ -283,13 +284,13 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
                         f"actions[{agent!r}]={action!r} is a {type(action).__name__}; "
                         "allowed: an integer"
                     )
-        chosen = np.full((1, self.game.num_agents), -1, np.int64)
+        chosen = self._nothing.copy()
         try:
             given = np.fromiter(values, np.int64, len(values))
         except OverflowError:
             given = np.array([min(max(int(value), -1), 2**62) for value in values], np.int64)
         # As unsigned numbers, negative ones are the largest.
-        if len(given) and given.view(np.uint64).max() >= self.game.num_actions:
+        if np.maximum.reduce(given.view(np.uint64), initial=0) >= self.game.num_actions:
             wrong = (given < 0) | (given >= self.game.num_actions)
             agent = names[int(wrong.argmax())]
             raise ValueError(

@@ -19,8 +19,27 @@ def test_the_readme_has_snippets():
 def test_the_readme_runs(code, capsys):
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
-    for comment in re.findall(r"print\(.*\)  # (\[.*\])", code):
+    for comment in re.findall(r"print\(.*\)  # ([\[(].*[\])])", code):
         assert comment in printed
+
+
+def test_one_import_swaps_magent2_for_ours(capsys):
+    code = next(code for code in SNIPPETS if "magent2" in code)
+    ours = "from mfenvs import battle_v0 as battle_v4"
+    theirs = "from magent2.environments import battle_v4"
+    assert f"{ours}  # {theirs}\n" in code
+    printed, spaces = [], []
+    for line in (ours, theirs):
+        scope: dict = {}
+        exec(compile(code.replace(f"{ours}  # {theirs}", line), "README.md", "exec"), scope)
+        printed.append(capsys.readouterr().out)
+        env = scope["env"]
+        spaces.append(
+            [(a, env.observation_space(a), env.action_space(a)) for a in env.possible_agents]
+        )
+        assert set(scope["observations"]) == set(scope["rewards"]) == set(scope["truncations"])
+    assert printed[0] == printed[1] == "(40, 40, 37)\n"
+    assert spaces[0] == spaces[1]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -26,6 +26,29 @@ def copy(source, target):
         target[k] = source[k]
 
 
+def scan(above, stride, window, sight, cells, looks, marks, width, out):
+    """Writes how the cells in sight look; ``above`` is the middle cell of the window's top line."""
+    # Every cell is written, blank or not, since to guess which are costs more. Indices are unsigned,
+    # since the sign of others is looked at on every use.
+    zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
+    middle = width * (window // 2)
+    for line in range(window):
+        reach = sight[line]
+        k = np.uint64(middle - width * reach)
+        there = np.uint64(above - reach)
+        end = np.uint64(above + reach + 1)
+        while there < end:
+            code = np.uint64(cells[there])
+            mark = k + marks[code]
+            taken, hp = looks[code, zero], looks[code, one]
+            out[mark] = taken
+            out[mark + one] = hp
+            k += next_cell
+            there += one
+        above += stride
+        middle += width * window
+
+
 def add_view(row, agent, law, scene, board, width, out):
     """Writes what the agent sees into a picture that is blank but for the features, if any.
 
@@ -35,22 +58,8 @@ def add_view(row, agent, law, scene, board, width, out):
     blue = 1 if is_blue(agent, law) else 0
     cells, looks, marks = board.grid[row], board.look[row], law.marks[blue]
     here = place_of(row, agent, law, scene)
-    # Every cell is written, blank or not, since to guess which are costs more. Indices are unsigned,
-    # since the sign of others is looked at on every use.
-    zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
-    for line in range(law.window):
-        reach = law.sight[line]
-        k = np.uint64(width * (line * law.window + law.window // 2 - reach))
-        there = np.uint64(here + (line - law.window // 2) * law.stride - reach)
-        end = there + np.uint64(2 * reach + 1)
-        while there < end:
-            code = np.uint64(cells[there])
-            mark = k + marks[code]
-            taken, hp = looks[code, zero], looks[code, one]
-            out[mark] = taken
-            out[mark + one] = hp
-            k += next_cell
-            there += one
+    corner = here - law.window // 2 * law.stride
+    scan(corner, law.stride, law.window, law.sight, cells, looks, marks, width, out)
     if law.minimap:
         own = minimap_cell(row, agent, law, scene) * width
         for army in range(2):
