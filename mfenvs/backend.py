@@ -23,7 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -40,7 +40,7 @@ SPACES = (
 )
 # Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
 MIN_WORK_PER_THREAD = 200_000
-MOST_KNOWN = 64
+NamedTupleT = TypeVar("NamedTupleT", bound=tuple[Any, ...])
 
 
 def get_backend(device: str = "cpu") -> CpuBackend:
@@ -61,9 +61,9 @@ class CpuBackend:
 
     def __init__(self) -> None:
         # Numba finds out the types of all arguments on every call, which takes longer than many a
-        # rule. So compiled loops are kept by what tells the types sooner: see `_token`. The named
-        # tuples are kept with them, so that no other takes over an identity.
-        self._known: dict[tuple[Any, ...], tuple[Callable[..., None], tuple[Any, ...]]] = {}
+        # rule. So machine code is remembered by what tells the types sooner: see `_token`.
+        self._known: dict[tuple[Any, ...], Callable[..., None]] = {}
+        self._kept: dict[int, tuple[Any, ...]] = {}
 
     def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         return np.zeros(shape, dtype)
@@ -71,6 +71,14 @@ class CpuBackend:
     def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         """Memory that a rule is going to write in full."""
         return np.empty(shape, dtype)
+
+    def keep(self, arguments: NamedTupleT) -> NamedTupleT:
+        """Says that a named tuple is going to be an argument of many a `run`, which is faster then.
+
+        It is kept as long as this backend, so that no other takes over its identity.
+        """
+        self._kept[id(arguments)] = arguments
+        return arguments
 
     def asarray(self, values: Any, dtype: DTypeLike) -> np.ndarray:
         """A contiguous array of this backend's memory, in this dtype; copies only if it must."""
@@ -91,9 +99,8 @@ class CpuBackend:
         Raises:
             ValueError: if ``extent`` has another number of axes than the rule declares.
         """
-        key = (rule, len(extent), *map(_token, arguments))
-        known = self._known.get(key)
-        loop = known[0] if known else self._learn(key, rule, extent, arguments)
+        key = (rule, len(extent), *map(self._token, arguments))
+        loop = self._known.get(key) or self._learn(key, rule, extent, arguments)
         rows, *inner = extent
         workers = work * math.prod(extent) // MIN_WORK_PER_THREAD
         if workers > 1:
@@ -120,26 +127,22 @@ class CpuBackend:
                 f"rule {rule.__name__!r} declares {index_space(rule)}"
             )
         dispatcher: Any = compiled(rule)
-        if None in key:
-            return dispatcher
         indices = (0,) * (len(extent) + 1)
-        types_ = tuple(dispatcher.typeof_pyval(value) for value in (*indices, *arguments))
-        loop = dispatcher.compile(types_)
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        self._known[key] = (loop, arguments)
-        return loop
+        kinds = tuple(dispatcher.typeof_pyval(value) for value in (*indices, *arguments))
+        self._known[key] = dispatcher.compile(kinds)
+        return self._known[key]
 
-
-def _token(argument: Any) -> Any:
-    """What tells the type of a rule's argument: equal tokens, equal types. None: cannot tell."""
-    kind = type(argument)
-    if kind is np.ndarray:
-        plain = argument.flags.carray  # contiguous, aligned and writeable, as all of ours are
-        return (argument.dtype.num, argument.ndim) if plain else None
-    if isinstance(argument, tuple):
-        return id(argument)
-    return kind
+    def _token(self, argument: Any) -> Any:
+        """What tells the type of a rule's argument: with equal tokens the types are equal."""
+        if isinstance(argument, tuple):
+            identity = id(argument)
+            if identity in self._kept:
+                return identity
+            return (type(argument), *map(self._token, argument))
+        if type(argument) is np.ndarray:
+            flags = argument.flags
+            return (argument.dtype.num, argument.ndim, flags.num)
+        return type(argument)
 
 
 @cache
@@ -202,13 +205,14 @@ def _twin(function: Callable[..., Any]) -> Callable[..., Any]:
     helpers = {name: _twin(helper) for name, helper in _helpers(function)}
     clone = types.FunctionType(function.__code__, {**function.__globals__, **helpers})
     clone.__qualname__, clone.__module__ = function.__qualname__, function.__module__
-    return _jit(clone, forceinline=True)
+    # Nobody calls it from Python: without that wrapper it compiles in a third of the time.
+    return _jit(clone, forceinline=True, no_cpython_wrapper=True)
 
 
 def _jit(function: Callable[..., Any], **options: Any) -> Any:
     # Rules allocate nothing, so the run-time's reference counts are off: they would cost some
     # 100 ns a point, an atomic increment and decrement for each array taken from a named tuple.
-    options |= {"nogil": True, "error_model": "numpy", "_nrt": False}
+    options |= {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
     return numba.njit(**options)(function)
 
 

@@ -49,10 +49,11 @@ class BatchedEnv:
         self.types = torch.as_tensor(self.game.types, device=self.device)
         self.single_observation_space: spaces.Space[Any] = self.game.single_observation_space
         self.single_action_space = self.game.single_action_space
-        self._state = self.game.allocate(self.num_envs)
+        keep = self.game.backend.keep
+        self._state = keep(self.game.allocate(self.num_envs))
         shape = (self.num_envs, self.num_agents)
         self._sides = [
-            (self.game.allocate_step(self.num_envs), self.game.allocate_observation(shape))
+            (keep(self.game.allocate_step(self.num_envs)), self.game.allocate_observation(shape))
             for _ in range(2)
         ]
         self._ready = self._seeded = False

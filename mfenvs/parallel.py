@@ -73,9 +73,10 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._action_spaces = {
             agent: copy.deepcopy(self.game.single_action_space) for agent in self._index
         }
-        self._state = self.game.allocate(1)
-        self._step = self.game.allocate_step(1)
-        self._last = self.game.allocate_step(1)
+        keep = self.game.backend.keep
+        self._state = keep(self.game.allocate(1))
+        self._step = keep(self.game.allocate_step(1))
+        self._last = keep(self.game.allocate_step(1))
         self._rooms = Rooms(self.game.allocate_parallel_observation)
         self._names = np.array(self.possible_agents, object)
         # The row of every agent, the indices of `agents`, and the dict that says False of each.

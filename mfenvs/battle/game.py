@@ -50,7 +50,7 @@ class BattleGame(Game):
 
     def __init__(self, config: BattleConfig, backend: CpuBackend) -> None:
         self.config, self.backend = config, backend
-        self.law = law = law_of(config, backend)
+        self.law = law = backend.keep(law_of(config, backend))
         sizes = (law.num_red, law.num_agents - law.num_red)
         self.agents = tuple(
             f"{team}_{i}" for team, size in zip(TEAMS, sizes, strict=True) for i in range(size)

@@ -322,6 +322,7 @@ class PlainBackend(CpuBackend):
     """
 
     def __init__(self, shuffle: bool, budget: int) -> None:
+        super().__init__()
         self._generator = np.random.default_rng(0) if shuffle else None
         self._budget = budget
 

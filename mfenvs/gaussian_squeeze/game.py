@@ -200,14 +200,16 @@ class SqueezeGame(Game):
         self.single_action_space = spaces.Discrete(config.num_actions)
         self.state_space = spaces.Box(0.0, 1.0, (config.num_actions + 3,), np.float32)
         self._graph = CompleteGraph(size)
-        self.law = Law(
-            num_agents=size,
-            share=1 / size,
-            mu=float(config.mu),
-            sigma=float(config.sigma),
-            best=config.optimum().total,
-            reward=REWARDS[config.reward],
-            max_cycles=-1 if config.max_cycles is None else config.max_cycles,
+        self.law = backend.keep(
+            Law(
+                num_agents=size,
+                share=1 / size,
+                mu=float(config.mu),
+                sigma=float(config.sigma),
+                best=config.optimum().total,
+                reward=REWARDS[config.reward],
+                max_cycles=-1 if config.max_cycles is None else config.max_cycles,
+            )
         )
 
     @property

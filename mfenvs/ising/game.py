@@ -167,14 +167,16 @@ class IsingGame(Game):
         self.state_space = spaces.Box(low, high, dtype=np.float32)
 
         self._lattice = LatticeGraph(config.side)
-        self.law = Law(
-            side=config.side,
-            half_coupling=np.float32(config.coupling / 2),
-            field=backend.asarray(field, np.float32),
-            update=UPDATES[config.update],
-            fraction=float(config.fraction),
-            initial=STARTS[config.initial],
-            max_cycles=-1 if config.max_cycles is None else config.max_cycles,
+        self.law = backend.keep(
+            Law(
+                side=config.side,
+                half_coupling=np.float32(config.coupling / 2),
+                field=backend.asarray(field, np.float32),
+                update=UPDATES[config.update],
+                fraction=float(config.fraction),
+                initial=STARTS[config.initial],
+                max_cycles=-1 if config.max_cycles is None else config.max_cycles,
+            )
         )
 
     @property

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+import weakref
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -62,6 +64,53 @@ def test_every_point_is_visited_with_helpers_of_helpers(cpu):
     assert rows.tolist() == [9 * row for row in range(5)]
     assert agents.tolist() == [[10 * row + 3 * agent for agent in range(4)] for row in range(5)]
     assert np.array_equal(cells, np.fromfunction(lambda r, a, c: 100 * r + 10 * a + c, (5, 4, 3)))
+
+
+class Pair(NamedTuple):
+    out: np.ndarray
+    factor: object
+
+
+class OtherPair(NamedTuple):
+    out: np.ndarray
+    factor: object
+
+
+def fill_pair(row, pair):
+    pair.out[row] = row / 2 * pair.factor
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_arguments_of_other_types_run_other_machine_code(cpu, lasting):
+    """The backend looks code up by less than the types; what it looks at must tell them apart."""
+    keep = cpu.keep if lasting else lambda pair: pair
+    wide = np.zeros(10)
+    rooms = [np.zeros(5), np.zeros(5, np.int64), np.zeros(5, np.float32), wide[::2]]
+    pairs = [
+        keep(kind(room, factor))
+        for kind in (Pair, OtherPair)
+        for room in rooms
+        for factor in (2, 3.0, np.float32(4.0), True)
+    ]
+    for _ in range(2):
+        for pair in pairs:
+            pair.out[:] = 0
+            cpu.run(fill_pair, (5,), pair)
+            whole = (np.arange(5) / 2 * float(pair.factor)).astype(pair.out.dtype)
+            assert pair.out.tolist() == whole.tolist(), pair
+    assert not wide[1::2].any()
+
+
+def test_only_what_is_kept_stays_alive(cpu):
+    pairs = [Pair(np.zeros(5), 2), cpu.keep(Pair(np.zeros(5), 2))]
+    watched = [weakref.ref(pair.out) for pair in pairs]
+    for pair in pairs:
+        cpu.run(fill_pair, (5,), pair)
+    del pairs, pair
+    assert watched[0]() is None
+    assert watched[1]() is not None
+    cpu._kept.clear()
+    assert watched[1]() is None
 
 
 def test_a_wrong_extent_is_named(cpu):

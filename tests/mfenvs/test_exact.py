@@ -40,6 +40,7 @@ class PlainBackend(CpuBackend):
 
     def __init__(self, device):
         assert device == "cpu"
+        super().__init__()
 
     def run(self, rule, extent, *arguments, work=1):
         for index in np.ndindex(*extent):
