@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             "is_parallelizable": True,
         }
         self.render_mode, self.show_graph = render_mode, show_graph
-        self.possible_agents = list(self.game.agents)
+        self.possible_agents = [intern(agent) for agent in self.game.agents]  # compared sooner so
         self.agents: list[str] = []
         self.state_space = self.game.state_space
         self._index = {agent: i for i, agent in enumerate(self.possible_agents)}
