@@ -271,9 +271,8 @@ class RuleCache(FunctionCache):
         """The machine code kept, or None; what cannot be read (any more) is thrown away."""
         try:
             return super().load_overload(sig, target_context)
-        except (
-            Exception
-        ):  # a type that has moved or gone since, a file cut short: whatever pickle finds
+        except Exception:
+            # A type that has moved or gone since, a file cut short: whatever pickle finds.
             self.flush()
             return None
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from mfenvs.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
-from mfenvs.validate import member, whole
+from mfenvs.validate import whole
 
 Observation = Tensor | dict[str, Tensor]
 
@@ -126,10 +126,7 @@ class BatchedEnv:
             ValueError: for a name that is not among ``game.scripts``.
         """
         self._must_be_ready("scripted()")
-        member("name", name, self.game.scripts)
-        out = self.game.backend.empty((self.num_envs, self.num_agents), np.int64)
-        self.game.script(name, self._state, out)
-        return self._tensor(out)
+        return self._tensor(self.game.script(name, self._state))
 
     def snapshot(self) -> Any:
         """A compact copy of what the observations of this moment depend on."""
@@ -172,13 +169,9 @@ class BatchedEnv:
     def state_dict(self) -> dict[str, Any]:
         """The rows' whole state and what the last call returned, as tensors: enough to go on exactly."""
         self._must_be_ready("state_dict()")
-        step, room = self._sides[0]
-        obs = room if isinstance(room, dict) else {"obs": room}
-        parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
-        parts["seeds"] = {"row_seeds": self.row_seeds}
         return {
             name: {key: self._tensor(array).clone() for key, array in part.items()}
-            for name, part in parts.items()
+            for name, part in self._parts(self.row_seeds).items()
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -187,13 +180,9 @@ class BatchedEnv:
         Raises:
             ValueError: if a part is missing or has another shape; nothing has changed then.
         """
-        step, room = self._sides[0]
-        obs = room if isinstance(room, dict) else {"obs": room}
-        parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
         seeds = np.zeros(self.num_envs, np.int64)
-        parts["seeds"] = {"row_seeds": seeds}
         pairs = []
-        for name, part in parts.items():
+        for name, part in self._parts(seeds).items():
             for key, array in part.items():
                 found = state.get(name, {}).get(key)
                 if found is None or tuple(found.shape) != tuple(array.shape):
@@ -225,6 +214,13 @@ class BatchedEnv:
     def _must_be_ready(self, what: str) -> None:
         if not self._ready:
             raise RuntimeError(f"{what} was asked for before reset()")
+
+    def _parts(self, seeds: Any) -> dict[str, dict[str, Any]]:
+        """The arrays that a `state_dict` holds, by part and name."""
+        step, room = self._sides[0]
+        obs = room if isinstance(room, dict) else {"obs": room}
+        parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
+        return {**parts, "seeds": {"row_seeds": seeds}}
 
     def _turn(self) -> tuple[Step, Any]:
         """Swaps the two sets of buffers; returns the one to write."""

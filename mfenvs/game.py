@@ -10,16 +10,17 @@ Legend: B rows (independent copies), N agents a row, A actions.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
-from mfenvs.backend import CpuBackend
+from mfenvs.backend import CpuBackend, Rule
 from mfenvs.graph import NeighborGraph
 from mfenvs.rng import row_key
-from mfenvs.validate import whole
+from mfenvs.validate import member, whole
 
 if TYPE_CHECKING:
     from mfenvs.canvas import Canvas
@@ -73,7 +74,9 @@ class Game(ABC):
         parallel_observation_space: of one agent in the PettingZoo view; the same, unless a game has
             a reason to lay it out in another way.
         all_start: whether all agents take part in every episode; else some may be dead from its start.
-        scripts: the scripted players that the game brings along; see `script`.
+        law: the options as the rules read them.
+        players: the scripted players that the game brings along, by name: rules (row, agent, law,
+            state, out); see `script`.
         state_space: of `global_state`.
     """
 
@@ -82,6 +85,7 @@ class Game(ABC):
 
     config: Any
     backend: CpuBackend
+    law: Any
     agents: tuple[str, ...]
     groups: np.ndarray
     group_names: tuple[str, ...]
@@ -89,7 +93,7 @@ class Game(ABC):
     single_observation_space: spaces.Space[Any]
     single_action_space: spaces.Discrete
     all_start: bool = True
-    scripts: tuple[str, ...] = ()
+    players: ClassVar[Mapping[str, Rule]] = {}
     state_space: spaces.Space[Any]
 
     @abstractmethod
@@ -217,15 +221,26 @@ class Game(ABC):
             out: written likewise.
         """
 
-    def script(self, name: str, state: Any, out: Any) -> None:
-        """Writes what a scripted player would do now, for every agent.
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """The names of the scripted players."""
+        return tuple(self.players)
+
+    def script(self, name: str, state: Any) -> Any:
+        """What a scripted player would do now, for every agent: int64 [B, N], -1 for the dead.
 
         Args:
-            name: one of ``scripts``.
+            name: one of ``players``.
             state: from `allocate`, reset before. Not modified.
-            out: int64 [B, N]; -1 for those who do not live.
+
+        Raises:
+            ValueError: for another name.
         """
-        raise NotImplementedError(f"{self.id} has no scripted players")
+        member("name", name, self.players)
+        shape = (len(state[0]), self.num_agents)
+        out = self.backend.empty(shape, np.int64)
+        self.backend.run(self.players[name], shape, self.law, state, out, work=200)
+        return out
 
     # -- views of the state ---------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from mfenvs.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
 from mfenvs.recycle import Rooms
-from mfenvs.validate import member
 
 RENDER_MODES = ("human", "rgb_array")
 RENDER_FPS = 10
@@ -247,10 +246,8 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             ValueError: for a name that is not among ``game.scripts``.
         """
         self._must_be_ready("scripted()")
-        member("name", name, self.game.scripts)
-        out = np.empty((1, self.game.num_agents), np.int64)
-        self.game.script(name, self._state, out)
-        return dict(zip(self.agents, out[0, self._present].tolist(), strict=True))
+        chosen = self.game.script(name, self._state)
+        return dict(zip(self.agents, chosen[0, self._present].tolist(), strict=True))
 
     # -- helpers --------------------------------------------------------------------------------
 

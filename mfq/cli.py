@@ -174,9 +174,9 @@ def _play(words: list[str]) -> int:
         print(PLAY)
     options, flags = _take_settings(flags)
     config = _parse(PlayConfig, flags, "mfq play battle")
-    from mfenvs import battle_v0
+    from mfenvs import battle_v0, game_class
 
-    allowed = battle_v0.parallel_env().game.scripts
+    allowed = game_class("battle_v0").players
     for army in ("red", "blue"):
         if getattr(config, army) not in allowed:
             raise ValueError(f"--{army} {getattr(config, army)}; allowed: {', '.join(allowed)}")
@@ -226,7 +226,7 @@ def _list(words: list[str]) -> int:
     print("algorithms  " + ", ".join(ALGORITHMS))
     print(
         "players     "
-        + ", ".join(f"{script} (battle)" for script in game_class("battle_v0").scripts)
+        + ", ".join(f"{script} (battle)" for script in game_class("battle_v0").players)
     )
     print("studies     " + ", ".join(STUDIES))
     return 0

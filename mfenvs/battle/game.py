@@ -46,7 +46,7 @@ class BattleGame(Game):
 
     id = "battle_v0"
     Config = BattleConfig
-    scripts = tuple(scripted.PLAYERS)
+    players = scripted.PLAYERS
 
     def __init__(self, config: BattleConfig, backend: CpuBackend) -> None:
         self.config, self.backend = config, backend
@@ -165,10 +165,6 @@ class BattleGame(Game):
         arguments = (self.law, state, actions, last, out)
         self.backend.run(rules.play, (rows,), *arguments, work=50 * agents)
 
-    def script(self, name: str, state: State, out: Any) -> None:
-        player = scripted.PLAYERS[name]
-        self.backend.run(player, state.x.shape, self.law, state, out, work=200)
-
     # -- views of the state ---------------------------------------------------------------------
 
     def observe(
@@ -187,21 +183,20 @@ class BattleGame(Game):
             run(board.survey, (len(source.x),), law, source, seen, work=law.stride**2)
 
         arguments: tuple[Any, ...] = (law, source, seen)
-        cells, width = law.window**2, law.channels
-        if isinstance(out, dict):
+        pictures = not isinstance(out, dict)
+        cells, width = law.window**2, law.channels + self.num_features * pictures
+        work = 150 + cells * width // 10
+        if pictures:
+            arguments += (rows, agents, width, out.reshape(len(out), cells * width))
+            run(observe.picture_some, (len(out),), *arguments, work=work)
+        else:
             view = out["view"].reshape(*out["view"].shape[:-3], cells * width)
-            work = 150 + cells * width // 10
             if rows is None:
                 arguments += (view, out["features"])
                 run(observe.observe_all, source.x.shape, *arguments, work=work)
             else:
                 arguments += (rows, agents, view, out["features"])
                 run(observe.observe_some, (len(rows),), *arguments, work=work)
-        else:
-            width += self.num_features
-            work = 150 + cells * width // 10
-            arguments += (rows, agents, width, out.reshape(len(out), cells * width))
-            run(observe.picture_some, (len(out),), *arguments, work=work)
 
     def snapshot(self, state: State) -> Scene:
         return Scene(*(array.copy() for array in scene_of(state)))

@@ -50,7 +50,7 @@ def scan(above, stride, window, sight, cells, looks, marks, width, out):
 
 
 def add_view(row, agent, law, scene, board, width, out):
-    """Writes what the agent sees into a picture that is blank but for the features, if any.
+    """Writes what a living or dying agent sees into a picture, blank but for the features, if any.
 
     Args:
         out: the picture, flat, of ``width`` numbers a cell.
@@ -79,7 +79,10 @@ def write_view(row, agent, law, scene, board, out):
 
 def write_picture(row, agent, law, scene, board, width, out):
     """Writes the view with the features at every cell, flat, of ``width`` numbers a cell."""
-    if width == law.channels or scene.status[row, agent] == GONE:
+    if scene.status[row, agent] == GONE:
+        blank(out)
+        return
+    if width == law.channels:
         blank(out)
     else:
         blank(out[: law.channels])
@@ -89,8 +92,7 @@ def write_picture(row, agent, law, scene, board, width, out):
             more = min(done, out.shape[0] - done)
             copy(out[:more], out[done : done + more])
             done += more
-    if scene.status[row, agent] != GONE:
-        add_view(row, agent, law, scene, board, width, out)
+    add_view(row, agent, law, scene, board, width, out)
 
 
 def number_of(row, agent, law, scene):
@@ -104,8 +106,7 @@ def number_of(row, agent, law, scene):
 
 def write_features(row, agent, law, scene, out):
     """Writes the features that the options ask for into ``out``."""
-    for k in range(out.shape[0]):
-        out[k] = np.float32(0.0)
+    blank(out)
     if scene.status[row, agent] == GONE:
         return
     if law.extra_features:

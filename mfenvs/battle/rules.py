@@ -166,20 +166,24 @@ def move(row, law, state):
     """Everybody who moves, red first; on maps past 99 x 99 the interiors of bands go before the rest."""
     if law.num_bands == 1:
         for agent in range(law.num_agents):
-            if state.status[row, agent] == ALIVE and state.last_action[row, agent] < law.num_moves:
+            if moves(row, agent, law, state):
                 walk(row, agent, law, state)
         return
     # The queue is free again. Bands are told by where agents stood before anybody moved.
-    moves = 0
+    waiting = 0
     for band in range(law.num_bands + 1):
         for agent in range(law.num_agents):
-            moving = state.status[row, agent] == ALIVE
-            moving = moving and state.last_action[row, agent] < law.num_moves
-            if moving and band_of(np.int64(state.x[row, agent]), law) == band:
-                state.queue[row, moves] = agent
-                moves += 1
-    for i in range(moves):
+            column = np.int64(state.x[row, agent])
+            if moves(row, agent, law, state) and band_of(column, law) == band:
+                state.queue[row, waiting] = agent
+                waiting += 1
+    for i in range(waiting):
         walk(row, state.queue[row, i], law, state)
+
+
+def moves(row, agent, law, state):
+    """Whether the agent lives and chose a move."""
+    return state.status[row, agent] == ALIVE and 0 <= state.last_action[row, agent] < law.num_moves
 
 
 def band_of(x, law):
@@ -192,11 +196,8 @@ def band_of(x, law):
 
 def walk(row, agent, law, state):
     """Goes to the chosen cell if it is blank; what lies between does not matter."""
-    action = state.last_action[row, agent]
-    if action < 0:
-        return
     here = place_of(row, agent, law, state)
-    there = here + law.reach[action]
+    there = here + law.reach[state.last_action[row, agent]]
     if state.grid[row, there] == BLANK:
         state.grid[row, here] = BLANK
         state.grid[row, there] = agent + FIRST
