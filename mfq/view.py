@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,7 @@ class Step:
         graph_before: who was, when ``actions`` were chosen.
         num_actions: A.
         measures: per-row quantities that the environment reports, name -> [B].
+        mine: bool [B, N]; whom the receiver of this step plays. None: everybody.
     """
 
     obs: Any
@@ -59,11 +60,30 @@ class Step:
     graph_before: NeighborGraph
     num_actions: int
     measures: dict[str, Tensor] = field(default_factory=dict)
+    mine: Tensor | None = None
 
     @cached_property
     def mean_action(self) -> Tensor:
         """abar of the step's actions, float32 [B, N, A]: what acting now may know of the others."""
         return mean_action(self.graph_before, self.actions, self.num_actions)
+
+    @cached_property
+    def seats(self) -> Tensor:
+        """Who has to choose, int64 [S]: the places b N + j of the living whom the receiver plays."""
+        playing = self.alive if self.mine is None else self.alive & self.mine
+        return playing.flatten().nonzero()[:, 0]
+
+    def obs_at(self, seats: Tensor) -> Any:
+        """The observations at places b N + j: [S, ...], or a dict of such."""
+        if isinstance(self.obs, dict):
+            return {name: part.flatten(0, 1)[seats] for name, part in self.obs.items()}
+        return self.obs.flatten(0, 1)[seats]
+
+    def given_to(self, mine: Tensor) -> Step:
+        """The step as handed to one who plays ``mine``, bool [B, N]."""
+        step = replace(self, mine=mine)
+        step.__dict__["mean_action"] = self.mean_action  # all share it
+        return step
 
 
 class View(ABC):
@@ -94,6 +114,19 @@ class View(ABC):
     @abstractmethod
     def graph(self) -> NeighborGraph:
         """Who is whose neighbour now."""
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """The names of the environment's scripted players."""
+        return ()
+
+    def scripted(self, name: str) -> Tensor:
+        """What a scripted player would do now: int64 [B, N], -1 for the dead.
+
+        Raises:
+            ValueError: for a name that is not among ``scripts``.
+        """
+        raise ValueError(f"name={name!r}; allowed: {', '.join(self.scripts) or 'no script'}")
 
     @abstractmethod
     def reset(self, seed: int | None = None) -> Step:
@@ -223,6 +256,13 @@ class BatchedView(View):
         before = self.graph
         obs, reward, terminated, truncated, info = self.env.step(actions)
         return self._step(obs, reward, terminated, truncated, info, before)
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        return self.env.game.scripts
+
+    def scripted(self, name: str) -> Tensor:
+        return self.env.scripted(name)
 
     def snapshot(self) -> Any:
         return self.env.snapshot()

@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 
 import mfq
-from mfenvs import ising_v0
+from mfenvs import battle_v0, ising_v0
 from mfenvs.graph import CompleteGraph, EdgesGraph, LatticeGraph
 
 
@@ -254,3 +254,27 @@ class Continuous(Mortal):
 def test_what_cannot_be_wrapped_is_named(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_who_has_to_choose_is_alive_and_mine():
+    view = mfq.wrap(Mortal())
+    step = view.reset(seed=0)
+    assert step.seats.tolist() == [0, 1, 2, 3]
+    step = view.step(all_choose(view, 0))  # wolf_0 dies
+    assert step.seats.tolist() == [1, 2, 3]
+    given = step.given_to(torch.tensor([[True, True, False, True]]))
+    assert given.seats.tolist() == [1, 3]
+    assert given.obs_at(given.seats).tolist() == [[1, 7]] * 2
+    assert given.mean_action is step.mean_action
+
+
+def test_scripted_players_of_an_environment():
+    env = battle_v0.batched_env(num_envs=2, map_size=12)
+    view = mfq.wrap(env)
+    step = view.reset(seed=0)
+    assert set(view.scripts) == set(env.game.scripts)
+    assert torch.equal(view.scripted("rush"), env.scripted("rush"))
+    assert step.obs_at(step.seats[:3])["view"].shape == (3, 13, 13, 5)
+    assert mfq.wrap(Mortal()).scripts == ()
+    with pytest.raises(ValueError, match="no script"):
+        mfq.wrap(Mortal()).scripted("rush")
