@@ -1,63 +1,112 @@
-"""Owns memory and runs a rule over its index space.
+"""Owns memory and runs rules over their index spaces, on the CPU or on CUDA.
 
-A *rule* is a plain Python function of one point of its index space. Its leading parameters name
-that space, one of SPACES: ``(row, ...)``, ``(row, agent, ...)`` and so on. What follows are
-arrays indexed ``[row, ...]``, named tuples of arrays, and numbers. A rule returns nothing, allocates
-nothing and touches no Python object, so that one source runs as ordinary Python (the tests'
-references do), as machine code here, and on CUDA.
-
-This file turns the rule into a compiled loop. Helpers that a rule calls must be plain functions
-reachable as globals of its module (``from mfenvs.rng import uniform``, not ``rng.uniform``).
+What a rule is, and how it becomes machine code, is said in mfenvs/compile.py.
 """
 
 from __future__ import annotations
 
-import dis
-import hashlib
-import inspect
 import math
 import os
-import types
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-import numba
 import numpy as np
-from numba.core.caching import FunctionCache
 from numpy.typing import DTypeLike
 
-Rule = Callable[..., None]
-
-SPACES = (
-    ("row",),
-    ("row", "agent"),
-    ("row", "agent", "cell"),
-    ("row", "line", "column"),
+from mfenvs.compile import (
+    Rule,
+    compiled_kernel,
+    compiled_loop,
+    cuda_library,
+    index_space,
+    kernel_shape,
 )
+
 # Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
 MIN_WORK_PER_THREAD = 200_000
 NamedTupleT = TypeVar("NamedTupleT", bound=tuple[Any, ...])
 
 
-def get_backend(device: str = "cpu") -> CpuBackend:
-    """The backend of a device.
+def get_backend(device: Any = "cpu") -> Backend:
+    """The backend of a device: "cpu", "cuda" or "cuda:1" and so on, or a torch.device.
 
     Raises:
-        ValueError: for a device other than ``"cpu"``.
+        ValueError: for another device.
+        ImportError: for CUDA without numba-cuda.
+        RuntimeError: for CUDA where there is no such device.
     """
-    if str(device) != "cpu":
-        raise ValueError(f"device={device!r} is not supported; allowed: 'cpu'")
-    return CpuBackend()
+    kind, _, index = str(device).partition(":")
+    if kind == "cpu" and not index:
+        return CpuBackend()
+    if kind == "cuda" and (not index or index.isdecimal()):
+        return CudaBackend(str(device))
+    raise ValueError(f"device={device!r} is not supported; allowed: 'cpu', 'cuda', 'cuda:0' ...")
 
 
-class CpuBackend:
+class Backend(ABC):
+    """Memory of a device, and how it runs a rule.
+
+    Attributes:
+        device: its name, as torch has it.
+        fine: whether many small points run faster than few large ones.
+    """
+
+    device: str
+    fine: ClassVar[bool]
+
+    @abstractmethod
+    def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
+        """Memory filled with zeros."""
+
+    @abstractmethod
+    def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
+        """Memory that a rule is going to write in full."""
+
+    @abstractmethod
+    def asarray(self, values: Any, dtype: DTypeLike) -> Any:
+        """A contiguous array of this backend's memory, in this dtype; copies only if it must."""
+
+    def keep(self, arguments: NamedTupleT) -> NamedTupleT:
+        """Says that a named tuple is going to be an argument of many a `run`, which is faster then.
+
+        It is kept as long as this backend, so that no other takes over its identity.
+        """
+        return arguments
+
+    @abstractmethod
+    def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
+        """Calls ``rule`` at every point of ``extent``: (rows,), (rows, agents) ...
+
+        Points may run in any order and at once; a rule that needs an order loops over it itself.
+
+        Args:
+            rule: see mfenvs/compile.py.
+            extent: the size of each axis that the rule declares.
+            arguments: what follows the indices.
+            work: about how many nanoseconds a point takes; decides on how many threads of a CPU.
+
+        Raises:
+            ValueError: if ``extent`` has another number of axes than the rule declares.
+        """
+
+
+def _check_extent(rule: Rule, extent: Sequence[int]) -> None:
+    if len(extent) != len(index_space(rule)):
+        raise ValueError(
+            f"extent={tuple(extent)!r} has {len(extent)} axes; "
+            f"rule {rule.__name__!r} declares {index_space(rule)}"
+        )
+
+
+class CpuBackend(Backend):
     """Numpy memory; loops compiled by Numba, rows split over threads with the GIL released."""
 
     device = "cpu"
+    fine = False
 
     def __init__(self) -> None:
         # Numba finds out the types of all arguments on every call, which takes longer than many a
@@ -69,36 +118,17 @@ class CpuBackend:
         return np.zeros(shape, dtype)
 
     def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        """Memory that a rule is going to write in full."""
         return np.empty(shape, dtype)
 
     def keep(self, arguments: NamedTupleT) -> NamedTupleT:
-        """Says that a named tuple is going to be an argument of many a `run`, which is faster then.
-
-        It is kept as long as this backend, so that no other takes over its identity.
-        """
         self._kept[id(arguments)] = arguments
         return arguments
 
     def asarray(self, values: Any, dtype: DTypeLike) -> np.ndarray:
-        """A contiguous array of this backend's memory, in this dtype; copies only if it must."""
         # Writable, too: Numba compiles every rule anew for a read-only array.
         return np.require(values, dtype, ["C", "W"])
 
     def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
-        """Calls ``rule`` at every point of ``extent``: (rows,), (rows, agents) ...
-
-        Points may run in any order and at once; a rule that needs an order loops over it itself.
-
-        Args:
-            rule: see the top of this file.
-            extent: the size of each axis that the rule declares.
-            arguments: what follows the indices.
-            work: about how many nanoseconds a point takes; decides on how many threads.
-
-        Raises:
-            ValueError: if ``extent`` has another number of axes than the rule declares.
-        """
         key = (rule, len(extent), *map(self._token, arguments))
         loop = self._known.get(key) or self._learn(key, rule, extent, arguments)
         rows, *inner = extent
@@ -121,12 +151,8 @@ class CpuBackend:
         self, key: tuple[Any, ...], rule: Rule, extent: Sequence[int], arguments: tuple[Any, ...]
     ) -> Callable[..., None]:
         """The machine code of a rule for arguments of these types; kept under the key."""
-        if len(extent) != len(index_space(rule)):
-            raise ValueError(
-                f"extent={tuple(extent)!r} has {len(extent)} axes; "
-                f"rule {rule.__name__!r} declares {index_space(rule)}"
-            )
-        dispatcher: Any = compiled(rule)
+        _check_extent(rule, extent)
+        dispatcher: Any = compiled_loop(rule)
         indices = (0,) * (len(extent) + 1)
         kinds = tuple(dispatcher.typeof_pyval(value) for value in (*indices, *arguments))
         self._known[key] = dispatcher.compile(kinds)
@@ -159,122 +185,67 @@ def _pool() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-@cache
-def index_space(rule: Rule) -> tuple[str, ...]:
-    """The index names that a rule declares by its leading parameters.
+class CudaBackend(Backend):
+    """Torch's CUDA memory; kernels compiled by numba-cuda, run on torch's current stream.
 
-    Raises:
-        TypeError: if the first parameter is not ``row``.
-    """
-    names = tuple(inspect.signature(rule).parameters)
-    found = [space for space in SPACES if names[: len(space)] == space]
-    if not found:
-        raise TypeError(f"rule {rule.__name__!r} takes {names}; allowed first: one of {SPACES}")
-    return max(found, key=len)
-
-
-@cache
-def compiled(rule: Rule) -> Callable[..., None]:
-    """The compiled loop ``loop(first_row, last_row, [agents, [cells,]] *arguments)`` of a rule.
-
-    The loop has the rule's own parameters, since kernels of variable arity do not compile on CUDA.
-    Machine code is kept on disk and found again by other processes; see ``RuleCache``.
-    """
-    space = index_space(rule)
-    arguments = ", ".join(list(inspect.signature(rule).parameters)[len(space) :])
-    extents = [f"num_{name}s" for name in space[1:]]
-    lines = [f"def loop({', '.join(['first_row', 'last_row', *extents, arguments])}):"]
-    for level, name in enumerate(space):
-        bounds = "first_row, last_row" if level == 0 else f"num_{name}s"
-        lines.append("    " * (level + 1) + f"for {name} in range({bounds}):")
-    lines.append("    " * (len(space) + 1) + f"rule({', '.join([*space, arguments])})")
-
-    # The loop pretends to live in the rule's module, so that Numba puts its cache beside that file.
-    scope: dict[str, Any] = {"__name__": rule.__module__, "rule": _twin(rule)}
-    exec(compile("\n".join(lines), inspect.getfile(rule), "exec"), scope)
-    loop = scope["loop"]
-    loop.__qualname__ = loop.__name__ = f"loop_{rule.__name__}"
-    dispatcher = _jit(loop)
-    dispatcher._cache = RuleCache(loop, source_digest(rule))
-    return dispatcher
-
-
-@cache
-def _twin(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A compiled copy of a function whose helpers are compiled copies too."""
-    helpers = {name: _twin(helper) for name, helper in _helpers(function)}
-    clone = types.FunctionType(function.__code__, {**function.__globals__, **helpers})
-    clone.__qualname__, clone.__module__ = function.__qualname__, function.__module__
-    # Nobody calls it from Python: without that wrapper it compiles in a third of the time.
-    return _jit(clone, forceinline=True, no_cpython_wrapper=True)
-
-
-def _jit(function: Callable[..., Any], **options: Any) -> Any:
-    # Rules allocate nothing, so the run-time's reference counts are off: they would cost some
-    # 100 ns a point, an atomic increment and decrement for each array taken from a named tuple.
-    options |= {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
-    return numba.njit(**options)(function)
-
-
-def _referenced(function: Any) -> Iterator[tuple[str, Any]]:
-    """The globals that a function's code reads, in the order of the names."""
-    loads = (part for part in dis.get_instructions(function) if part.opname == "LOAD_GLOBAL")
-    for name in sorted({part.argval for part in loads}):  # not co_names: attributes are there too
-        if name in function.__globals__:
-            yield name, function.__globals__[name]
-
-
-def _helpers(function: Any) -> Iterator[tuple[str, Any]]:
-    for name, value in _referenced(function):
-        if isinstance(value, types.FunctionType):
-            yield name, value
-
-
-def source_digest(rule: Rule) -> str:
-    """Digest of all that a rule's machine code depends on.
-
-    That is the source files of the rule and, transitively, of its helpers, and the values of the
-    constants that they name (which other files may define).
-    """
-    digest = hashlib.sha256()
-    seen: set[Any] = set()
-    waiting: list[Any] = [rule]
-    while waiting:
-        function = waiting.pop()
-        if function in seen:
-            continue
-        seen.add(function)
-        digest.update(f"{function.__module__}.{function.__qualname__}\n".encode())
-        digest.update(Path(inspect.getfile(function)).read_bytes())
-        for name, value in _referenced(function):
-            if isinstance(value, types.FunctionType):
-                waiting.append(value)
-            elif isinstance(value, bool | int | float | str | tuple | np.generic | np.ndarray):
-                digest.update(f"{name}={value!r}\n".encode())
-    return digest.hexdigest()
-
-
-class RuleCache(FunctionCache):
-    """Numba's on-disk cache, keyed by the rule's sources instead of the loop's bytecode.
-
-    Numba stamps an entry with one file and keys it by the identity of what a closure holds; a
-    generated loop over cloned helpers then never hits in another process, and would miss an edit
-    to a helper in another file.
+    A call only puts a kernel into the stream: nothing is copied to the host or waited for.
     """
 
-    def __init__(self, loop: Callable[..., None], digest: str) -> None:
-        super().__init__(loop)
-        self._cache_file._source_stamp = digest
-        self._digest = digest
+    fine = True
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The machine code kept, or None; what cannot be read (any more) is thrown away."""
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:
-            # A type that has moved or gone since, a file cut short: whatever pickle finds.
-            self.flush()
-            return None
+    def __init__(self, device: str) -> None:
+        import torch
 
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return (sig, codegen.magic_tuple(), self._digest)
+        self._torch, self._cuda = torch, cuda_library()
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        place = torch.device(device)
+        if (place.index or 0) >= found:
+            raise RuntimeError(f"device={device!r}; torch sees {found} CUDA devices; allowed: 'cpu'")
+        if place.index is None:
+            place = torch.device("cuda", torch.cuda.current_device())
+        self._place, self.device = place, str(place)
+        self._kept: dict[int, tuple[tuple[Any, ...], Any]] = {}
+
+    def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
+        return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._place)
+
+    def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
+        return self._torch.empty(shape, dtype=self._dtype(dtype), device=self._place)
+
+    def asarray(self, values: Any, dtype: DTypeLike) -> Any:
+        if not isinstance(values, self._torch.Tensor):
+            values = self._torch.from_numpy(np.require(values, dtype, ["C", "W"]))
+        return values.to(self._place, self._dtype(dtype)).contiguous()
+
+    def keep(self, arguments: NamedTupleT) -> NamedTupleT:
+        self._kept[id(arguments)] = (arguments, self._seen_by_numba(arguments))
+        return arguments
+
+    def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
+        _check_extent(rule, extent)
+        if not math.prod(extent):
+            return
+        grid, block = kernel_shape(tuple(extent))
+        seen = map(self._seen_by_numba, arguments)
+        with self._torch.cuda.device(self._place):
+            compiled_kernel(rule)[grid, block, self._stream()](*extent, *seen)
+
+    def _stream(self) -> Any:
+        """Torch's current stream."""
+        handle = self._torch.cuda.current_stream().cuda_stream
+        # 0 is the default stream, which a wrapped null pointer would not be.
+        return self._cuda.external_stream(handle) if handle else self._cuda.default_stream()
+
+    def _seen_by_numba(self, argument: Any) -> Any:
+        """A tensor as numba-cuda's array over the same memory, also within named tuples."""
+        if isinstance(argument, tuple):
+            kept = self._kept.get(id(argument))
+            if kept is not None:
+                return kept[1]
+            return type(argument)(*map(self._seen_by_numba, argument))
+        if isinstance(argument, self._torch.Tensor):
+            return self._cuda.as_cuda_array(argument, sync=False)
+        return argument
+
+    def _dtype(self, dtype: DTypeLike) -> Any:
+        return self._torch.from_numpy(np.empty(0, dtype)).dtype

@@ -10,12 +10,14 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from mfenvs.admit import admit
 from mfenvs.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
-from mfenvs.validate import whole
+from mfenvs.validate import member, whole
 
 Observation = Tensor | dict[str, Tensor]
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class BatchedEnv:
@@ -31,31 +33,53 @@ class BatchedEnv:
     Two sets of buffers take turns: what a call returns stays valid through the next call, and is
     overwritten by the one after it. Clone to keep.
 
+    On CUDA all memory is the device's, and `step` and `reset` only put kernels into torch's current
+    stream: nothing is copied to the host or waited for. So actions cannot be looked at there before
+    they count: one out of range is no action (-1).
+
     Args:
         game_class: a `Game`.
         num_envs: B >= 1.
-        device: "cpu".
+        device: "cpu", "cuda" or "cuda:1" and so on.
+        dtype: of observations: "float32", or on CUDA "float16".
         options: fields of the game's Config.
+
+    Raises:
+        ValueError, TypeError: for an argument or option that is not allowed.
+        ImportError, RuntimeError: for CUDA without numba-cuda, or without a device.
     """
 
     def __init__(
-        self, game_class: type[Game], num_envs: int = 1, device: str = "cpu", **options: Any
+        self,
+        game_class: type[Game],
+        num_envs: int = 1,
+        device: str | torch.device = "cpu",
+        dtype: str = "float32",
+        **options: Any,
     ) -> None:
-        self.game = game_class(game_class.configure(options), get_backend(device))
-        self.num_envs, self.device = whole("num_envs", num_envs, 1), torch.device(device)
+        whole("num_envs", num_envs, 1)
+        config, backend = game_class.configure(options), get_backend(device)
+        member("dtype", dtype, ("float32", "float16") if backend.fine else ("float32",))
+        self.game = game_class(config, backend)
+        self.num_envs, self.device = num_envs, torch.device(backend.device)
+        self._dtype = np.dtype(dtype)
         self.num_agents = self.game.num_agents
         self.agents = list(self.game.agents)
         self.groups = torch.as_tensor(self.game.groups, device=self.device)
         self.types = torch.as_tensor(self.game.types, device=self.device)
-        self.single_observation_space: spaces.Space[Any] = self.game.single_observation_space
+        self.single_observation_space = _in_dtype(self.game.single_observation_space, self._dtype)
         self.single_action_space = self.game.single_action_space
         keep = self.game.backend.keep
         self._state = keep(self.game.allocate(self.num_envs))
         shape = (self.num_envs, self.num_agents)
         self._sides = [
-            (keep(self.game.allocate_step(self.num_envs)), self.game.allocate_observation(shape))
+            (
+                keep(self.game.allocate_step(self.num_envs)),
+                self.game.allocate_observation(shape, self._dtype),
+            )
             for _ in range(2)
         ]
+        self._admitted = self.game.backend.empty(shape, np.int64) if backend.fine else None
         self._ready = self._seeded = False
         self.row_seeds: np.ndarray | None = None
 
@@ -96,8 +120,8 @@ class BatchedEnv:
 
         Raises:
             RuntimeError: before the first reset.
-            TypeError, ValueError: for a wrong dtype or shape, or an action out of range; nothing
-                has changed then.
+            TypeError, ValueError: for a wrong dtype, shape or device, or (on the CPU) an action out of
+                range; nothing has changed then.
         """
         self._must_be_ready("step()")
         chosen = self._joint_action(actions)
@@ -129,9 +153,15 @@ class BatchedEnv:
         return self._tensor(self.game.script(name, self._state))
 
     def snapshot(self) -> Any:
-        """A compact copy of what the observations of this moment depend on."""
+        """A compact copy of what the observations of this moment depend on.
+
+        Returns:
+            a named tuple of tensors [B, ...]. Those of several moments may be concatenated, field by
+            field, and observed in one call.
+        """
         self._must_be_ready("snapshot()")
-        return self.game.snapshot(self._state)
+        found = self.game.snapshot(self._state)
+        return type(found)(*map(self._tensor, found))
 
     def observe(
         self,
@@ -144,7 +174,7 @@ class BatchedEnv:
         Args:
             snapshot: from `snapshot`, of any number of rows.
             rows, agents: integers [M], both or neither; observes agent ``agents[m]`` of row
-                ``rows[m]``.
+                ``rows[m]``. On CUDA they are not looked at before, and must be in range.
 
         Returns:
             [B, N, ...], or [M, ...] if indices are given.
@@ -152,18 +182,19 @@ class BatchedEnv:
         num_rows = len(snapshot[0])
         if (rows is None) != (agents is None):
             raise ValueError("rows and agents: allowed: both or neither")
+        source = type(snapshot)(*map(self._array, snapshot))
         if rows is None:
-            room = self.game.allocate_observation((num_rows, self.num_agents))
-            self.game.observe(snapshot, room)
+            room = self.game.allocate_observation((num_rows, self.num_agents), self._dtype)
+            self.game.observe(source, room)
             return self._obs(room)
-        row_index = _indices("rows", rows, num_rows)
-        agent_index = _indices("agents", agents, self.num_agents)
+        row_index = self._indices("rows", rows, num_rows)
+        agent_index = self._indices("agents", agents, self.num_agents)
         if len(row_index) != len(agent_index):
             raise ValueError(
                 f"rows has {len(row_index)} entries and agents {len(agent_index)}; allowed: as many"
             )
-        room = self.game.allocate_observation((len(row_index),))
-        self.game.observe(snapshot, room, row_index, agent_index)
+        room = self.game.allocate_observation((len(row_index),), self._dtype)
+        self.game.observe(source, room, row_index, agent_index)
         return self._obs(room)
 
     def state_dict(self) -> dict[str, Any]:
@@ -230,6 +261,25 @@ class BatchedEnv:
     def _tensor(self, array: Any) -> Tensor:
         return torch.as_tensor(array)
 
+    def _array(self, values: Any) -> Any:
+        """A tensor or an array as the backend has them."""
+        ours = isinstance(values, Tensor) and self.device.type == "cpu"
+        return values.numpy() if ours else values
+
+    def _indices(self, name: str, values: Any, size: int) -> Any:
+        if self.game.backend.fine:
+            return self.game.backend.asarray(values, np.int64)
+        index = np.ascontiguousarray(values)
+        if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
+            raise ValueError(
+                f"{name} has shape {index.shape}, {index.dtype}; allowed: integers [M]"
+            )
+        if index.size and not (index.min() >= 0 and index.max() < size):
+            raise ValueError(
+                f"{name} range from {index.min()} to {index.max()}; allowed: 0 to {size - 1}"
+            )
+        return index.astype(np.int64)
+
     def _obs(self, room: Any) -> Observation:
         if isinstance(room, dict):
             return {name: self._tensor(array) for name, array in room.items()}
@@ -247,17 +297,22 @@ class BatchedEnv:
             info[name] = self._tensor(values).clone()
         return info
 
-    def _joint_action(self, actions: Any) -> np.ndarray:
+    def _joint_action(self, actions: Any) -> Any:
         shape = (self.num_envs, self.num_agents)
         if isinstance(actions, Tensor) and actions.device != self.device:
             raise ValueError(f"actions is on {actions.device}; allowed: {self.device}")
-        if isinstance(actions, Tensor) and not actions.is_floating_point():
+        if isinstance(actions, Tensor) and self._admitted is None and actions.dtype in WHOLE:
             actions = actions.numpy()
-        if not isinstance(actions, np.ndarray) or actions.dtype.kind not in "iu":
-            kind = getattr(actions, "dtype", type(actions).__name__)
+        kind = getattr(actions, "dtype", type(actions).__name__)
+        if kind not in WHOLE and not (isinstance(kind, np.dtype) and kind.kind in "iu"):
             raise TypeError(f"actions is {kind}; allowed: a tensor or array of integers")
-        if actions.shape != shape:
-            raise ValueError(f"actions has shape {actions.shape}; allowed: {shape}")
+        if tuple(actions.shape) != shape:
+            raise ValueError(f"actions has shape {tuple(actions.shape)}; allowed: {shape}")
+        if self._admitted is not None:
+            chosen = self.game.backend.asarray(actions, np.int64)
+            arguments = (self.game.num_actions, chosen, self._admitted)
+            self.game.backend.run(admit, shape, *arguments)
+            return self._admitted
         least, most = int(actions.min()), int(actions.max())
         if least < -1 or most >= self.game.num_actions:
             raise ValueError(
@@ -267,12 +322,10 @@ class BatchedEnv:
         return self.game.backend.asarray(actions, np.int64)
 
 
-def _indices(name: str, values: Any, size: int) -> np.ndarray:
-    index = np.ascontiguousarray(values)
-    if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
-        raise ValueError(f"{name} has shape {index.shape}, {index.dtype}; allowed: integers [M]")
-    if index.size and not (index.min() >= 0 and index.max() < size):
-        raise ValueError(
-            f"{name} range from {index.min()} to {index.max()}; allowed: 0 to {size - 1}"
-        )
-    return index.astype(np.int64)
+def _in_dtype(space: spaces.Space[Any], dtype: np.dtype[Any]) -> spaces.Space[Any]:
+    """A space with its floats in another dtype."""
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({name: _in_dtype(part, dtype) for name, part in space.items()})
+    if isinstance(space, spaces.Box) and space.dtype != dtype:
+        return spaces.Box(space.low.astype(dtype), space.high.astype(dtype), dtype=dtype.type)
+    return space

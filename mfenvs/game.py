@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import DTypeLike
 
-from mfenvs.backend import CpuBackend, Rule
+from mfenvs.backend import Backend, Rule
 from mfenvs.graph import NeighborGraph
 from mfenvs.rng import row_key
 from mfenvs.validate import member, whole
@@ -84,7 +85,7 @@ class Game(ABC):
     Config: ClassVar[type]
 
     config: Any
-    backend: CpuBackend
+    backend: Backend
     law: Any
     agents: tuple[str, ...]
     groups: np.ndarray
@@ -97,7 +98,7 @@ class Game(ABC):
     state_space: spaces.Space[Any]
 
     @abstractmethod
-    def __init__(self, config: Any, backend: CpuBackend) -> None:
+    def __init__(self, config: Any, backend: Backend) -> None:
         """Sets the attributes above."""
 
     @classmethod
@@ -139,8 +140,11 @@ class Game(ABC):
         """State of ``num_rows`` rows: a NamedTuple of the backend's arrays, each [B, ...]."""
 
     @abstractmethod
-    def allocate_observation(self, shape: tuple[int, ...]) -> Any:
-        """Room for observations of ``shape`` agents: an array, or a dict of arrays, [*shape, ...]."""
+    def allocate_observation(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:
+        """Room for observations of ``shape`` agents: an array, or a dict of arrays, [*shape, ...].
+
+        Floats are of ``dtype``.
+        """
 
     @property
     def parallel_observation_space(self) -> spaces.Space[Any]:

@@ -36,11 +36,13 @@ def game_class(id: str) -> type[Game]:
     return getattr(import_module(module), attribute)
 
 
-def make_batched(id: str, num_envs: int = 1, device: str = "cpu", **options: Any) -> BatchedEnv:
+def make_batched(
+    id: str, num_envs: int = 1, device: Any = "cpu", dtype: str = "float32", **options: Any
+) -> BatchedEnv:
     """A `BatchedEnv` by the game's id; ``options`` are fields of its Config."""
     from mfenvs.batched import BatchedEnv
 
-    return BatchedEnv(game_class(id), num_envs=num_envs, device=device, **options)
+    return BatchedEnv(game_class(id), num_envs, device, dtype, **options)
 
 
 class Makers(NamedTuple):
@@ -66,8 +68,10 @@ def makers(id: str) -> Makers:
     def raw_env(**options: Any) -> Any:
         return to_aec(parallel_env(**options), usual_wrappers=False)
 
-    def batched_env(num_envs: int = 1, device: str = "cpu", **options: Any) -> BatchedEnv:
-        return make_batched(id, num_envs, device, **options)
+    def batched_env(
+        num_envs: int = 1, device: Any = "cpu", dtype: str = "float32", **options: Any
+    ) -> BatchedEnv:
+        return make_batched(id, num_envs, device, dtype, **options)
 
     parallel_env.__doc__ = (
         f"`{id}` as a PettingZoo ParallelEnv. It makes dicts of all names: for tens of thousands of "

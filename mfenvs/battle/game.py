@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import DTypeLike
 
 from mfenvs.backend import CpuBackend
 from mfenvs.battle import board, draw, observe, rules, scripted
@@ -130,11 +131,13 @@ class BattleGame(Game):
             share=zeros((num_rows, 2, cells), np.float32),
         )
 
-    def allocate_observation(self, shape: tuple[int, ...]) -> dict[str, Any]:
+    def allocate_observation(
+        self, shape: tuple[int, ...], dtype: DTypeLike = np.float32
+    ) -> dict[str, Any]:
         view = (*shape, self.law.window, self.law.window, self.law.channels)
         return {
-            "view": self.backend.empty(view, np.float32),
-            "features": self.backend.empty((*shape, self.num_features), np.float32),
+            "view": self.backend.empty(view, dtype),
+            "features": self.backend.empty((*shape, self.num_features), dtype),
         }
 
     def allocate_parallel_observation(self, count: int) -> Any:

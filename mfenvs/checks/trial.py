@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mfenvs.backend import CpuBackend, Rule, get_backend
+from mfenvs.backend import Backend, CpuBackend, Rule, get_backend
 from mfenvs.batched import BatchedEnv
 from mfenvs.game import Game
 from mfenvs.parallel import ParallelEnv
@@ -104,7 +104,7 @@ class Trial:
     def game(self) -> Game:
         return self.build(self.game_class.configure(self.options), get_backend("cpu"))
 
-    def build(self, config: Any, backend: CpuBackend) -> Game:
+    def build(self, config: Any, backend: Backend) -> Game:
         make: Callable[..., Game] = self.game_class
         return make(config, backend)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import DTypeLike
 
-from mfenvs.backend import CpuBackend
+from mfenvs.backend import Backend
 from mfenvs.game import Game, Step
 from mfenvs.gaussian_squeeze import draw, rules
 from mfenvs.graph import CompleteGraph
@@ -189,7 +190,7 @@ class SqueezeGame(Game):
     id = "gaussian_squeeze_v0"
     Config = SqueezeConfig
 
-    def __init__(self, config: SqueezeConfig, backend: CpuBackend) -> None:
+    def __init__(self, config: SqueezeConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend
         size = config.num_agents
         self.agents = tuple(f"agent_{agent}" for agent in range(size))
@@ -227,8 +228,8 @@ class SqueezeGame(Game):
             reward=zeros(num_rows, np.float32),
         )
 
-    def allocate_observation(self, shape: tuple[int, ...]) -> Any:
-        return self.backend.zeros((*shape, 2), np.float32)
+    def allocate_observation(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:
+        return self.backend.empty((*shape, 2), dtype)
 
     def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
         out.over[:] = True

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import DTypeLike
 
-from mfenvs.backend import CpuBackend
+from mfenvs.backend import Backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import LatticeGraph
 from mfenvs.ising import draw, rules
@@ -146,7 +147,7 @@ class IsingGame(Game):
     id = "ising_v0"
     Config = IsingConfig
 
-    def __init__(self, config: IsingConfig, backend: CpuBackend) -> None:
+    def __init__(self, config: IsingConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend
         sites = config.side**2
         field = config.field_per_site()
@@ -198,9 +199,9 @@ class IsingGame(Game):
             **{name: zeros(num_rows, np.float32) for name in MEASURES},
         )
 
-    def allocate_observation(self, shape: tuple[int, ...]) -> Any:
+    def allocate_observation(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:
         features = 6 if self.config.observe_neighbors else 2
-        return self.backend.zeros((*shape, features), np.float32)
+        return self.backend.empty((*shape, features), dtype)
 
     def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
         if seeds is not None:

@@ -143,9 +143,9 @@ class ReliesOnOrder(Tampers):
 
 
 class OneRoomForAll(ToyGame):
-    def allocate_observation(self, shape):
+    def allocate_observation(self, shape, dtype=np.float32):
         rooms = self.__dict__.setdefault("rooms", {})
-        return rooms.setdefault(shape, super().allocate_observation(shape))
+        return rooms.setdefault(shape, super().allocate_observation(shape, dtype))
 
 
 class WritesIntoActions(Tampers):

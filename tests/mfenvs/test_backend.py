@@ -14,7 +14,8 @@ import pytest
 
 from mfenvs import backend as backend_module
 from mfenvs import ising_v0
-from mfenvs.backend import get_backend, index_space
+from mfenvs.backend import get_backend
+from mfenvs.compile import index_space
 
 SCALE = 3
 

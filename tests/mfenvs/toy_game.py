@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import DTypeLike
 
 from mfenvs.backend import CpuBackend
 from mfenvs.game import Game, Step
@@ -210,9 +211,11 @@ class ToyGame(Game):
             asleep=zeros(each, np.bool_),
         )
 
-    def allocate_observation(self, shape: tuple[int, ...]) -> dict[str, Any]:
+    def allocate_observation(
+        self, shape: tuple[int, ...], dtype: DTypeLike = np.float32
+    ) -> dict[str, Any]:
         zeros = self.backend.zeros
-        return {"own": zeros((*shape, 2), np.float32), "near": zeros((*shape, 3), np.float32)}
+        return {"own": zeros((*shape, 2), dtype), "near": zeros((*shape, 3), dtype)}
 
     def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
         if seeds is not None:
