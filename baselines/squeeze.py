@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from mfq.config import to_json
 from mfq.files import write_csv
-from mfq.q_agent import QConfig
+from mfq.q_config import QConfig
 from mfq.runner import RunConfig, Runner
 
 METHODS = ("mfq", "iql")

@@ -200,7 +200,9 @@ class CudaBackend(Backend):
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         place = torch.device(device)
         if (place.index or 0) >= found:
-            raise RuntimeError(f"device={device!r}; torch sees {found} CUDA devices; allowed: 'cpu'")
+            raise RuntimeError(
+                f"device={device!r}; torch sees {found} CUDA devices; allowed: 'cpu'"
+            )
         if place.index is None:
             place = torch.device("cuda", torch.cuda.current_device())
         self._place, self.device = place, str(place)

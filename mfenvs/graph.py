@@ -17,6 +17,7 @@ import numpy as np
 from mfenvs.validate import whole
 
 Array = Any  # numpy.ndarray or torch.Tensor
+MOST_LISTED = 8192  # agents whose table of who listens to whom is kept
 
 
 class NeighborGraph(ABC):
@@ -28,6 +29,8 @@ class NeighborGraph(ABC):
 
     num_agents: int
     include_self: bool = False
+    fixed: bool = True
+    """Whether neighbourhoods are the same in all rows and at all times."""
 
     @abstractmethod
     def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
@@ -72,6 +75,29 @@ class NeighborGraph(ABC):
         weight = _match(alive, x)[..., None]
         return self._sum(x * weight) / self._sum(weight).clip(1)
 
+    def hears(self, agents: Array) -> Array:
+        """Whom each of some agents listens to: bool [M, N]. For a fixed graph.
+
+        Args:
+            agents: int64 [M].
+
+        Raises:
+            ValueError: for a graph that is not fixed, or too large for a table [N, N].
+        """
+        if not self.fixed or self.num_agents > MOST_LISTED:
+            raise ValueError(
+                f"hears of a graph of {self.num_agents} agents that is "
+                f"{'' if self.fixed else 'not '}fixed; allowed: fixed, of at most {MOST_LISTED}"
+            )
+        return _match(self._table, agents)[agents] != 0
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """Whether i listens to j: bool [N, N]."""
+        table = np.zeros((self.num_agents, self.num_agents), np.bool_)
+        table[tuple(self.edge_index())] = True
+        return table
+
     def edge_index(self, row: int = 0) -> np.ndarray:
         """All directed edges of ``row``: int64 [2, E]; listener above, neighbour below."""
         lists = [self.neighbors(agent, row) for agent in range(self.num_agents)]
@@ -113,6 +139,13 @@ class CompleteGraph(NeighborGraph):
         agent = _index("agent", agent, self.num_agents)
         found = np.flatnonzero(self._labels == self._labels[agent])
         return found if self.include_self else found[found != agent]
+
+    def hears(self, agents: Array) -> Array:
+        labels = _match(self._labels, agents)
+        near = labels[None, :] == labels[agents][:, None]
+        if not self.include_self:
+            near[_match(np.arange(len(agents)), agents), agents] = False
+        return near
 
     def _sum(self, x: Array) -> Array:
         total = x * 0
@@ -181,6 +214,8 @@ class RadiusGraph(NeighborGraph):
         groups: int [N]; None lets everyone listen to everyone near.
         include_self: whether an agent is its own neighbour.
     """
+
+    fixed = False
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """Mean-field reinforcement learning for environments of many agents (Yang et al., 2018)."""
 
 from mfq.evaluate import evaluate
-from mfq.q_agent import QAgent, QConfig
+from mfq.q_agent import QAgent
+from mfq.q_config import QConfig
 from mfq.runner import RunConfig, Runner
 from mfq.tabular import TabularQ
 from mfq.train import train

@@ -43,6 +43,25 @@ def mean_action(graph: NeighborGraph, actions: Tensor, num_actions: int) -> Tens
     return graph.mean(one_hot(actions, num_actions), actions >= 0)
 
 
+def mean_action_at(
+    graph: NeighborGraph, actions: Tensor, agents: Tensor, num_actions: int
+) -> Tensor:
+    """The mean action of single agents, each in a row of its own: `mean_action` at (m, agents[m]).
+
+    Args:
+        graph: a fixed one.
+        actions: int64 [M, N], in effect; -1 for none.
+        agents: int64 [M].
+
+    Returns:
+        float32 [M, A].
+    """
+    weights = (graph.hears(agents) & (actions >= 0)).float()
+    counts = torch.zeros((len(actions), num_actions + 1), device=actions.device)
+    counts.scatter_add_(1, actions + 1, weights)
+    return counts[:, 1:] / weights.sum(1, keepdim=True).clamp(min=1.0)
+
+
 def iterate(
     mean: Tensor, rounds: int, graph: NeighborGraph, respond: Callable[[Tensor], Tensor]
 ) -> Tensor:

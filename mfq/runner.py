@@ -19,7 +19,8 @@ from mfq import checkpoint
 from mfq.config import build, to_json
 from mfq.evaluate import evaluate
 from mfq.log import Log
-from mfq.q_agent import QAgent, QConfig
+from mfq.q_agent import QAgent
+from mfq.q_config import QConfig
 from mfq.train import Agent
 from mfq.view import Step, View, wrap
 

@@ -136,15 +136,26 @@ class View(ABC):
     def step(self, actions: Tensor) -> Step:
         """Plays int64 [B, N]. Rows whose episode has ended start anew and ignore their actions."""
 
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether there are `snapshot` and `observe`."""
+        return False
+
     def snapshot(self) -> Any:
-        """A compact copy of what the observations depend on, where the environment offers one.
+        """A compact copy of what the observations of this moment depend on: a named tuple of tensors
+        [B, ...].
 
         Raises:
-            AttributeError: where it does not.
+            AttributeError: where the environment offers none.
         """
         raise AttributeError(
             f"{type(self).__name__} has no snapshots; only a BatchedEnv's view has"
         )
+
+    def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
+        """Observations of agents ``agents[m]`` in rows ``rows[m]`` of a snapshot, which may be of many
+        moments, one after the other: [M, ...], or a dict of such. Raises as `snapshot` does."""
+        raise AttributeError(f"{type(self).__name__} has no snapshots to observe")
 
     def state_dict(self) -> dict[str, Any] | None:
         """The rows' whole state, to go on exactly; None where the environment cannot tell."""
@@ -264,8 +275,15 @@ class BatchedView(View):
     def scripted(self, name: str) -> Tensor:
         return self.env.scripted(name)
 
+    @property
+    def has_snapshots(self) -> bool:
+        return hasattr(self.env, "snapshot") and hasattr(self.env, "observe")
+
     def snapshot(self) -> Any:
         return self.env.snapshot()
+
+    def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
+        return self.env.observe(snapshot, rows, agents)
 
     def state_dict(self) -> dict[str, Any] | None:
         if self._last is None or not hasattr(self.env, "state_dict"):

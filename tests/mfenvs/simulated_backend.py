@@ -37,7 +37,6 @@ class SimulatedBackend(CudaBackend):
         self._torch, self._cuda = torch, cuda_library()
         self._place, self.device = torch.device("cpu"), "cpu"
         self._kept = {}
-        from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 
         self._wrap = FakeCUDAArray
         torch.cuda.device = contextlib.nullcontext

@@ -10,7 +10,8 @@ import mfq
 from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph
 from mfq.network import QNetwork, encoder
-from mfq.q_agent import QAgent, QConfig
+from mfq.q_agent import QAgent
+from mfq.q_config import QConfig
 from mfq.replay import Replay
 from mfq.view import Step
 from tests.reference.matrix_game import MatrixGame, common
@@ -74,7 +75,7 @@ def test_maximum_and_double_q_targets():
     assert agent_with(Q, value="max").td_target(a_batch())[0] == 1 + 0.5 * 4
     double = agent_with(Q, value="double")
     # The online network prefers action 0; the target network values it at 1.
-    double.online.q.data = torch.tensor([9.0, 0.0, 0.0])
+    double.module.q.data = torch.tensor([9.0, 0.0, 0.0])
     assert double.td_target(a_batch())[0] == 1 + 0.5 * 1
 
 
@@ -96,23 +97,23 @@ def test_a_gradient_step_is_adam_on_the_mean_squared_error():
     assert metrics["loss"] == pytest.approx(9.0)
     assert metrics["q"] == pytest.approx(4.0)
     # Adam's first step is the learning rate, against the gradient's sign, for the chosen action only.
-    assert agent.online.q.tolist() == pytest.approx([1.0, 2.0, 3.9])
+    assert agent.module.q.tolist() == pytest.approx([1.0, 2.0, 3.9])
 
 
 def test_the_gradient_is_clipped_to_its_norm():
     agent = agent_with(Q, gamma=0.0, clip_gradient=0.5, batch_size=1)
     agent.replay.add({name: part[:1] for name, part in a_batch().items()})
     agent.learn()
-    assert float(agent.online.q.grad.norm()) == pytest.approx(0.5)
+    assert float(agent.module.q.grad.norm()) == pytest.approx(0.5)
 
 
 def test_polyak_and_hard_targets():
     soft = agent_with(Q, polyak=0.25)
-    soft.online.q.data = torch.tensor([5.0, 2.0, 0.0])
+    soft.module.q.data = torch.tensor([5.0, 2.0, 0.0])
     soft._move_target()
     assert soft.target.q.tolist() == [2.0, 2.0, 3.0]
     hard = agent_with(Q, hard_update=3)
-    hard.online.q.data = torch.tensor([5.0, 2.0, 0.0])
+    hard.module.q.data = torch.tensor([5.0, 2.0, 0.0])
     for updates, expected in ((1, Q), (2, Q), (3, [5.0, 2.0, 0.0])):
         hard.updates = updates
         hard._move_target()
@@ -223,7 +224,7 @@ def test_a_users_network_has_itself_for_a_target():
     view = mfq.wrap(MatrixGame(torch.zeros(1, 3, 3, 2)))
     torch.manual_seed(0)
     agent = QAgent(view, network=lambda view, generator: Fixed(torch.randn(3).tolist()))
-    assert torch.equal(agent.online.q, agent.target.q)
+    assert torch.equal(agent.module.q, agent.target.q)
 
 
 def test_weights_come_from_the_seed_alone():
@@ -234,10 +235,10 @@ def test_weights_come_from_the_seed_alone():
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(1)
     second, other = QAgent(view, seed=3), QAgent(view, seed=4)
-    for name, weights in first.online.state_dict().items():
-        assert torch.equal(weights, second.online.state_dict()[name])
+    for name, weights in first.module.state_dict().items():
+        assert torch.equal(weights, second.module.state_dict()[name])
         assert torch.equal(weights, first.target.state_dict()[name])
-    assert not torch.equal(first.online.joint[0].weight, other.online.joint[0].weight)
+    assert not torch.equal(first.module.joint[0].weight, other.module.joint[0].weight)
 
 
 SPACES = [

@@ -14,7 +14,8 @@ import torch
 from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfq import checkpoint
 from mfq.evaluate import evaluate
-from mfq.q_agent import QAgent, QConfig
+from mfq.q_agent import QAgent
+from mfq.q_config import QConfig
 from mfq.runner import RunConfig, Runner
 from mfq.view import wrap
 
@@ -248,8 +249,8 @@ def test_save_load_benchmark(tmp_path):
     path = runner.save(tmp_path / "mine.safetensors")
     other = Runner.load(path)
     assert other.config.algo == "iql"
-    for name, weights in runner.agent.online.state_dict().items():
-        assert torch.equal(weights, other.agent.online.state_dict()[name])
+    for name, weights in runner.agent.module.state_dict().items():
+        assert torch.equal(weights, other.agent.module.state_dict()[name])
 
 
 def test_a_checkpoint_that_does_not_fit_is_named(tmp_path):
@@ -259,9 +260,9 @@ def test_a_checkpoint_that_does_not_fit_is_named(tmp_path):
     with pytest.raises(ValueError, match="does not fit"):
         Runner.load(path, env_options={"num_agents": 21})
     state = checkpoint.load(path)
-    del state["agent"]["online"]
+    del state["agent"]["module"]
     checkpoint.save(state, path)
-    with pytest.raises(ValueError, match="online"):
+    with pytest.raises(ValueError, match="module"):
         Runner.load(tmp_path)
     with pytest.raises(FileNotFoundError):
         Runner.load(tmp_path / "elsewhere")

@@ -1,0 +1,130 @@
+"""Options of the Q-learners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mfq.network import PRECISIONS
+from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
+
+POLICIES = ("boltzmann", "epsilon_greedy")
+VALUES = ("mean_field", "double", "max")
+PAIRINGS = ("current", "previous")
+PLAYS = ("greedy", "policy")
+REAL = ("clip_gradient", "samples_per_transition")
+REPLAYS = ("auto", "ring", "compact")
+
+
+@dataclass(frozen=True)
+class QConfig:
+    """Options of a `QAgent`.
+
+    Attributes:
+        policy: "boltzmann" or "epsilon_greedy"; how to explore, and pi in v^MF.
+        explore_start, explore_end, explore_steps: its temperature (above 0) or epsilon (0 to 1), linear
+            over environment steps, then constant.
+        coherent_start, coherent_steps: coherent exploration. The probability that a whole row draws
+            from one random mixture of actions in a step falls from coherent_start to 0 over
+            coherent_steps.
+        reconsider: the probability that an agent chooses anew in a step, exploring or not; else it
+            repeats what it did (inertia). 1: always.
+        value: how s' is valued: "mean_field" (Eq. 10), "double" (the authors' code) or "max".
+        pairing: "current" fits Q(s_t, a_t, abar_t), the paper's; "previous" fits
+            Q(s_t, a_t, abar_{t-1}), the authors' code's.
+        iterations: rounds of Eqs. 6 and 11 before acting.
+        play: how to act without exploration: "greedy", or "policy": as explored with at the schedule's
+            end (of epsilon-greedy, the greedy part).
+        gamma: discount, 0 to 1. At 0 nothing of s' is stored.
+        hidden: widths of the joint layers.
+        agent_embedding: size of the embedding of who an agent is; 0 for none.
+        learning_rate: Adam's.
+        batch_size: transitions of a gradient step.
+        replay_size: transitions kept.
+        replay: "ring" keeps observations; "compact" keeps what they are drawn from, and draws them when
+            sampled (environments with snapshots and a fixed graph); "auto" is compact where that can
+            be done and observations are large.
+        learn_after: transitions before the first gradient step.
+        updates_per_step: gradient steps per environment step.
+        samples_per_transition: if above 0, instead as many gradient steps as draw each transition so
+            often, on average: the number of steps then follows the number of transitions stored.
+        polyak: how far the target network moves to the online one per gradient step, 0 to 1.
+        hard_update: if above 0, the target network is copied every so many gradient steps instead.
+        clip_gradient: largest norm of the gradient; 0 for no clipping.
+        precision: of the network's arithmetic: "float32", "bfloat16", or "auto": bfloat16 where the
+            device has instructions for it.
+    """
+
+    policy: str = "boltzmann"
+    explore_start: float = 1.0
+    explore_end: float = 0.1
+    explore_steps: int = 2000
+    coherent_start: float = 0.0
+    coherent_steps: int = 1
+    reconsider: float = 1.0
+    value: str = "mean_field"
+    pairing: str = "current"
+    iterations: int = 0
+    play: str = "greedy"
+    gamma: float = 0.95
+    hidden: tuple[int, ...] = (64, 64)
+    agent_embedding: int = 8
+    learning_rate: float = 1e-3
+    batch_size: int = 256
+    replay_size: int = 200_000
+    replay: str = "auto"
+    learn_after: int = 1000
+    updates_per_step: int = 1
+    samples_per_transition: float = 0.0
+    polyak: float = 0.005
+    hard_update: int = 0
+    clip_gradient: float = 10.0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("policy", POLICIES),
+            ("value", VALUES),
+            ("pairing", PAIRINGS),
+            ("play", PLAYS),
+            ("replay", REPLAYS),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r}; allowed: {allowed}")
+        for name in ("coherent_start", "reconsider", "gamma", "polyak"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)!r}; allowed: 0 to 1")
+        for name, least in (
+            ("explore_steps", 1),
+            ("coherent_steps", 1),
+            ("iterations", 0),
+            ("agent_embedding", 0),
+            ("batch_size", 1),
+            ("replay_size", 1),
+            ("learn_after", 1),
+            ("updates_per_step", 0),
+            ("hard_update", 0),
+            ("clip_gradient", 0),
+            ("samples_per_transition", 0),
+        ):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name}={getattr(self, name)!r}; allowed: {least} or more")
+            if name not in REAL and not isinstance(getattr(self, name), int):
+                raise TypeError(f"{name}={getattr(self, name)!r}; allowed: an integer")
+        if self.pairing == "previous" and self.iterations:
+            raise ValueError(
+                f"iterations={self.iterations!r} with pairing='previous'; allowed: 0, since the "
+                "iterated mean action is drawn anew each time"
+            )
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate={self.learning_rate!r}; allowed: finite, above 0")
+        if any(width < 1 for width in self.hidden):
+            raise ValueError(f"hidden={self.hidden!r}; allowed: widths of at least 1")
+        # A bad end of the schedule should not wait for the step that reaches it.
+        for end in (self.explore_start, self.explore_end):
+            Boltzmann(end) if self.policy == "boltzmann" else EpsilonGreedy(end)
+
+    def make_policy(self) -> Policy:
+        """The exploring policy, its schedule running on the steps acted."""
+        schedule = Linear(self.explore_start, self.explore_end, self.explore_steps)
+        return Boltzmann(schedule) if self.policy == "boltzmann" else EpsilonGreedy(schedule)

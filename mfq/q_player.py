@@ -1,0 +1,184 @@
+"""How a Q-learner acts: the half of `QAgent` that plays, without memory or targets.
+
+Legend: B rows, N agents, A actions, S agents that have to choose.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mfq.mean_field import iterate
+from mfq.network import QNetwork, in_precision
+from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
+from mfq.q_config import QConfig
+from mfq.view import Step, View
+
+MakeNetwork = Callable[[View, torch.Generator], nn.Module]
+
+
+class QPlayer:
+    """Plays by action values Q(o_j, a, abar_j) of one network that all its agents share.
+
+    Args:
+        view: what to play; gives spaces and sizes.
+        mean_field: True is MFQ, False is IQL.
+        config: see `QConfig`.
+        seed: of weights and draws; no global generator is touched.
+        network: None, or a function of (view, generator) that returns a module with the signature of
+            `QNetwork.forward`, to be used in its place.
+
+    Attributes:
+        module: the network.
+        time: steps acted while exploring, on which schedules run.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        mean_field: bool = True,
+        config: QConfig | None = None,
+        seed: int = 0,
+        network: MakeNetwork | None = None,
+    ) -> None:
+        self.view, self.mean_field = view, mean_field
+        self.config = config = config if config is not None else QConfig()
+        self.policy = config.make_policy()
+        build = network if network is not None else self._default_network
+        self.module = build(view, torch.Generator().manual_seed(seed)).to(view.device)
+        self.generator = torch.Generator(view.device).manual_seed(seed + 2)
+        self.time = 0
+
+    def player(self) -> QPlayer:
+        """A copy that plays as this one does now, with weights and draws of its own."""
+        twin = copy.copy(self)
+        twin.__class__ = QPlayer
+        kept = ("view", "mean_field", "config", "policy", "time")
+        twin.__dict__ = {name: self.__dict__[name] for name in kept}
+        twin.module = copy.deepcopy(self.module).requires_grad_(False)
+        twin.generator = torch.Generator(self.view.device)
+        twin.generator.set_state(self.generator.get_state())
+        return twin
+
+    def act(self, step: Step, explore: bool = True) -> Tensor:
+        """Actions int64 [B, N], -1 for those that it does not play or that are dead.
+
+        With exploration they are drawn from the policy; without, as ``config.play`` says.
+        """
+        seats = step.seats
+        with torch.no_grad():
+            q = self.values(step, self.expected_mean(step), seats)
+            policy = self._policy(explore)
+            chosen = policy.sample(q, self.time, self.generator, _mask_at(step, seats))
+            actions = _spread(chosen, seats, step)
+            actions = self._keep_habits(step, actions)
+            if explore:
+                actions = self._explore_together(step, actions)
+        self.time += explore
+        return actions
+
+    def values(self, step: Step, mean: Tensor, seats: Tensor) -> Tensor:
+        """Q(o, abar, .) at places b N + j: float32 [S, A]; ``mean`` is [B, N, A]."""
+        agents = seats % self.view.num_agents
+        with in_precision(self.view.device, self.config.precision):
+            q = self.module(step.obs_at(seats), mean.flatten(0, 1)[seats], agents)
+        return q.float()
+
+    def expected_mean(self, step: Step) -> Tensor:
+        """The mean action that acting in this step reckons with: float32 [B, N, A]; of no width for
+        IQL."""
+        if not self.mean_field:
+            return torch.zeros((*step.actions.shape, 0), device=self.view.device)
+        return iterate(
+            step.mean_action,
+            self.config.iterations,
+            step.graph,
+            lambda mean: self._respond(step, mean),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that acting depends on."""
+        return {
+            "module": self.module.state_dict(),
+            "generator": self.generator.get_state(),
+            "time": self.time,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up a `state_dict`."""
+        self.module.load_state_dict(state["module"])
+        self.generator.set_state(state["generator"])
+        self.time = state["time"]
+
+    # -- its parts ------------------------------------------------------------------------------
+
+    def _policy(self, explore: bool) -> Policy:
+        if explore:
+            return self.policy
+        if self.config.play == "greedy" or self.config.policy != "boltzmann":
+            return Greedy()
+        return Boltzmann(self.config.explore_end)
+
+    def _respond(self, step: Step, mean: Tensor) -> Tensor:
+        """What all the living would do: draws from the policy, given a mean action."""
+        everybody = step.given_to(step.alive)
+        seats = everybody.seats
+        q = self.values(step, mean, seats)
+        chosen = self.policy.sample(q, self.time, self.generator, _mask_at(step, seats))
+        return _spread(chosen, seats, step)
+
+    def _explore_together(self, step: Step, actions: Tensor) -> Tensor:
+        """Coherent exploration: by chance a row draws all its actions from a mixture of its own."""
+        config = self.config
+        if config.coherent_start <= 0:
+            return actions
+        chance = Linear(config.coherent_start, 0.0, config.coherent_steps)(self.time)
+        if chance <= 0:
+            return actions
+        rows, coin = (len(actions), 1, 1), self.generator
+        together = torch.rand(rows, generator=coin, device=actions.device)[..., 0] < chance
+        # Exponential variables, normalised, are uniform on the simplex.
+        shares = torch.rand(
+            (*rows[:2], self.view.num_actions), generator=coin, device=actions.device
+        )
+        mixture = shares.clamp(min=1e-9).log().neg().expand(-1, self.view.num_agents, -1)
+        if step.action_mask is not None:
+            mixture = mixture * (step.action_mask != 0)
+        return draw(mixture, coin).where(together & (actions >= 0), actions)
+
+    def _keep_habits(self, step: Step, actions: Tensor) -> Tensor:
+        """Agents that do not reconsider repeat their action, if they have one that is still allowed."""
+        if self.config.reconsider >= 1:
+            return actions
+        coin = torch.rand(actions.shape, generator=self.generator, device=actions.device)
+        keeps = (coin >= self.config.reconsider) & (step.actions >= 0) & (actions >= 0)
+        if step.action_mask is not None:
+            habit = step.actions.clamp(min=0)[..., None]
+            keeps &= step.action_mask.gather(-1, habit)[..., 0] != 0
+        return step.actions.where(keeps, actions)
+
+    def _default_network(self, view: View, generator: torch.Generator) -> nn.Module:
+        return QNetwork(
+            view.observation_space,
+            view.num_agents,
+            view.num_actions,
+            self.mean_field,
+            self.config.hidden,
+            self.config.agent_embedding,
+            generator,
+        )
+
+
+def _mask_at(step: Step, seats: Tensor) -> Tensor | None:
+    return None if step.action_mask is None else step.action_mask.flatten(0, 1)[seats]
+
+
+def _spread(chosen: Tensor, seats: Tensor, step: Step) -> Tensor:
+    """Actions [S] at their places in [B, N]; -1 elsewhere."""
+    actions = torch.full_like(step.actions, -1)
+    actions.flatten()[seats] = chosen
+    return actions

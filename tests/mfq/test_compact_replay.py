@@ -1,0 +1,190 @@
+"""The compact replay: what it gives is what a ring of whole observations gives."""
+
+import pytest
+import torch
+
+import mfq
+from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfq.compact_replay import CompactReplay
+from mfq.q_agent import QAgent
+from mfq.q_config import QConfig
+
+GAMES = {
+    "battle": lambda: battle_v0.batched_env(num_envs=3, map_size=20, max_cycles=12, hp=3.0),
+    "battle, all": lambda: battle_v0.batched_env(
+        num_envs=3,
+        map_size=14,
+        max_cycles=9,
+        hp=3.0,
+        minimap_mode=True,
+        extra_features=True,
+        placement="paper",
+    ),
+    "ising": lambda: ising_v0.batched_env(num_envs=2, side=4, max_cycles=5),
+    "squeeze": lambda: gaussian_squeeze_v0.batched_env(num_envs=2, num_agents=6, max_cycles=5),
+}
+
+
+def agents_after(make, steps, mine=None, **options):
+    """Two agents that saw and did the same, one with a ring and one with a compact replay."""
+    found = []
+    for replay in ("ring", "compact"):
+        view = mfq.wrap(make())
+        config = QConfig(
+            policy="epsilon_greedy",
+            explore_start=1.0,
+            explore_end=1.0,
+            learn_after=10**9,
+            replay=replay,
+            **{"replay_size": 5000, "batch_size": 64, **options},
+        )
+        agent = QAgent(view, config=config, seed=1)
+        step = view.reset(seed=2)
+        for _ in range(steps):
+            if mine is not None:
+                step = step.given_to(mine.expand_as(step.alive))
+            actions = agent.act(step)
+            others = view.scripted("rush") if "rush" in view.scripts else actions
+            next_step = view.step(actions.where(actions >= 0, others))
+            agent.observe(step, actions, next_step)
+            step = next_step
+        found.append(agent)
+    return found
+
+
+def assert_alike(one, other):
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        assert torch.equal(values, other[name]), name
+
+
+@pytest.mark.parametrize("pairing", ["current", "previous"])
+@pytest.mark.parametrize("game", list(GAMES))
+def test_both_replays_give_the_same_batches(game, pairing):
+    ring, compact = agents_after(GAMES[game], 40, pairing=pairing)
+    assert len(ring.replay) == len(compact.replay) > 200
+    for _ in range(5):
+        assert_alike(ring.replay.sample(64), compact.replay.sample(64))
+
+
+@pytest.mark.parametrize("options", [{"gamma": 0.0}, {"replay_size": 150}])
+def test_also_without_a_next_state_and_when_the_oldest_have_gone(options):
+    ring, compact = agents_after(GAMES["battle"], 40, **options)
+    if "replay_size" in options:  # rows of the dead take room, so that a little less is there
+        assert 0 < len(compact.replay) <= len(ring.replay) == 150
+        # The newest are there, in order.
+        size = len(compact.replay)
+        newest = torch.arange(ring.replay.added - size, ring.replay.added) % 150
+        places = compact.replay._places[newest].long()
+        assert torch.equal(ring.replay._fields["agent"][newest], places % compact.view.num_agents)
+    else:
+        assert_alike(ring.replay.sample(64), compact.replay.sample(64))
+
+
+def test_only_those_it_plays_are_learned_from():
+    mine = (torch.arange(24) < 12)[None]
+    ring, compact = agents_after(GAMES["battle"], 30, mine=mine)
+    assert len(ring.replay) == len(compact.replay) > 50
+    batch = compact.replay.sample(200)
+    assert batch["agent"].max() < 12
+
+
+def test_an_old_moment_is_never_mixed_with_a_new_one():
+    """A small ring that has gone round many times still pairs each state with what came of it."""
+    view = mfq.wrap(GAMES["battle, all"]())
+    replay = CompactReplay(view, 60, seed=0)
+    step, coin = view.reset(seed=1), torch.Generator().manual_seed(0)
+    told = {}
+    for time in range(60):
+        replay.see(step)
+        actions = torch.randint(0, 21, step.actions.shape, generator=coin)
+        next_step = view.step(actions)
+        learns = next_step.acting & ~next_step.reset[:, None]
+        for row, agent in learns.nonzero().tolist():
+            key = step.obs["view"][row, agent].sum().item(), agent, actions[row, agent].item()
+            told.setdefault(key, []).append(
+                (
+                    next_step.reward[row, agent].item(),
+                    next_step.obs["view"][row, agent].sum().item(),
+                )
+            )
+        replay.add(step, next_step, learns)
+        step = next_step
+        batch = replay.sample(20)
+        for m in range(20):
+            key = (
+                batch["obs.view"][m].sum().item(),
+                batch["agent"][m].item(),
+                batch["action"][m].item(),
+            )
+            outcome = batch["reward"][m].item(), batch["next_obs.view"][m].sum().item()
+            assert outcome in told[key], time
+
+
+def test_what_resumes_goes_on_with_the_same_draws():
+    view = mfq.wrap(GAMES["battle"]())
+    config = QConfig(policy="epsilon_greedy", learn_after=50, batch_size=16, replay_size=300)
+    agent = QAgent(view, config=config, seed=3)
+    assert isinstance(agent.replay, CompactReplay)
+    step = mfq.train(view, agent, 30)
+    kept = torch.utils._pytree.tree_map_only(torch.Tensor, torch.clone, agent.state_dict())
+    world = torch.utils._pytree.tree_map_only(torch.Tensor, torch.clone, view.state_dict())
+    mfq.train(view, agent, 30, step=step)
+
+    other_view = mfq.wrap(GAMES["battle"]())
+    other = QAgent(other_view, config=config, seed=9)
+    other_view.reset(seed=5)
+    other.load_state_dict(kept)
+    mfq.train(other_view, other, 30, step=other_view.load_state_dict(world))
+    for mine, theirs in zip(agent.module.parameters(), other.module.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert agent.replay.added == other.replay.added
+    assert_alike(agent.replay.sample(50), other.replay.sample(50))
+
+
+def test_a_world_that_starts_anew_does_not_continue_an_old_moment():
+    view = mfq.wrap(GAMES["battle"]())
+    agent = QAgent(view, config=QConfig(learn_after=10**9), seed=3)
+    mfq.train(view, agent, 20)
+    other = QAgent(view, config=QConfig(learn_after=10**9), seed=3)
+    other.load_state_dict(agent.state_dict())
+    moments = other.replay._moments
+    mfq.train(view, other, 1)  # resets
+    assert other.replay._moments == moments + 2
+
+
+def test_bytes_of_a_transition():
+    view = mfq.wrap(battle_v0.batched_env(num_envs=4, **battle_v0.PAPER))
+    agent = QAgent(view, config=QConfig(replay_size=64 * 4 * 20, learn_after=10**9))
+    mine = torch.arange(128) < 64
+    step = view.reset(seed=0)
+    for _ in range(20):  # all live
+        step = step.given_to(mine.expand_as(step.alive))
+        next_step = view.step(agent.act(step).clamp(max=12))
+        agent.observe(step, step.actions, next_step)
+        step = next_step
+    state = agent.replay.state_dict()
+    used = sum(part.nbytes for part in state["fields"].values()) + state["places"].nbytes
+    assert len(agent.replay) == 64 * 4 * 20
+    assert used / len(agent.replay) <= 42  # 34, 4 for the place, and a moment more
+
+
+def test_what_cannot_be_kept_compactly_is_named():
+    near = mfq.wrap(battle_v0.batched_env(map_size=12, neighbor_radius=3.0))
+    with pytest.raises(ValueError, match=r"replay='compact': the neighbour graph moves"):
+        QAgent(near, config=QConfig(replay="compact"))
+    assert not isinstance(QAgent(near).replay, CompactReplay)
+    alone = mfq.wrap(battle_v0.parallel_env(map_size=12))
+    with pytest.raises(ValueError, match="no snapshots"):
+        QAgent(alone, config=QConfig(replay="compact"))
+    view = mfq.wrap(GAMES["battle"]())
+    with pytest.raises(ValueError, match="iterations=2"):
+        QAgent(view, config=QConfig(replay="compact", iterations=2))
+    with pytest.raises(ValueError, match="view: the neighbour graph moves"):
+        CompactReplay(near, 10, 0)
+    replay = CompactReplay(view, 10, 0)
+    with pytest.raises(ValueError, match="the replay is empty"):
+        replay.sample(1)
+    step = view.reset()
+    with pytest.raises(RuntimeError, match="not seen"):
+        replay.add(step, view.step(step.actions), step.alive)
