@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,7 @@ from mfenvs.compile import (
 
 # Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
 MIN_WORK_PER_THREAD = 200_000
+MOST_LAUNCHES = 1000  # that a CUDA backend remembers
 NamedTupleT = TypeVar("NamedTupleT", bound=tuple[Any, ...])
 
 
@@ -207,6 +209,7 @@ class CudaBackend(Backend):
             place = torch.device("cuda", torch.cuda.current_device())
         self._place, self.device = place, str(place)
         self._kept: dict[int, tuple[tuple[Any, ...], Any]] = {}
+        self._launches: dict[tuple[Rule, tuple[int, ...], int], Any] = {}
 
     def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
         return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._place)
@@ -227,16 +230,25 @@ class CudaBackend(Backend):
         _check_extent(rule, extent)
         if not math.prod(extent):
             return
-        grid, block = kernel_shape(tuple(extent))
         seen = map(self._seen_by_numba, arguments)
         with self._torch.cuda.device(self._place):
-            compiled_kernel(rule)[grid, block, self._stream()](*extent, *seen)
+            stream = self._torch.cuda.current_stream().cuda_stream
+            key = (rule, tuple(extent), stream)
+            launch = self._launches.get(key) or self._configure(key)
+            launch(*extent, *seen)
 
-    def _stream(self) -> Any:
-        """Torch's current stream."""
-        handle = self._torch.cuda.current_stream().cuda_stream
+    def _configure(self, key: tuple[Rule, tuple[int, ...], int]) -> Any:
+        """The launch of a rule over an extent on a stream; kept under the key."""
+        rule, extent, handle = key
+        if len(self._launches) >= MOST_LAUNCHES:
+            self._launches.clear()
         # 0 is the default stream, which a wrapped null pointer would not be.
-        return self._cuda.external_stream(handle) if handle else self._cuda.default_stream()
+        cuda = self._cuda
+        stream = cuda.external_stream(handle) if handle else cuda.default_stream()
+        with warnings.catch_warnings():  # that a game of a few rows does not fill the device
+            warnings.simplefilter("ignore")
+            self._launches[key] = compiled_kernel(rule)[(*kernel_shape(extent), stream)]
+        return self._launches[key]
 
     def _seen_by_numba(self, argument: Any) -> Any:
         """A tensor as numba-cuda's array over the same memory, also within named tuples."""

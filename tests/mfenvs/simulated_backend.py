@@ -4,6 +4,7 @@ is imported, which is why it runs in a process of its own: `python -m tests.mfen
 from __future__ import annotations
 
 import contextlib
+from types import SimpleNamespace
 
 import torch
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
@@ -36,13 +37,11 @@ class SimulatedBackend(CudaBackend):
     def __init__(self) -> None:
         self._torch, self._cuda = torch, cuda_library()
         self._place, self.device = torch.device("cpu"), "cpu"
-        self._kept = {}
+        self._kept, self._launches = {}, {}
 
         self._wrap = FakeCUDAArray
         torch.cuda.device = contextlib.nullcontext
-
-    def _stream(self):
-        return 0
+        torch.cuda.current_stream = lambda: SimpleNamespace(cuda_stream=0)
 
     def _seen_by_numba(self, argument):
         if isinstance(argument, Tensor):
