@@ -194,7 +194,7 @@ def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarra
     image[law.window // 2, law.window // 2] = theme.ink
     maps = {"what it sees": image}
 
-    own = int(field.y[agent]) // law.scale, int(field.x[agent]) // law.scale
+    own = int(law.part[field.y[agent]]), int(law.part[field.x[agent]])
     for army, color in enumerate(colors if law.minimap else ()):
         density = view[:, :, 3 + depth * army].copy()
         density[own] -= 1  # which marks the agent's own place

@@ -12,7 +12,7 @@ from mfenvs.backend import CpuBackend
 from mfenvs.battle import board, draw, observe, rules, scripted
 from mfenvs.battle.config import BattleConfig
 from mfenvs.battle.placement import TEAMS
-from mfenvs.battle.state import Board, Scene, State, engine_state, law_of, scene_of
+from mfenvs.battle.state import Board, Scene, State, engine_state, grid_type, law_of, scene_of
 from mfenvs.game import Game, Step
 from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
 from mfenvs.rng import row_key
@@ -122,9 +122,7 @@ class BattleGame(Game):
     def _allocate_board(self, num_rows: int) -> Board:
         zeros, law, cells = self.backend.zeros, self.law, self.law.window**2 * self.law.minimap
         return Board(
-            grid=zeros(
-                (num_rows, law.stride**2), np.int16 if law.num_agents < 2**15 - 3 else np.int32
-            ),
+            grid=zeros((num_rows, law.stride**2), grid_type(law.num_agents)),
             look=zeros((num_rows, board.FIRST + law.num_agents, 2), np.float32),
             crowd=zeros((num_rows, 2, cells), np.int32),
             crowds=zeros((num_rows, 2), np.int32),

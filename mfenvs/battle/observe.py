@@ -10,7 +10,7 @@ Observations depend on a scene alone; its board follows from it.
 
 import numpy as np
 
-from mfenvs.battle.board import GONE, is_blue, minimap_cell, place_of
+from mfenvs.battle.board import FIRST, GONE, WALL, copy, is_blue, minimap_cell, place_of
 
 ID_BITS = 10
 
@@ -20,33 +20,29 @@ def blank(out):
         out[k] = np.float32(0.0)
 
 
-def copy(source, target):
-    # The arguments are slices, so that this becomes vector instructions.
-    for k in range(target.shape[0]):
-        target[k] = source[k]
+def scan(here, seen, spots, cells, looks, first_blue, red, blue, width, out):
+    """Writes how the cells in sight look.
 
-
-def scan(above, stride, window, sight, cells, looks, marks, width, out):
-    """Writes how the cells in sight look; ``above`` is the middle cell of the window's top line."""
-    # Every cell is written, blank or not, since to guess which are costs more. Indices are unsigned,
-    # since the sign of others is looked at on every use.
+    Args:
+        here: the cell in which the agent stands.
+        first_blue: what the grid holds where blue's first agent stands.
+        red, blue: the channels of the armies.
+    """
+    # Every cell is written, blank or not, since to guess which are costs more; and the channel is
+    # chosen by comparing, since the loads of later cells wait until it is known where to write.
+    # Indices are unsigned, since the sign of others is looked at on every use.
     zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
-    middle = width * (window // 2)
-    for line in range(window):
-        reach = sight[line]
-        k = np.uint64(middle - width * reach)
-        there = np.uint64(above - reach)
-        end = np.uint64(above + reach + 1)
-        while there < end:
-            code = np.uint64(cells[there])
-            mark = k + marks[code]
-            taken, hp = looks[code, zero], looks[code, one]
-            out[mark] = taken
-            out[mark + one] = hp
-            k += next_cell
-            there += one
-        above += stride
-        middle += width * window
+    wall, first_blue = np.uint64(WALL), np.uint64(first_blue)
+    red, blue = np.uint64(red), np.uint64(blue)
+    for k in range(seen.shape[0]):
+        code = np.uint64(cells[np.uint64(here + seen[k])])
+        mark = blue if code >= first_blue else red
+        if code == wall:
+            mark = zero
+        mark += spots[k] * next_cell
+        taken, hp = looks[code, zero], looks[code, one]
+        out[mark] = taken
+        out[mark + one] = hp
 
 
 def add_view(row, agent, law, scene, board, width, out):
@@ -55,19 +51,29 @@ def add_view(row, agent, law, scene, board, width, out):
     Args:
         out: the picture, flat, of ``width`` numbers a cell.
     """
-    blue = 1 if is_blue(agent, law) else 0
-    cells, looks, marks = board.grid[row], board.look[row], law.marks[blue]
-    here = place_of(row, agent, law, scene)
-    corner = here - law.window // 2 * law.stride
-    scan(corner, law.stride, law.window, law.sight, cells, looks, marks, width, out)
+    here, cells, looks = place_of(row, agent, law, scene), board.grid[row], board.look[row]
+    # An army has its own channels, and its minimap's, behind the wall's; then come the other's.
+    mine, other = 1, 1 + (law.channels - 1) // 2
+    red, blue = (other, mine) if is_blue(agent, law) else (mine, other)
+    scan(here, law.seen, law.spots, cells, looks, FIRST + law.num_red, red, blue, width, out)
     if law.minimap:
-        own = minimap_cell(row, agent, law, scene) * width
-        for army in range(2):
-            channel = (law.channels - 1) // 2 if army == blue else law.channels - 1
-            for k in range(board.crowds[row, army]):
-                cell = board.crowd[row, army, k]
-                out[cell * width + channel] = board.share[row, army, cell]
-            out[own + channel] += np.float32(1.0)
+        own = minimap_cell(row, agent, law, scene) * width + 2
+        add_minimap(
+            board.crowd[row, 0], board.crowds[row, 0], board.share[row, 0], width, out[red + 2 :]
+        )
+        add_minimap(
+            board.crowd[row, 1], board.crowds[row, 1], board.share[row, 1], width, out[blue + 2 :]
+        )
+        out[own + red] += np.float32(1.0)
+        out[own + blue] += np.float32(1.0)
+
+
+def add_minimap(crowd, crowds, share, width, out):
+    """Writes an army's minimap; ``out`` begins with its channel."""
+    next_cell = np.uint64(width)
+    for k in range(crowds):
+        cell = np.uint64(crowd[k])
+        out[cell * next_cell] = share[cell]
 
 
 def write_view(row, agent, law, scene, board, out):

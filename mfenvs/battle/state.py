@@ -45,11 +45,11 @@ class Law(NamedTuple):
     copied_start: bool
     window: int  # cells along an edge of the view
     sight: Any  # int64 [window]; how many cells to each side are seen in a line of the view
+    seen: Any  # int64 [S]; how far away in the grid the cells in sight lie
+    spots: Any  # uint64 [S]; their places in the window
     channels: int
-    marks: (
-        Any  # uint64 [2, FIRST + N]; the channel, as red and as blue see it, of what the grid holds
-    )
-    scale: int
+    empty_map: Any  # int16 or int32 [cells]; a grid with nobody on it
+    part: Any  # int64 [size]; the minimap's line or column that a line or column falls into
     minimap: bool
     extra_features: bool
 
@@ -144,12 +144,7 @@ def law_of(config: BattleConfig, backend: CpuBackend) -> Law:
     stride = config.map_size + 2 * rim
     targets = np.concatenate([moves, attacks])
     window = 2 * radius + 1
-    channels = 7 if config.minimap_mode else 5
-    army = np.arange(start.x.shape[1]) >= start.num_red
-    # An army has its own channels, and its minimap's, behind the wall's; then come the other's.
-    marks = np.ones((2, board.FIRST + len(army)), np.uint64)
-    marks[:, board.WALL] = 0
-    marks[:, board.FIRST :] += np.stack([army, ~army]) * np.uint64((channels - 1) // 2)
+    scale = -(-config.map_size // window)
     bands = 1 if config.map_size < BANDED_FROM else 8 if config.map_size <= 1000 else 16
     return Law(
         num_agents=start.x.shape[1],
@@ -177,12 +172,26 @@ def law_of(config: BattleConfig, backend: CpuBackend) -> Law:
         sight=backend.asarray(
             [seen[seen[:, 1] == dy, 0].max() for dy in range(-radius, radius + 1)], np.int64
         ),
-        channels=channels,
-        marks=backend.asarray(marks, np.uint64),
-        scale=-(-config.map_size // window),
+        seen=backend.asarray(seen[:, 1] * stride + seen[:, 0], np.int64),
+        spots=backend.asarray((seen[:, 1] + radius) * window + seen[:, 0] + radius, np.uint64),
+        channels=7 if config.minimap_mode else 5,
+        empty_map=backend.asarray(empty_map(config.map_size, rim), grid_type(start.x.shape[1])),
+        part=backend.asarray(np.arange(config.map_size) // scale, np.int64),
         minimap=bool(config.minimap_mode),
         extra_features=bool(config.extra_features),
     )
+
+
+def empty_map(size: int, rim: int) -> np.ndarray:
+    """A grid with nobody on it, flat."""
+    room = np.full((size - 2, size - 2), board.BLANK)
+    walled = np.pad(room, 1, constant_values=board.WALL)
+    return np.pad(walled, rim, constant_values=board.OFF).ravel()
+
+
+def grid_type(num_agents: int) -> type[np.integer]:
+    """The integers that tell the agents apart in a grid."""
+    return np.int16 if board.FIRST + num_agents < 2**15 else np.int32
 
 
 def circle(radius: float, center: bool) -> np.ndarray:
