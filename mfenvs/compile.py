@@ -30,6 +30,7 @@ Rule = Callable[..., None]
 SPACES = (
     ("row",),
     ("row", "agent"),
+    ("row", "cell"),
     ("row", "agent", "cell"),
     ("row", "line", "column"),
 )

@@ -126,11 +126,12 @@ class CompactReplay:
             "reward": self._at("reward", after).gather(1, agent[:, None])[:, 0],
             "mean": self._mean(actions, agent),
         }
+        next_mean = batch["mean"]  # what acting next knows: the actions now
         if self.pairing == "previous":
             batch["mean"] = self._mean(self._at("actions", before).long(), agent)
         if not self.bootstraps:
             return batch | self._observed("obs", before, agent)
-        batch["next_mean"] = self._mean(actions, agent)
+        batch["next_mean"] = next_mean
         batch["terminated"] = self._at("terminated", after).gather(1, agent[:, None])[:, 0]
         both = self._observed("", torch.cat([before, after]), torch.cat([agent, agent]))
         for name, values in both.items():

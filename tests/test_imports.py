@@ -72,13 +72,22 @@ def test_torch_in_mfenvs_stays_with_the_batched_view_and_the_checker():
     }
 
 
-RULES = ["admit.py", "rules.py", "board.py", "moves.py", "observe.py", "scripted.py", "rng.py"]
+RULES = [
+    "admit.py",
+    "rules.py",
+    "board.py",
+    "compact.py",
+    "moves.py",
+    "observe.py",
+    "scripted.py",
+    "rng.py",
+]
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_rules_import_numpy_math_and_other_rules_alone(name):
     allowed = ("numpy", "math", "typing", "mfenvs.rng", "mfenvs.ising.rules", "mfenvs.battle.board")
-    for file in (ROOT / "mfenvs").rglob(name):
+    for file in (ROOT / "mfenvs").rglob(f"{name}.py"):
         for module, _ in imports(file):
             assert module.startswith(allowed), f"{file} imports {module}"
 

@@ -8,11 +8,20 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike
 
-from mfenvs.backend import CpuBackend
-from mfenvs.battle import board, draw, observe, rules, scripted
+from mfenvs.backend import Backend
+from mfenvs.battle import board, compact, draw, observe, rules, scripted
 from mfenvs.battle.config import BattleConfig
 from mfenvs.battle.placement import TEAMS
-from mfenvs.battle.state import Board, Scene, State, engine_state, grid_type, law_of, scene_of
+from mfenvs.battle.state import (
+    Board,
+    Scene,
+    Snapshot,
+    State,
+    engine_state,
+    grid_type,
+    law_of,
+    scene_of,
+)
 from mfenvs.game import Game, Step
 from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
 from mfenvs.rng import row_key
@@ -20,6 +29,8 @@ from mfenvs.rng import row_key
 if TYPE_CHECKING:
     from mfenvs.canvas import Canvas
 
+# Boards made at a time to observe a snapshot, where many points run at once and on a CPU.
+FEW, FEWEST = 4096, 256
 MEASURES = ("red_alive", "blue_alive", "red_kills", "blue_kills")
 
 
@@ -49,7 +60,7 @@ class BattleGame(Game):
     Config = BattleConfig
     players = scripted.PLAYERS
 
-    def __init__(self, config: BattleConfig, backend: CpuBackend) -> None:
+    def __init__(self, config: BattleConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend
         self.law = law = backend.keep(law_of(config, backend))
         sizes = (law.num_red, law.num_agents - law.num_red)
@@ -97,16 +108,9 @@ class BattleGame(Game):
     # -- memory ---------------------------------------------------------------------------------
 
     def allocate(self, num_rows: int) -> State:
-        zeros, law, agents = self.backend.zeros, self.law, (num_rows, self.num_agents)
-        position = np.uint8 if law.size <= 255 else np.int16
+        zeros, agents = self.backend.zeros, (num_rows, self.num_agents)
         return State(
-            x=zeros(agents, position),
-            y=zeros(agents, position),
-            hp=zeros(agents, np.float32),
-            last_reward=zeros(agents, np.float32),
-            last_action=zeros(agents, np.int8 if law.num_actions <= 127 else np.int16),
-            status=zeros(agents, np.int8),
-            swapped=zeros(num_rows, np.bool_),
+            **self._allocate_scene(num_rows)._asdict(),
             **self._allocate_board(num_rows)._asdict(),
             reward=zeros(agents, np.float32),
             deed=zeros(agents, np.int8),
@@ -118,6 +122,22 @@ class BattleGame(Game):
             counter=zeros(num_rows, np.int64),
             time=zeros(num_rows, np.int32),
         )
+
+    def _allocate_scene(self, num_rows: int) -> Scene:
+        zeros, agents = self.backend.zeros, (num_rows, self.num_agents)
+        return Scene(
+            x=zeros(agents, self._position_type),
+            y=zeros(agents, self._position_type),
+            hp=zeros(agents, np.float32),
+            last_reward=zeros(agents, np.float32),
+            last_action=zeros(agents, np.int8 if self.num_actions <= 127 else np.int16),
+            status=zeros(agents, np.int8),
+            swapped=zeros(num_rows, np.bool_),
+        )
+
+    @property
+    def _position_type(self) -> type[np.integer[Any]]:
+        return np.uint8 if self.law.size <= 255 else np.int16
 
     def _allocate_board(self, num_rows: int) -> Board:
         zeros, law, cells = self.backend.zeros, self.law, self.law.window**2 * self.law.minimap
@@ -170,43 +190,86 @@ class BattleGame(Game):
 
     def observe(
         self,
-        source: State | Scene,
+        source: State | Snapshot,
         out: Any,
-        rows: np.ndarray | None = None,
-        agents: np.ndarray | None = None,
+        rows: Any = None,
+        agents: Any = None,
     ) -> None:
-        run, law = self.backend.run, self.law
-        seen: State | Board
         if isinstance(source, State):
-            seen = source
-        else:
-            seen = self._allocate_board(len(source.x))
-            run(board.survey, (len(source.x),), law, source, seen, work=law.stride**2)
-
-        arguments: tuple[Any, ...] = (law, source, seen)
-        pictures = not isinstance(out, dict)
-        cells, width = law.window**2, law.channels + self.num_features * pictures
-        work = 150 + cells * width // 10
-        if pictures:
-            arguments += (rows, agents, width, out.reshape(len(out), cells * width))
-            run(observe.picture_some, (len(out),), *arguments, work=work)
-        else:
-            view = out["view"].reshape(*out["view"].shape[:-3], cells * width)
+            self._render(source, source, out, rows, agents)
+            return
+        # A few boards at a time, which stay in the caches.
+        run, law = self.backend.run, self.law
+        count = len(source.x) if rows is None else len(rows)
+        most = max(1, min(count, FEW if self.backend.fine else FEWEST))
+        scenes, boards = self._allocate_scene(most), self._allocate_board(most)
+        own = self.backend.asarray(np.arange(count), np.int64)
+        for first in range(0, count, most):
+            size = min(most, count - first)
+            part = slice(first, first + size)
+            scene = Scene(*(array[:size] for array in scenes))
+            seen = Board(*(array[:size] for array in boards))
+            which = own[part] if rows is None else rows[part]
+            run(compact.unpack, (size, self.num_agents), source, which, scene)
+            run(board.survey, (size,), law, scene, seen, work=law.stride**2)
+            room = {key: values[part] for key, values in out.items()}
             if rows is None:
-                arguments += (view, out["features"])
-                run(observe.observe_all, source.x.shape, *arguments, work=work)
+                self._render(scene, seen, room)
             else:
-                arguments += (rows, agents, view, out["features"])
-                run(observe.observe_some, (len(rows),), *arguments, work=work)
+                self._render(scene, seen, room, own[:size], agents[part])
 
-    def snapshot(self, state: State) -> Scene:
-        return Scene(*(array.copy() for array in scene_of(state)))
+    def _render(
+        self,
+        scene: State | Scene,
+        seen: State | Board,
+        out: Any,
+        rows: Any = None,
+        agents: Any = None,
+    ) -> None:
+        """Writes observations of a scene and its board."""
+        run, law = self.backend.run, self.law
+        numbers = law.window**2 * law.channels
+        work = 150 + numbers // 10
+        if not isinstance(out, dict):
+            width = law.channels + self.num_features
+            picture = out.reshape(len(out), law.window**2 * width)
+            arguments = (law, scene, seen, rows, agents, width, picture)
+            run(observe.picture_some, (len(out),), *arguments, work=work * width // law.channels)
+            return
+        room = out["view"].reshape(*out["view"].shape[:-3], numbers), out["features"]
+        if self.backend.fine and rows is None:
+            extent = (*scene.x.shape, numbers + 1)
+            run(observe.number_of_all, extent, law, scene, seen, *room)
+        elif self.backend.fine:
+            extent = (len(rows), numbers + 1)
+            run(observe.number_of_some, extent, law, scene, seen, rows, agents, *room)
+        elif rows is None:
+            run(observe.observe_all, scene.x.shape, law, scene, seen, *room, work=work)
+        else:
+            arguments = (law, scene, seen, rows, agents, *room)
+            run(observe.observe_some, (len(rows),), *arguments, work=work)
 
-    def graph(self, source: State | Scene) -> NeighborGraph:
+    def snapshot(self, state: State) -> Snapshot:
+        empty, agents = self.backend.empty, tuple(state.x.shape)
+        found = Snapshot(
+            x=empty(agents, self._position_type),
+            y=empty(agents, self._position_type),
+            hp=empty(agents, np.float32),
+            last_reward=empty(agents, np.float32),
+            mark=empty(
+                agents, np.uint8 if compact.STATUSES * (self.num_actions + 2) <= 256 else np.int16
+            ),
+            swapped=empty(agents[:1], np.bool_),
+        )
+        self.backend.run(compact.pack, agents, scene_of(state), found)
+        return found
+
+    def graph(self, source: State | Snapshot) -> NeighborGraph:
         team = self.config.neighbors == "team"
         if self.config.neighbor_radius is None:
             return self._team_graph if team else self._full_graph
-        positions = np.stack([source.x, source.y], -1).astype(np.float64)
+        positions = self.backend.empty((*source.x.shape, 2), np.float64)
+        self.backend.run(compact.locate, tuple(source.x.shape), source, positions)
         return RadiusGraph(positions, self.config.neighbor_radius, self.groups if team else None)
 
     def global_state(self, state: State, row: int) -> np.ndarray:

@@ -146,3 +146,48 @@ def picture_some(row, law, scene, board, rows, agents, width, out):
 def describe(row, law, scene, rows, agents, features):
     """The features alone."""
     write_features(rows[row], agents[row], law, scene, features[row])
+
+
+# -- a number at a time, for devices where many small points run at once ------------------------------
+
+
+def view_number(row, agent, law, scene, board, number):
+    """The number-th of an agent's view: what `write_view` writes there."""
+    nothing = np.float32(0.0)
+    if scene.status[row, agent] == GONE:
+        return nothing
+    cell, half = number // law.channels, (law.channels - 1) // 2
+    channel = number - cell * law.channels
+    other = channel > half
+    kind = (channel - 1) % half  # 0: who stands there; 1: its hp; 2: the minimap
+    blue = is_blue(agent, law) != other
+    if channel > 0 and kind == 2:
+        share = board.share[row, 1 if blue else 0, cell]
+        return share + np.float32(1.0) if cell == minimap_cell(row, agent, law, scene) else share
+    line, middle = cell // law.window, law.window // 2
+    across = cell - line * law.window - middle
+    if abs(across) > law.sight[line]:
+        return nothing
+    there = place_of(row, agent, law, scene) + (line - middle) * law.stride + across
+    code = np.int64(board.grid[row, there])
+    if channel == 0:
+        return np.float32(1.0) if code == WALL else nothing
+    if code < FIRST or is_blue(code - FIRST, law) != blue:
+        return nothing
+    return board.look[row, code, kind]
+
+
+def number_of_all(row, agent, cell, law, scene, board, view, features):
+    """A number of the view; past its end, all features."""
+    if cell < view.shape[2]:
+        view[row, agent, cell] = view_number(row, agent, law, scene, board, cell)
+    else:
+        write_features(row, agent, law, scene, features[row, agent])
+
+
+def number_of_some(row, cell, law, scene, board, rows, agents, view, features):
+    """Likewise, of agent ``agents[row]`` in row ``rows[row]``."""
+    if cell < view.shape[1]:
+        view[row, cell] = view_number(rows[row], agents[row], law, scene, board, cell)
+    else:
+        write_features(rows[row], agents[row], law, scene, features[row])

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfenvs.backend import CpuBackend
+from mfenvs.backend import Backend
 from mfenvs.battle import board, rules
 from mfenvs.battle.config import BattleConfig
 from mfenvs.battle.placement import start_of
@@ -55,7 +55,7 @@ class Law(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What observations and the graph depend on; a snapshot is one.
+    """What observations and the graph depend on.
 
     Attributes:
         x, y: uint8 (int16 on maps past 255) [B, N]; the column and the line.
@@ -72,6 +72,21 @@ class Scene(NamedTuple):
     last_reward: Any
     last_action: Any
     status: Any
+    swapped: Any
+
+
+class Snapshot(NamedTuple):
+    """A scene in 11 bytes an agent (13 on maps past 255; one more with more than 83 actions).
+
+    Attributes:
+        mark: uint8 or int16 [B, N]; three times (last_action + 1), plus the status.
+    """
+
+    x: Any
+    y: Any
+    hp: Any
+    last_reward: Any
+    mark: Any
     swapped: Any
 
 
@@ -134,7 +149,7 @@ def scene_of(source: State | Scene) -> Scene:
     return Scene(*source[: len(Scene._fields)])
 
 
-def law_of(config: BattleConfig, backend: CpuBackend) -> Law:
+def law_of(config: BattleConfig, backend: Backend) -> Law:
     """The options as arrays of the backend and numbers."""
     start = start_of(config.placement, config.map_size)
     moves, attacks = circle(config.speed, True), circle(config.attack_radius, False)

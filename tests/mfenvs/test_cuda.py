@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfenvs import batched, ising_v0
@@ -77,9 +77,10 @@ def test_the_simulator_runs_the_launches():
 
 
 @given(
-    st.lists(st.integers(1, 12), max_size=2),
-    st.one_of(st.integers(1, 40), st.integers(1, 3000)),
+    st.lists(st.integers(1, 5), max_size=2),
+    st.one_of(st.integers(1, 40), st.integers(1, 1500)),
 )
+@settings(deadline=None)
 def test_a_launch_covers_every_point_once(leading, last):
     extent = (*leading, last)
     (blocks, along_blocks), (along, before) = kernel_shape(extent)
