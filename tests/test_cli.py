@@ -79,7 +79,7 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["evaluate", "x", "y"], "one folder"),
         (["evaluate", "x", "--checkpoint", "first"], "allowed: last, best"),
         (["play", "ising"], "play ising; allowed: battle"),
-        (["play", "battle", "--red", "brave"], "--red brave; allowed: random, hold, rush"),
+        (["play", "battle", "--red", "brave"], "--red brave; allowed: random, hold, rush, focus"),
         (["play", "battle", "--episodes", "0"], "--episodes 0; allowed: 1 or more"),
         (["play", "battle", "--select", "red_64", "--no-window"], "agent='red_64'"),
         (["play", "battle", "--set", "map_size=3"], "map_size=3"),
