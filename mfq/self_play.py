@@ -65,7 +65,7 @@ class Follower(ABC):
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`; the learner's must have been taken up before."""
+        """Takes up a `state_dict`."""
 
 
 class Lagged(Follower):

@@ -133,8 +133,7 @@ class Teams:
         saved = state["players"]
         if saved.keys() != self.players.keys():
             raise ValueError(f"state has players {list(saved)}; allowed: {list(self.players)}")
-        # Followers copy from learners, which therefore come first.
-        for name in sorted(self.players, key=lambda name: name not in self.learners):
+        for name in self.players:
             keeper = self._keeper(name)
             if keeper is None:
                 restore(self.players[name], saved[name])
