@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,27 +53,53 @@ def load_player(source: str | Path, view: View) -> Player:
     """
     if source in view.scripts:
         return Scripted(view, str(source))
-    path, state = _read(source, view.scripts)
+    path, state = read_run(source, view.scripts)
     try:
         return _player_of(state, view)
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} does not fit: {error}") from None
 
 
-def game_of(source: str | Path) -> tuple[str, dict[str, Any]]:
-    """The id and the options of the game that a saved run was trained on.
+def options_of(
+    sources: Iterable[str | Path], game: str, scripts: Collection[str] = ()
+) -> dict[str, Any] | None:
+    """The options of the game that the first saved run among the sources was trained with.
+
+    Args:
+        sources: as for `load_player`.
+        game: the id of the game that all runs must be of.
+        scripts: the names of its scripts.
+
+    Returns:
+        None if there are scripts alone.
 
     Raises:
-        OSError, ValueError: as `load_player`.
+        OSError, ValueError: as `load_player`, for the first source that is neither.
     """
-    path, state = _read(source, ())
-    try:
-        return state["config"]["env"], dict(state["config"]["env_options"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no run: {error}") from None
+    found = None
+    for source in sources:
+        if source in scripts:
+            continue
+        path, state = read_run(source, scripts)
+        try:
+            own, options = state["config"]["env"], dict(state["config"]["env_options"])
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(
+                f"{path} is no checkpoint of a run; allowed: those of mfq train"
+            ) from None
+        if own != game:
+            raise ValueError(f"{path} is of a run on {own}; allowed: {game}")
+        found = options if found is None else found
+    return found
 
 
-def _read(source: str | Path, scripts: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
+def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint that a source means, and what is in it.
+
+    Raises:
+        OSError: if there is none; the message offers the scripts, too.
+        ValueError: if it is damaged.
+    """
     path = Path(source)
     if path.is_dir():
         path = next((path / name for name in BEST_FIRST if (path / name).is_file()), path)
