@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 HELP = """\
@@ -17,7 +16,8 @@ commands:
   evaluate DIR            greedy episodes of a run's agent
   compare ising           agents on the Ising lattice, held against exact physics
   compare squeeze         MFQ and IQL on the Gaussian squeeze, over seeds
-  play battle             scripted armies in a window, or as a summary
+  compare battle          runs and scripts against each other, on both sides
+  play battle             two armies in a window, or as a summary
   list                    the games, algorithms, players and studies there are
 
 `mfq COMMAND --help` lists a command's options. `--config FILE.yaml` reads them from a file;
@@ -30,8 +30,16 @@ TRAIN = """\
 PLAY = """\
 usage: mfq play battle [--red PLAYER] [--blue PLAYER] [options]
 
-Plays scripted armies against each other in a window, or without a display as a summary.
+Plays two armies against each other in a window, or without a display as a summary.
+A PLAYER is a script (see `mfq list`), a checkpoint, or the folder of a run.
 `--set NAME=VALUE ...` sets options of the game, such as `--set map_size=60 minimap_mode=true`.
+"""
+COMPARE_BATTLE = """\
+usage: mfq compare battle --players PLAYER PLAYER ... [options]
+
+Plays every pair on both sides. A PLAYER is a script (see `mfq list`), a checkpoint or the folder
+of a run, with NAME= before it to be called so; NAME=RUN,RUN ... joins runs of several seeds.
+The game is that of the first run, else the paper's; `--set NAME=VALUE ...` sets its options.
 """
 EVALUATE = """\
 usage: mfq evaluate DIR [--checkpoint last|best] [--episodes K] [--seed S]
@@ -142,28 +150,24 @@ def _compare_squeeze(flags: list[str]) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class PlayConfig:
-    """Two scripted armies fight: random, hold or rush (see `mfq list`).
+def _compare_battle(flags: list[str]) -> int:
+    from dataclasses import replace
 
-    Attributes:
-        red: the player of the red army.
-        blue: the player of the blue army.
-        episodes: how many episodes.
-        seed: of the first; the others go on with its stream.
-        select: the agent whose view is shown, such as red_3; a click in the window selects one, too.
-        window: whether to open a window, where there is a display.
-    """
+    from baselines import battle
 
-    red: str = "rush"
-    blue: str = "rush"
-    episodes: int = 1
-    seed: int = 0
-    select: str | None = None
-    window: bool = True
+    if any(flag in ("-h", "--help") for flag in flags):
+        print(COMPARE_BATTLE)
+    options, flags = _take_settings(flags)
+    study = _parse(battle.BattleStudy, flags, "mfq compare battle")
+    battle.run(replace(study, env_options={**study.env_options, **options}))
+    return 0
 
 
 def _play(words: list[str]) -> int:
+    from dataclasses import replace
+
+    from mfq.play import PlayConfig, play
+
     if not words or words[0] in ("-h", "--help"):
         print(PLAY, end="")
         return 0 if words else 2
@@ -174,48 +178,8 @@ def _play(words: list[str]) -> int:
         print(PLAY)
     options, flags = _take_settings(flags)
     config = _parse(PlayConfig, flags, "mfq play battle")
-    from mfenvs import battle_v0, game_class
-
-    allowed = game_class("battle_v0").players
-    for army in ("red", "blue"):
-        if getattr(config, army) not in allowed:
-            raise ValueError(f"--{army} {getattr(config, army)}; allowed: {', '.join(allowed)}")
-    if config.episodes < 1:
-        raise ValueError(f"--episodes {config.episodes}; allowed: 1 or more")
-    options = {"map_size": 40, "max_cycles": 400, **options}
-    env = battle_v0.parallel_env(render_mode="human" if config.window else None, **options)
-    env.selected = config.select
-    try:
-        env.reset(seed=config.seed)
-    except RuntimeError as error:  # no display
-        print(f"mfq: {error}", file=sys.stderr)
-        env = battle_v0.parallel_env(**options)
-        env.reset(seed=config.seed)
-    try:
-        for episode in range(config.episodes):
-            if episode:
-                env.reset()
-            steps = 0
-            while env.agents and not env.window_closed:
-                steps += 1
-                moves = {army: env.scripted(getattr(config, army)) for army in ("red", "blue")}
-                env.step({agent: moves[agent.rpartition("_")[0]][agent] for agent in env.agents})
-            _print_battle(episode, steps, env.measures)
-            if env.window_closed:
-                break
-    finally:
-        env.close()
+    play(replace(config, env_options={**config.env_options, **options}))
     return 0
-
-
-def _print_battle(episode: int, steps: int, measures: dict[str, float]) -> None:
-    red, blue = measures["red_kills"], measures["blue_kills"]
-    verdict = "a draw" if red == blue else f"{'red' if red > blue else 'blue'} has more kills"
-    armies = ", ".join(
-        f"{army} {measures[f'{army}_alive']:.0f} alive {measures[f'{army}_kills']:.0f} kills"
-        for army in ("red", "blue")
-    )
-    print(f"episode {episode}: {steps} steps, {armies}: {verdict}")
 
 
 def _list(words: list[str]) -> int:
@@ -235,6 +199,7 @@ def _list(words: list[str]) -> int:
 STUDIES: dict[str, Callable[[list[str]], int]] = {
     "ising": _compare_ising,
     "squeeze": _compare_squeeze,
+    "battle": _compare_battle,
 }
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,

@@ -1,56 +1,298 @@
-"""Episodes without exploration or learning, as scores."""
+"""Episodes without learning, as scores; matches between players, with 95% intervals.
+
+Legend: B rows, N agents, G groups, E episodes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, overload
+
+import numpy as np
 import torch
 
-from mfq.train import Agent
+from mfq.intervals import bootstrap, wilson
+from mfq.players import Scripted, reseed
+from mfq.team import Teams
+from mfq.train import Player
 from mfq.view import View
 
 MAX_STEPS = 100_000
+Scores = dict[str, float]
 
 
-def evaluate(view: View, agent: Agent, episodes: int = 1, seed: int = 0) -> dict[str, float]:
-    """Plays greedily until enough episodes have ended.
+class Episodes(NamedTuple):
+    """What E episodes came to; row b's are the b-th of E/B consecutive ones.
+
+    Attributes:
+        group_names: G of them.
+        sizes: int64 [G]; agents of each group.
+        earned: float64 [E, G]; the rewards of a group's agents, summed.
+        length: float64 [E]; steps.
+        measures: float64 [E] by name; what the environment reported in the last step.
+    """
+
+    group_names: tuple[str, ...]
+    sizes: np.ndarray
+    earned: np.ndarray
+    length: np.ndarray
+    measures: dict[str, np.ndarray]
+
+
+class Record(NamedTuple):
+    """How E episodes went for one side.
+
+    Attributes:
+        won, drawn: bool [E]; more kills than any other group at the end, or as many as the best.
+            Where the environment counts no kills, returns stand in their place.
+        returns: float64 [E]; an agent's summed reward, the group's mean.
+        kills, kill_difference, survivors: float64 [E]; NaN where the environment does not count them.
+    """
+
+    won: np.ndarray
+    drawn: np.ndarray
+    returns: np.ndarray
+    kills: np.ndarray
+    kill_difference: np.ndarray
+    survivors: np.ndarray
+
+
+@overload
+def evaluate(
+    view: View, players: Player, episodes: int = 1, seed: int = 0, explore: bool = False
+) -> Scores: ...
+
+
+@overload
+def evaluate(
+    view: View,
+    players: Mapping[str, Player | str],
+    episodes: int = 1,
+    seed: int = 0,
+    explore: bool = False,
+) -> dict[str, Scores]: ...
+
+
+def evaluate(
+    view: View,
+    players: Player | Mapping[str, Player | str],
+    episodes: int = 1,
+    seed: int = 0,
+    explore: bool = False,
+) -> Scores | dict[str, Scores]:
+    """Plays whole episodes and scores them.
+
+    Every row counts with the same number of episodes, its first ones: to count those that end first
+    would favour short ones.
 
     Args:
-        view: the agent's, or one of the same sizes. It is reset, so nobody else should be playing it.
-        agent: acts with ``explore=False``.
+        view: the players', or one of the same sizes. It is reset, so nobody else should be playing it.
+        players: who plays everybody; or for each group (of ``view.group_names``) who plays it, a player
+            or the name of a script.
         episodes: at least this many, over all rows.
-        seed: of the reset.
+        seed: of the reset, and of the players' own generators.
+        explore: whether players act as in training, instead of greedily. Either way their generators
+            and the time of their schedules are afterwards what they were.
 
     Returns:
-        Means over episodes: ``return``, an agent's summed reward; ``length``; and of each measure that
-        the environment reports, its value in the last step (``final_...``).
+        For one player, means over episodes: ``return``, an agent's summed reward; ``length``; and of
+        each measure that the environment reports, its value in the last step (``final_...``). For a
+        mapping, by group, what `summary` says of it.
 
     Raises:
-        ValueError: unless episodes >= 1, or if no episode ends within `MAX_STEPS`, or cannot.
+        ValueError, TypeError: unless episodes >= 1, or if the groups are not the view's, or no episode
+            ends within `MAX_STEPS`, or can.
     """
+    if isinstance(players, Mapping):
+        found = play(view, players, episodes, seed, explore)
+        return {name: summary(record_of(found, name), seed) for name in found.group_names}
+    found = play(view, dict.fromkeys(view.group_names, players), episodes, seed, explore)
+    scores = {
+        "return": float(found.earned.sum(1).mean() / found.sizes.sum()),
+        "length": float(found.length.mean()),
+    }
+    return scores | {f"final_{k}": float(v.mean()) for k, v in sorted(found.measures.items())}
+
+
+def head_to_head(
+    view: View,
+    a: Player | str,
+    b: Player | str,
+    episodes: int = 200,
+    seed: int = 0,
+    explore: bool = False,
+) -> dict[str, Scores]:
+    """A match in which each plays both sides, half of the episodes each, from the same seeds.
+
+    Args:
+        view: of two groups.
+        a, b: players, or names of scripts.
+        episodes: in all; at least 2.
+        seed, explore: as in `evaluate`.
+
+    Returns:
+        `summary` of how it went for ``a``: by the group that it was, and together as "both".
+
+    Raises:
+        ValueError, TypeError: as `evaluate`, or unless the view has two groups.
+    """
+    records, _ = match(view, a, b, episodes, seed, explore)
+    return {side: summary(record, seed) for side, record in records.items()}
+
+
+def match(
+    view: View, a: Player | str, b: Player | str, episodes: int, seed: int, explore: bool = False
+) -> tuple[dict[str, Record], dict[str, Record]]:
+    """`head_to_head` by episode: how it went for a and for b, by the group that each was, and "both"."""
+    if len(view.group_names) != 2:
+        raise ValueError(f"the view has groups {view.group_names}; allowed: two")
+    if episodes < 2:
+        raise ValueError(f"episodes={episodes!r}; allowed: at least 2, one a side")
+    first, second = view.group_names
+    ours: dict[str, Record] = {}
+    theirs: dict[str, Record] = {}
+    for mine, its in ((first, second), (second, first)):
+        found = play(view, {mine: a, its: b}, -(-episodes // 2), seed, explore)
+        ours[mine], theirs[its] = record_of(found, mine), record_of(found, its)
+    theirs = {first: theirs[first], second: theirs[second]}
+    for side in (ours, theirs):
+        side["both"] = Record(*map(np.concatenate, zip(side[first], side[second], strict=True)))
+    return ours, theirs
+
+
+def play(
+    view: View,
+    players: Mapping[str, Player | str],
+    episodes: int,
+    seed: int,
+    explore: bool = False,
+) -> Episodes:
+    """The episodes behind `evaluate`: of each row the first ones, as many as ``episodes`` needs."""
     if episodes < 1:
         raise ValueError(f"episodes={episodes!r}; allowed: at least 1")
     game = getattr(getattr(view, "env", None), "game", None)
     if game is not None and game.max_cycles is None:
         raise ValueError("max_cycles=None: no episode ever ends; allowed for evaluation: a number")
-    step = view.reset(seed=seed)
+    teams = _teams(view, players)
+    each, rows, names = -(-episodes // view.num_envs), view.num_envs, view.group_names
+    member = torch.nn.functional.one_hot(view.groups, len(names)).double()
+    done = torch.zeros(rows, dtype=torch.int64, device=view.device)
+    earned = torch.zeros((rows, len(names)), dtype=torch.float64, device=view.device)
+    length = torch.zeros(rows, dtype=torch.int64, device=view.device)
+    found: dict[str, torch.Tensor] = {}
     since = 0
-    earned = torch.zeros(view.num_envs, dtype=torch.float64, device=view.device)
-    length = torch.zeros_like(earned)
-    found: list[dict[str, float]] = []
-    while len(found) < episodes:
-        step = view.step(agent.act(step, explore=False))
-        fresh = step.reset
-        since += 1
-        if since > MAX_STEPS:
-            raise ValueError(
-                f"no episode ended within {MAX_STEPS} steps; allowed: episodes that end"
-            )
-        earned = (earned + step.reward.double().mean(1)).masked_fill(fresh, 0.0)
-        length = (length + 1).masked_fill(fresh, 0.0)
-        over = step.truncated | ~(step.alive & ~step.terminated).any(1)
-        for row in over.nonzero().flatten().tolist():
-            if not fresh[row]:
-                scores = {"return": float(earned[row]), "length": float(length[row])}
-                scores |= {f"final_{k}": float(v[row]) for k, v in sorted(step.measures.items())}
-                found.append(scores)
-                since = 0
-    return {name: sum(scores[name] for scores in found) / len(found) for name in found[0]}
+    with torch.no_grad(), _undisturbed(teams, seed):
+        step = view.reset(seed=seed)
+        while int(done.min()) < each:
+            step = view.step(teams.act(step, explore))
+            earned = (earned + step.reward.double() @ member).masked_fill(step.reset[:, None], 0.0)
+            length = (length + 1).masked_fill(step.reset, 0)
+            over = step.ended.nonzero()[:, 0]
+            since = 0 if len(over) else since + 1
+            if since > MAX_STEPS:
+                raise ValueError(
+                    f"no episode ended within {MAX_STEPS} steps; allowed: episodes that end"
+                )
+            over = over[done[over] < each]
+            measures = {f"final_{name}": values for name, values in step.measures.items()}
+            for name, values in {"earned": earned, "length": length, **measures}.items():
+                if name not in found:
+                    shape = (rows, each, *values.shape[1:])
+                    found[name] = torch.zeros(shape, dtype=torch.float64, device=view.device)
+                found[name][over, done[over]] = values[over].double()
+            done[over] += 1
+    by_episode = {name: values.flatten(0, 1).cpu().numpy() for name, values in found.items()}
+    return Episodes(
+        group_names=names,
+        sizes=torch.bincount(view.groups, minlength=len(names)).cpu().numpy(),
+        earned=by_episode.pop("earned"),
+        length=by_episode.pop("length"),
+        measures={name.removeprefix("final_"): values for name, values in by_episode.items()},
+    )
+
+
+def record_of(episodes: Episodes, group: str) -> Record:
+    """How the episodes went for a group."""
+    names = episodes.group_names
+    own = names.index(group)
+    returns = episodes.earned / episodes.sizes
+    nothing = np.full(len(returns), np.nan)
+    kills = [episodes.measures.get(f"{name}_kills") for name in names]
+    counted = all(count is not None for count in kills)
+    points = np.stack(kills, 1) if counted else returns  # type: ignore[arg-type]
+    others = np.delete(points, own, 1)
+    margin = points[:, own] - (others.max(1) if len(names) > 1 else 0.0)
+    return Record(
+        won=margin > 0,
+        drawn=margin == 0,
+        returns=returns[:, own],
+        kills=points[:, own] if counted else nothing,
+        kill_difference=margin if counted else nothing,
+        survivors=episodes.measures.get(f"{group}_alive", nothing),
+    )
+
+
+def summary(record: Record, seed: int = 0) -> Scores:
+    """What a record says, with 95% intervals (``..._low``, ``..._high``).
+
+    Args:
+        record: one side's.
+        seed: of the bootstrap.
+
+    Returns:
+        ``episodes``, ``win_rate`` (Wilson's interval), ``draw_rate``, ``return`` (bootstrap), and where
+        they are counted ``kills``, ``kill_difference`` (bootstrap) and ``survivors``, means at the end.
+    """
+    count = len(record.won)
+    scores: Scores = {"episodes": count, "win_rate": float(record.won.mean())}
+    scores["win_rate_low"], scores["win_rate_high"] = wilson(int(record.won.sum()), count)
+    scores["draw_rate"] = float(record.drawn.mean())
+    for name, values in (
+        ("kills", record.kills),
+        ("kill_difference", record.kill_difference),
+        ("survivors", record.survivors),
+        ("return", record.returns),
+    ):
+        if np.isnan(values).any():
+            continue
+        scores[name] = float(values.mean())
+        if name in ("kill_difference", "return"):
+            scores[f"{name}_low"], scores[f"{name}_high"] = bootstrap(values, seed)
+    return scores
+
+
+def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
+    if players.keys() != set(view.group_names):
+        raise ValueError(
+            f"players has {', '.join(map(repr, players)) or 'nobody'}; "
+            f"allowed: one for each of {', '.join(map(repr, view.group_names))}"
+        )
+    seated = {
+        name: Scripted(view, player) if isinstance(player, str) else player
+        for name, player in ((name, players[name]) for name in view.group_names)
+    }
+    for name, player in seated.items():
+        if not hasattr(player, "act"):
+            kind = type(player).__name__
+            raise TypeError(f"players[{name!r}] is a {kind}; allowed: a player, or a script's name")
+    return Teams(view, seated, view.groups.expand(view.num_envs, -1))
+
+
+@contextmanager
+def _undisturbed(teams: Teams, seed: int) -> Iterator[None]:
+    """Within, the players' generators are freshly seeded; afterwards players are as before."""
+    players: list[Any] = list(teams.players.values())
+    generators = [getattr(player, "generator", None) for player in players]
+    before = [None if generator is None else generator.get_state() for generator in generators]
+    times = [getattr(player, "time", None) for player in players]
+    for k, player in enumerate(players):
+        reseed(player, seed + k)
+    try:
+        yield
+    finally:
+        for player, generator, state, time in zip(players, generators, before, times, strict=True):
+            if generator is not None:
+                generator.set_state(state)
+            if time is not None:
+                player.time = time

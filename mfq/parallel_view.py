@@ -28,6 +28,7 @@ class ParallelView(View):
         self.observation_space, self.action_space = _shared_spaces(env)
         prefixes = [agent.rsplit("_", 1)[0] for agent in self.agents]
         labels = {name: label for label, name in enumerate(dict.fromkeys(prefixes))}
+        self.group_names = tuple(labels)
         self.groups = torch.tensor([labels[name] for name in prefixes])
         self.types = torch.zeros(self.num_agents, dtype=torch.int64)
         self._graphs = Graphs(env, graph, self.groups.numpy())

@@ -11,11 +11,15 @@ from torch import Tensor
 from mfq.view import Step, View
 
 
-class Agent(Protocol):
-    """What the loop asks of a learner."""
+class Player(Protocol):
+    """Who chooses actions."""
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
-        """Actions int64 [B, N]."""
+        """Actions int64 [B, N]; only those of ``step.mine`` count."""
+
+
+class Agent(Player, Protocol):
+    """What the loop asks of a learner."""
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
         """Takes note of what the actions led to."""

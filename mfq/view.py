@@ -68,6 +68,12 @@ class Step:
         return mean_action(self.graph_before, self.actions, self.num_actions)
 
     @cached_property
+    def ended(self) -> Tensor:
+        """Whether this is a row's last step of an episode: bool [B]."""
+        nobody = ~(self.alive & ~self.terminated).any(1)
+        return (self.truncated | nobody) & ~self.reset
+
+    @cached_property
     def seats(self) -> Tensor:
         """Who has to choose, int64 [S]: the places b N + j of the living whom the receiver plays."""
         playing = self.alive if self.mine is None else self.alive & self.mine
@@ -93,6 +99,7 @@ class View(ABC):
         num_envs, num_agents, num_actions: B, N, A.
         agents: names.
         groups, types: int64 [N].
+        group_names: by the number of the group.
         observation_space, action_space: of one agent.
         device: where the tensors are.
     """
@@ -101,6 +108,7 @@ class View(ABC):
     num_agents: int
     agents: list[str]
     groups: Tensor
+    group_names: tuple[str, ...]
     types: Tensor
     observation_space: spaces.Space[Any]
     action_space: spaces.Discrete
@@ -242,6 +250,7 @@ class BatchedView(View):
         self.env = env
         self.num_envs, self.num_agents, self.agents = env.num_envs, env.num_agents, env.agents
         self.groups, self.types, self.device = env.groups, env.types, env.device
+        self.group_names = tuple(env.game.group_names)
         self.observation_space = env.single_observation_space
         self.action_space = env.single_action_space
         self._graphs = Graphs(env, graph, self.groups.cpu().numpy())

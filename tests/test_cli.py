@@ -66,7 +66,7 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
     ("words", "says"),
     [
         (["trian"], "unknown command 'trian'; allowed: train, evaluate, compare, play, list"),
-        (["compare", "chess"], "unknown study 'chess'; allowed: ising, squeeze"),
+        (["compare", "chess"], "unknown study 'chess'; allowed: ising, squeeze, battle"),
         (["train", "--env", "chess_v6"], "id='chess_v6' is unknown; allowed: "),
         (["train", "--algo", "dqn"], "algo='dqn'"),
         (["train", "--set", "num_agents"], "--set num_agents; allowed: NAME=VALUE"),
@@ -79,10 +79,21 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["evaluate", "x", "y"], "one folder"),
         (["evaluate", "x", "--checkpoint", "first"], "allowed: last, best"),
         (["play", "ising"], "play ising; allowed: battle"),
-        (["play", "battle", "--red", "brave"], "--red brave; allowed: random, hold, rush"),
+        (
+            ["play", "battle", "--red", "brave"],
+            "brave is no player; allowed: random, hold, rush, focus",
+        ),
         (["play", "battle", "--episodes", "0"], "--episodes 0; allowed: 1 or more"),
         (["play", "battle", "--select", "red_64", "--no-window"], "agent='red_64'"),
         (["play", "battle", "--set", "map_size=3"], "map_size=3"),
+        (["compare", "battle", "--players", "rush"], "players=('rush',); allowed: at least two"),
+        (
+            ["compare", "battle", "--players", "rush", "a=brave"],
+            "brave is no player; allowed: rando",
+        ),
+        (["compare", "battle", "--episodes", "1"], "episodes=1"),
+        (["compare", "battle", "--set", "map_size=3"], "map_size=3"),
+        (["compare", "battle", "--set", "map=3"], "no option 'map'"),
         (["compare", "ising", "--seeds", "0"], "seeds=0"),
         (["compare", "ising", "--coupling", "-1"], "coupling=-1.0"),
         (["compare", "ising", "--taus", "0.0"], "taus=(0.0,)"),
@@ -189,6 +200,15 @@ def test_help_of_commands_with_flags(words, capsys):
     assert "--steps" in capsys.readouterr().out
 
 
+def test_help_of_battles_says_how_to_name_players(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", "battle", "--help"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    for word in ("--players", "--episodes", "--explore", "NAME=RUN", "--set NAME=VALUE"):
+        assert word in printed
+
+
 def test_help_of_evaluate(capsys):
     assert main(["evaluate", "--help"]) == 0
     assert "DIR" in capsys.readouterr().out
@@ -231,10 +251,17 @@ def press_ctrl_c(words, after):
     return process.returncode, rest
 
 
-@pytest.mark.parametrize(("phase", "sweeps"), [("Monte Carlo", "3000000"), ("agents", "10000")])
-def test_ctrl_c_ends_quietly_and_leaves_nothing(phase, sweeps, tmp_path):
+@pytest.mark.parametrize(
+    ("study", "phase", "words"),
+    [
+        ("ising", "Monte Carlo", ["--sweeps", "3000000", "--taus", "1.0"]),
+        ("ising", "agents", ["--sweeps", "10000", "--taus", "1.0"]),
+        ("battle", "against", ["--episodes", "100000", "--set", "map_size=14"]),
+    ],
+)
+def test_ctrl_c_ends_quietly_and_leaves_nothing(study, phase, words, tmp_path):
     out = tmp_path / "out"
-    words = ["compare", "ising", "--sweeps", sweeps, "--taus", "1.0", "--out", str(out)]
+    words = ["compare", study, *words, "--out", str(out)]
     status, rest = press_ctrl_c(words, after=phase)
     assert status == 130
     assert "interrupted" in rest

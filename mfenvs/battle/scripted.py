@@ -35,7 +35,26 @@ def rush(row, agent, law, state, out):
     out[row, agent] = -1
     if state.status[row, agent] == ALIVE:
         strike = weakest_in_reach(row, agent, law, state)
-        out[row, agent] = strike if strike >= 0 else approach(row, agent, law, state)
+        if strike < 0:
+            strike = approach(row, agent, nearest(row, agent, law, state), law, state)
+        out[row, agent] = strike
+
+
+def focus(row, agent, law, state, out):
+    """Attacks as `hold` does; else goes, as `rush` goes, to the enemy in sight that has the least hp.
+
+    In sight is what the agent's view shows. Of those with the least hp the nearest is taken, and of
+    these the first by index. With nobody in sight it goes where `rush` does.
+    """
+    out[row, agent] = -1
+    if state.status[row, agent] == ALIVE:
+        strike = weakest_in_reach(row, agent, law, state)
+        if strike < 0:
+            prey = weakest_in_sight(row, agent, law, state)
+            if prey < 0:
+                prey = nearest(row, agent, law, state)
+            strike = approach(row, agent, prey, law, state)
+        out[row, agent] = strike
 
 
 def weakest_in_reach(row, agent, law, state):
@@ -54,24 +73,55 @@ def weakest_in_reach(row, agent, law, state):
     return best
 
 
-def approach(row, agent, law, state):
-    """The move that `rush` makes."""
+def nearest(row, agent, law, state):
+    """The nearest living enemy, the first by index of several; -1 for none."""
     x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
-    nearest, least = -1, 2 * law.size * law.size
+    found, least = -1, np.int64(0)
     blue = is_blue(agent, law)
     for other in range(0 if blue else law.num_red, law.num_red if blue else law.num_agents):
         if state.status[row, other] == ALIVE:
             gap = distance(row, other, state, x, y)
-            if gap < least:
-                nearest, least = other, gap
-    here, best = place_of(row, agent, law, state), law.stay
-    if nearest < 0:
+            if found < 0 or gap < least:
+                found, least = other, gap
+    return found
+
+
+def weakest_in_sight(row, agent, law, state):
+    """The enemy that `focus` goes to; -1 if it sees none."""
+    x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
+    radius = law.window // 2
+    found, least = -1, np.int64(0)
+    blue = is_blue(agent, law)
+    for other in range(0 if blue else law.num_red, law.num_red if blue else law.num_agents):
+        if state.status[row, other] != ALIVE:
+            continue
+        dx, dy = np.int64(state.x[row, other]) - x, np.int64(state.y[row, other]) - y
+        if abs(dy) > radius or abs(dx) > law.sight[dy + radius]:
+            continue
+        gap = distance(row, other, state, x, y)
+        if found >= 0:
+            more = state.hp[row, other] - state.hp[row, found]
+            if more > 0 or (more == 0 and gap >= least):
+                continue
+        found, least = other, gap
+    return found
+
+
+def approach(row, agent, goal, law, state):
+    """The move to a blank cell that ends nearest to an agent, the first by index; stays if none ends
+    nearer than staying, or if ``goal`` is -1.
+    """
+    best = law.stay
+    if goal < 0:
         return best
+    here = place_of(row, agent, law, state)
+    x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
+    least = distance(row, goal, state, x, y)
     for action in range(law.num_moves):
         there = here + law.reach[action]
         if state.grid[row, there] == BLANK:
             column, line = there % law.stride - law.rim, there // law.stride - law.rim
-            gap = distance(row, nearest, state, column, line)
+            gap = distance(row, goal, state, column, line)
             if gap < least:
                 best, least = action, gap
     return best
@@ -83,4 +133,4 @@ def distance(row, other, state, x, y):
     return dx * dx + dy * dy
 
 
-PLAYERS = {"random": random, "hold": hold, "rush": rush}
+PLAYERS = {"random": random, "hold": hold, "rush": rush, "focus": focus}

@@ -7,7 +7,17 @@ from scipy import stats
 
 from mfenvs import battle_v0
 from mfenvs.battle import scripted
-from tests.mfenvs.battle_field import STAY, fight, mixed, naive_of
+from tests.mfenvs.battle_field import (
+    DOWN2,
+    HIT_RIGHT,
+    LEFT2,
+    RIGHT2,
+    STAY,
+    UP2,
+    fight,
+    mixed,
+    naive_of,
+)
 from tests.reference import battle as naive_rules
 
 # -- placements ---------------------------------------------------------------------------------
@@ -190,7 +200,7 @@ def test_bad_options_are_named(options, error, name):
 # -- scripted players ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["hold", "rush"])
+@pytest.mark.parametrize("name", ["hold", "rush", "focus"])
 @pytest.mark.parametrize(
     "options",
     [
@@ -198,6 +208,7 @@ def test_bad_options_are_named(options, error, name):
         {"map_size": 20},
         {"map_size": 16, "attack_radius": 3.0, "speed": 3.0, "hp": 5.0},
         {"map_size": 26, "placement": "paper", "copied_start": False},
+        {"map_size": 20, "view_radius": 3.5, "damage": 1.0},
     ],
     ids=str,
 )
@@ -239,6 +250,20 @@ def test_the_weakest_is_attacked_first():
     assert env.scripted("hold")["red_0"] == 17, "blue_1 has had less time to recover"
 
 
+def test_focus_goes_to_the_weakest_it_sees():
+    # blue_1 is hit once; red_1 alone is out of everybody's reach.
+    env = fight([(8, 8), (3, 3)], [(6, 3), (9, 8), (14, 14)])
+    env.step({"red_0": HIT_RIGHT})
+    assert env.scripted("focus")["red_0"] == HIT_RIGHT
+    env.step({"red_0": LEFT2, "blue_0": DOWN2})
+    # From (6, 8), 3 cells from blue_0 and 3 from blue_1, whose hp is less.
+    assert env.scripted("rush")["red_0"] == UP2
+    assert env.scripted("focus")["red_0"] == RIGHT2
+    # From (3, 3) blue_1 is out of sight, and blue_0 is alone in it; blue_2 sees nobody.
+    assert env.scripted("focus")["red_1"] == env.scripted("rush")["red_1"]
+    assert env.scripted("focus")["blue_2"] == env.scripted("rush")["blue_2"] != STAY
+
+
 def test_rush_stays_where_there_is_no_enemy_left():
     env = battle_v0.batched_env(
         map_size=16, damage=20.0, placement={"red": [(7, 8), (3, 3)], "blue": [(8, 8)]}
@@ -246,7 +271,8 @@ def test_rush_stays_where_there_is_no_enemy_left():
     env.reset(seed=0)
     _, _, terminated, _, _ = env.step(np.array([[17, STAY, -1]]))
     assert terminated.all()
-    assert env.scripted("rush").tolist() == [[STAY, STAY, -1]]
+    for name in ("rush", "focus"):
+        assert env.scripted(name).tolist() == [[STAY, STAY, -1]]
 
 
 def test_random_players_use_every_action_alike():
@@ -269,14 +295,16 @@ def test_random_players_use_every_action_alike():
 
 
 def test_names_of_players():
-    assert list(scripted.PLAYERS) == ["random", "hold", "rush"]
+    assert list(scripted.PLAYERS) == ["random", "hold", "rush", "focus"]
     parallel, batched = battle_v0.parallel_env(map_size=12), battle_v0.batched_env(map_size=12)
-    assert parallel.game.scripts == ("random", "hold", "rush")
+    assert parallel.game.scripts == ("random", "hold", "rush", "focus")
     for env in (parallel, batched):
         with pytest.raises(RuntimeError, match="before reset"):
             env.scripted("hold")
         env.reset(seed=0)
-        with pytest.raises(ValueError, match=r"name='flee'; allowed: 'random', 'hold', 'rush'"):
+        with pytest.raises(
+            ValueError, match=r"name='flee'; allowed: 'random', 'hold', 'rush', 'focus'"
+        ):
             env.scripted("flee")
     assert list(parallel.scripted("random")) == parallel.agents
 

@@ -334,19 +334,38 @@ def hold(game, agent):
     return game.moves.index((0, 0)) if action is None else action
 
 
+def gap(cell, other):
+    """The squared distance from a cell to an agent."""
+    return (cell[0] - other.cell[0]) ** 2 + (cell[1] - other.cell[1]) ** 2
+
+
 def rush(game, agent):
     """Else the move to a free cell that ends nearest to the nearest enemy, if that is nearer."""
     action = strike(game, agent)
     if action is not None:
         return action
-
-    def gap(cell, other):
-        return (cell[0] - other.cell[0]) ** 2 + (cell[1] - other.cell[1]) ** 2
-
-    standing, enemies = game.standing(), game.living(not agent.blue)
+    enemies = game.living(not agent.blue)
     if not enemies:
         return game.moves.index((0, 0))
-    enemy = min(enemies, key=lambda other: gap(agent.cell, other))
+    return close_in(game, agent, min(enemies, key=lambda other: gap(agent.cell, other)))
+
+
+def focus(game, agent):
+    """Else likewise to the weakest of the enemies in its view, the nearest of several."""
+    seen = [
+        other
+        for other in game.living(not agent.blue)
+        if tuple(there - here for there, here in zip(other.cell, agent.cell, strict=True))
+        in circle(game.view_radius)
+    ]
+    if strike(game, agent) is not None or not seen:
+        return rush(game, agent)
+    worth = {other.index: (other.hp, gap(agent.cell, other), other.index) for other in seen}
+    return close_in(game, agent, min(seen, key=lambda other: worth[other.index]))
+
+
+def close_in(game, agent, enemy):
+    standing = game.standing()
     choices = [(gap(agent.cell, enemy), -1, game.moves.index((0, 0)))]
     for action in range(len(game.moves)):
         goal = game.target(agent, action)

@@ -1,0 +1,269 @@
+"""Battle: every pair of players against each other, on both sides, with intervals.
+
+Who moves first, and how far apart the armies start, decide even matches (fidelity I1): so both sides are
+played, half of the episodes each and from the same seeds, and are reported apart and together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from mfenvs import battle_v0, game_class
+from mfq.config import to_json
+from mfq.evaluate import Record, match
+from mfq.files import write_atomically, write_csv
+from mfq.intervals import bootstrap, wilson
+from mfq.players import load_player, options_of
+from mfq.view import wrap
+
+SIDES = ("both", "red", "blue")
+ROWS = 64  # at most so many episodes at once
+
+
+@dataclass(frozen=True)
+class BattleStudy:
+    """Every pair of players, on both sides.
+
+    Attributes:
+        players: scripts, checkpoints or folders of runs; NAME=RUN gives a name, NAME=RUN,RUN one name
+            to runs of several seeds.
+        episodes: of each pair of runs, half of them a side.
+        seed: of the episodes, the same for all pairs.
+        explore: whether learned players act as in training, instead of as well as they can.
+        env_options: of the game; else those of the first run, or the paper's.
+        out: folder for battle.csv, battle.png and config.json. None writes nothing.
+    """
+
+    players: tuple[str, ...] = ("random", "hold", "rush", "focus")
+    episodes: int = 200
+    seed: int = 0
+    explore: bool = False
+    env_options: dict[str, Any] = field(default_factory=dict)
+    out: str | None = "runs/battle"
+
+    def __post_init__(self) -> None:
+        if self.episodes < 2:
+            raise ValueError(f"episodes={self.episodes!r}; allowed: at least 2, one a side")
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed!r}; allowed: 0 or more")
+        if len(self.entries()) < 2:
+            raise ValueError(f"players={self.players!r}; allowed: at least two")
+
+    def entries(self) -> dict[str, tuple[str, ...]]:
+        """The sources of each player, by its name."""
+        found: dict[str, tuple[str, ...]] = {}
+        for word in self.players:
+            name, equals, runs = word.partition("=")
+            sources = tuple(runs.split(",")) if equals else (word,)
+            name = name if equals else Path(word).name
+            if not name or not all(sources):
+                raise ValueError(f"player {word!r}; allowed: a source, NAME=RUN or NAME=RUN,RUN")
+            if name in found:
+                raise ValueError(
+                    f"two players are called {name!r}; allowed: NAME=RUN to rename one"
+                )
+            found[name] = sources
+        return found
+
+
+class Result(NamedTuple):
+    """How one player did against another, as one army or as both in turn."""
+
+    player: str
+    opponent: str
+    side: str
+    runs: int
+    opponent_runs: int
+    episodes: int
+    wins: int
+    draws: int
+    losses: int
+    win_rate: float
+    win_rate_low: float
+    win_rate_high: float
+    kills: float
+    kill_difference: float
+    kill_difference_low: float
+    kill_difference_high: float
+    reward: float
+    reward_low: float
+    reward_high: float
+
+
+def compare(study: BattleStudy) -> tuple[BattleStudy, list[Result]]:
+    """All pairs, with a progress bar on standard error; the study has the game's options filled in."""
+    entries = study.entries()
+    scripts = game_class("battle_v0").players
+    sources = [source for runs in entries.values() for source in runs]
+    trained = options_of(sources, "battle_v0", scripts)
+    basis = battle_v0.PAPER if trained is None else trained
+    study = replace(study, env_options={**basis, **study.env_options})
+    a_side = -(-study.episodes // 2)
+    rows = -(-a_side // -(-a_side // ROWS))  # as few rows as take no longer
+    view = wrap(battle_v0.batched_env(num_envs=rows, **study.env_options))
+    players = {source: load_player(source, view) for source in dict.fromkeys(sources)}
+
+    results = []
+    pairs = list(combinations(entries, 2))
+    total = sum(len(entries[mine]) * len(entries[its]) for mine, its in pairs)
+    with tqdm(total=total, unit="match", dynamic_ncols=True) as bar:
+        for mine, its in pairs:
+            bar.set_description(f"{mine} against {its}")
+            found = []
+            for a, b in product(entries[mine], entries[its]):
+                terms = (study.episodes, study.seed, study.explore)
+                found.append(match(view, players[a], players[b], *terms))
+                bar.update()
+            for side in SIDES:
+                ours = joined([ours[side] for ours, _ in found], len(entries[mine]))
+                theirs = joined([theirs[side] for _, theirs in found], len(entries[mine]))
+                theirs = Record(*(values.swapaxes(0, 1) for values in theirs))
+                results.append(result(mine, its, side, ours, study.seed))
+                results.append(result(its, mine, side, theirs, study.seed))
+    order = {name: k for k, name in enumerate(entries)}
+    results.sort(key=lambda r: (order[r.player], order[r.opponent]))
+    return study, results
+
+
+def joined(records: list[Record], runs: int) -> Record:
+    """The records of R runs against S, those of a run together, as arrays [R, S, E]."""
+    return Record(
+        *(
+            np.stack(values).reshape(runs, -1, len(values[0]))
+            for values in zip(*records, strict=True)
+        )
+    )
+
+
+def result(player: str, opponent: str, side: str, record: Record, seed: int) -> Result:
+    """What R runs did against S runs.
+
+    Args:
+        player, opponent, side: whose, against whom, and as what.
+        record: of arrays [R, S, E].
+        seed: of the bootstrap, which resamples runs of both and episodes; one run against one has
+            Wilson's interval of its win rate.
+    """
+
+    def with_interval(values: np.ndarray) -> tuple[float, float, float]:
+        return float(values.mean()), *bootstrap(values, seed)
+
+    runs, opponents, _ = record.won.shape
+    count, wins, draws = record.won.size, int(record.won.sum()), int(record.drawn.sum())
+    single = runs == opponents == 1
+    rate = (wins / count, *wilson(wins, count)) if single else with_interval(record.won)
+    return Result(
+        *(player, opponent, side, runs, opponents, count),
+        *(wins, draws, count - wins - draws),
+        *rate,
+        float(record.kills.mean()),
+        *with_interval(record.kill_difference),
+        *with_interval(record.returns),
+    )
+
+
+# -- what a reader sees -------------------------------------------------------------------------
+
+
+def names_in(results: list[Result]) -> list[str]:
+    """The players, in their order."""
+    return list(dict.fromkeys(result.player for result in results))
+
+
+def table(results: list[Result]) -> str:
+    """The matrix of win rates, and every pair by side."""
+    names, found = names_in(results), {(r.player, r.opponent, r.side): r for r in results}
+    first, width = max(map(len, names)), max(9, *map(len, names))
+    lines = [
+        "Win rate of the row against the column, both sides together (+- half the 95% interval):",
+        "",
+        " " * first + "".join(f"  {name:>{width}}" for name in names),
+    ]
+    for mine in names:
+        cells = []
+        for its in names:
+            won = found.get((mine, its, "both"))
+            half = 0.0 if won is None else (won.win_rate_high - won.win_rate_low) / 2
+            cells.append("-" if won is None else f"{_share(won.win_rate)} +-{_share(half)}")
+        lines.append(f"{mine:<{first}}" + "".join(f"  {cell:>{width}}" for cell in cells))
+    title = "player v opponent"
+    first = max(len(title), 2 * first + 3)
+    lines += [
+        "",
+        f"{title:<{first}}  {'as red':>14}  {'as blue':>14}  {'draws':>5}  {'kills, difference':>20}",
+    ]
+    for mine, its in combinations(names, 2):
+        both = found[mine, its, "both"]
+        sides = [
+            f"{_share(r.win_rate)} ({_share(r.win_rate_low)}-{_share(r.win_rate_high)})"
+            for r in (found[mine, its, side] for side in ("red", "blue"))
+        ]
+        bounds = f"({both.kill_difference_low:+.1f} to {both.kill_difference_high:+.1f})"
+        lines.append(
+            f"{f'{mine} v {its}':<{first}}  {sides[0]:>14}  {sides[1]:>14}  "
+            f"{_share(both.draws / both.episodes):>5}  {f'{both.kill_difference:+.1f} {bounds}':>20}"
+        )
+    return "\n".join(lines)
+
+
+def _share(value: float) -> str:
+    """A rate with two digits: .07, 1.0, none for NaN."""
+    if np.isnan(value):
+        return ""
+    return "1.0" if value >= 0.995 else f"{value:.2f}".removeprefix("0")
+
+
+def write_figure(results: list[Result], path: Path) -> Path:
+    """battle.png: the matrices of win rates, both sides together and apart."""
+    # Without pyplot: a figure of our own touches no global state and needs no screen.
+    from matplotlib.figure import Figure
+
+    names, found = names_in(results), {(r.player, r.opponent, r.side): r for r in results}
+    edge = 1.2 + 0.62 * len(names)
+    figure = Figure(figsize=(3 * edge + 1.2, edge + 0.7), layout="constrained", dpi=150)
+    panels = figure.subplots(1, len(SIDES), sharey=True)
+    for axes, side in zip(panels, SIDES, strict=True):
+        rates = np.full((len(names), len(names)), np.nan)
+        for (i, mine), (j, its) in product(enumerate(names), enumerate(names)):
+            if mine == its:
+                continue
+            r = found[mine, its, side]
+            rates[i, j] = r.win_rate
+            ink = "white" if abs(r.win_rate - 0.5) > 0.3 else "black"
+            place = {"ha": "center", "color": ink}
+            axes.text(j, i - 0.08, _share(r.win_rate), va="center", fontsize=10, **place)
+            bounds = f"{_share(r.win_rate_low)}-{_share(r.win_rate_high)}"
+            axes.text(j, i + 0.3, bounds, va="center", fontsize=6.5, **place)
+        axes.set_facecolor("#e8e8e8")
+        picture = axes.imshow(rates, cmap="PuOr", vmin=0, vmax=1)
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+        title = "both sides" if side == "both" else f"the row as {side}"
+        axes.set_title(title, fontsize=10)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+    figure.colorbar(picture, ax=panels, label="win rate of the row", shrink=0.9)
+    return write_atomically(path, figure.savefig)
+
+
+def run(study: BattleStudy) -> list[Result]:
+    """`mfq compare battle`: computes, prints the table, writes the files."""
+    study, results = compare(study)
+    options = ", ".join(f"{name} {value}" for name, value in study.env_options.items())
+    print(f"Battle ({options}):\n{results[0].episodes // 2} episodes a side, same seeds\n")
+    print(table(results))
+    if study.out is not None:
+        out = Path(study.out)
+        written = [
+            write_csv(out / "battle.csv", results),
+            write_figure(results, out / "battle.png"),
+            to_json(study, out / "config.json"),
+        ]
+        print("\nwritten: " + ", ".join(map(str, written)))
+    return results

@@ -1,0 +1,150 @@
+"""Players that do not learn: scripts of the environment, and what a run has saved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mfq import checkpoint
+from mfq.config import build
+from mfq.q_agent import QAgent, QConfig
+from mfq.train import Player
+from mfq.view import Step, View
+
+BEST_FIRST = ("best.safetensors", "last.safetensors")
+
+
+class Scripted:
+    """A scripted player of the environment's own.
+
+    Args:
+        view: whose state it sees; the steps it is given must be this view's latest.
+        name: one of ``view.scripts``.
+
+    Raises:
+        ValueError: for another name.
+    """
+
+    def __init__(self, view: View, name: str) -> None:
+        if name not in view.scripts:
+            allowed = ", ".join(view.scripts) or "no script, as the environment has none"
+            raise ValueError(f"name={name!r}; allowed: {allowed}")
+        self.view, self.name = view, name
+
+    def act(self, step: Step, explore: bool = True) -> Tensor:
+        return self.view.scripted(self.name)
+
+
+def load_player(source: str | Path, view: View) -> Player:
+    """A player for a view.
+
+    Args:
+        source: the name of a script, a checkpoint, or the folder of a run (its best checkpoint, or
+            else its last).
+        view: what it will play.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is neither, or damaged, or does not fit the view.
+    """
+    if source in view.scripts:
+        return Scripted(view, str(source))
+    path, state = read_run(source, view.scripts)
+    try:
+        return _player_of(state, view)
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} does not fit: {error}") from None
+
+
+def options_of(
+    sources: Iterable[str | Path], game: str, scripts: Collection[str] = ()
+) -> dict[str, Any] | None:
+    """The options of the game that the first saved run among the sources was trained with.
+
+    Args:
+        sources: as for `load_player`.
+        game: the id of the game that all runs must be of.
+        scripts: the names of its scripts.
+
+    Returns:
+        None if there are scripts alone.
+
+    Raises:
+        OSError, ValueError: as `load_player`, for the first source that is neither.
+    """
+    found = None
+    for source in sources:
+        if source in scripts:
+            continue
+        path, state = read_run(source, scripts)
+        try:
+            own, options = state["config"]["env"], dict(state["config"]["env_options"])
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(
+                f"{path} is no checkpoint of a run; allowed: those of mfq train"
+            ) from None
+        if own != game:
+            raise ValueError(f"{path} is of a run on {own}; allowed: {game}")
+        found = options if found is None else found
+    return found
+
+
+def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint that a source means, and what is in it.
+
+    Raises:
+        OSError: if there is none; the message offers the scripts, too.
+        ValueError: if it is damaged.
+    """
+    path = Path(source)
+    if path.is_dir():
+        path = next((path / name for name in BEST_FIRST if (path / name).is_file()), path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{source} is no player; allowed: {''.join(f'{name}, ' for name in scripts)}"
+            "a checkpoint, or the folder of a run that has one"
+        )
+    return path, checkpoint.load(path)
+
+
+def _player_of(state: dict[str, Any], view: View) -> Player:
+    """From a checkpoint of the Runner's. Here, and nowhere else, is what play needs of its layout."""
+    config, saved = state["config"], state["agent"]
+    if not state["own_algo"]:
+        raise ValueError("its algorithm is its user's; allowed: mfq, iql")
+    agent = QAgent(view, config["algo"] == "mfq", build(QConfig, config["agent"]), config["seed"])
+    agent.online.load_state_dict(saved["online"])
+    agent.time = saved["time"]  # of its schedules
+    return agent
+
+
+def reseed(player: Any, seed: int) -> None:
+    """Seeds a player's own generator, where it has one."""
+    if isinstance(generator := getattr(player, "generator", None), torch.Generator):
+        generator.manual_seed(seed)
+
+
+def state_of(player: Any) -> dict[str, Any]:
+    """What a player's play depends on: weights, generator, the time of its schedules."""
+    state: dict[str, Any] = {}
+    if (module := getattr(player, "module", None)) is not None:
+        state["module"] = module.state_dict()
+    if (generator := getattr(player, "generator", None)) is not None:
+        state["generator"] = generator.get_state()
+    if (time := getattr(player, "time", None)) is not None:
+        state["time"] = time
+    return state
+
+
+def restore(player: Any, state: dict[str, Any]) -> None:
+    """Takes up a `state_of` a player of the same make."""
+    if "module" in state:
+        player.module.load_state_dict(state["module"])
+    if "generator" in state:
+        player.generator.set_state(state["generator"])
+    if "time" in state:
+        player.time = state["time"]

@@ -1,0 +1,156 @@
+"""`mfq compare battle`: every pair, both sides, runs of several seeds."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from baselines import battle
+from baselines.battle import BattleStudy, compare, joined, result, run, table
+from mfq.cli import main
+from mfq.evaluate import Record
+from mfq.intervals import bootstrap, wilson
+from mfq.runner import Runner
+from tests.mfq.test_players import CONFIG
+
+TINY = {"map_size": 14, "max_cycles": 25}
+STUDY = BattleStudy(("random", "hold", "rush"), episodes=8, env_options=TINY, out=None)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return compare(STUDY)
+
+
+def test_every_pair_on_both_sides(found):
+    study, results = found
+    names = ("random", "hold", "rush")
+    assert [(r.player, r.opponent, r.side) for r in results] == [
+        (mine, its, side) for mine in names for its in names if mine != its for side in battle.SIDES
+    ]
+    assert study.env_options["map_size"] == 14
+    assert study.env_options["minimap_mode"] is True, "the paper's, where nothing else is said"
+    by_name = {(r.player, r.opponent, r.side): r for r in results}
+    for r in results:
+        assert r.wins + r.draws + r.losses == r.episodes == (8 if r.side == "both" else 4)
+        assert r.win_rate == r.wins / r.episodes
+        assert (r.win_rate_low, r.win_rate_high) == wilson(r.wins, r.episodes)
+        assert r.kill_difference_low <= r.kill_difference <= r.kill_difference_high
+        its_side = {"both": "both", "red": "blue", "blue": "red"}[r.side]
+        other = by_name[r.opponent, r.player, its_side]
+        assert (r.wins, r.draws, r.losses) == (other.losses, other.draws, other.wins)
+        assert r.kill_difference == -other.kill_difference
+    for mine, its in (("rush", "random"), ("random", "rush")):
+        parts = [by_name[mine, its, side] for side in ("red", "blue")]
+        assert sum(part.wins for part in parts) == by_name[mine, its, "both"].wins
+        mean = sum(part.reward for part in parts) / 2
+        assert by_name[mine, its, "both"].reward == pytest.approx(mean)
+    assert by_name["rush", "random", "both"].win_rate == 1
+    assert by_name["rush", "random", "both"].reward > by_name["random", "rush", "both"].reward
+
+
+def test_files_and_table_say_the_same(found, tmp_path, capsys):
+    results = run(BattleStudy(STUDY.players, 8, env_options=TINY, out=str(tmp_path)))
+    assert results == found[1], "the same seed gives the same results"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "battle.csv",
+        "battle.png",
+        "config.json",
+    ]
+    with (tmp_path / "battle.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["wins"]) for row in rows] == [r.wins for r in results]
+    assert [float(row["reward_low"]) for row in rows] == [r.reward_low for r in results]
+    assert json.loads((tmp_path / "config.json").read_text())["env_options"]["map_size"] == 14
+    printed = capsys.readouterr().out
+    assert "4 episodes a side" in printed
+    assert table(results) in printed
+    assert max(map(len, table(results).splitlines())) <= 90
+    row = next(line for line in printed.splitlines() if line.startswith("rush"))
+    assert row.split() == ["rush", "1.0", "+-.16", ".50", "+-.28", "-"]
+    won = {r.opponent: r for r in results if (r.player, r.side) == ("rush", "both")}
+    assert (won["random"].win_rate, won["hold"].win_rate) == (1, 0.5)
+    assert (won["hold"].win_rate_high - won["hold"].win_rate_low) / 2 == pytest.approx(
+        0.28, abs=0.005
+    )
+
+
+def record(won):
+    """[E] outcomes as a record, a win being one kill more."""
+    won = np.array(won, bool)
+    return Record(won, ~won & False, won * 2.0, won * 1.0, won * 2.0 - 1, won * 3.0)
+
+
+def test_several_runs_are_resampled_as_runs():
+    # Two runs against three: the first always wins, the second never.
+    records = [record([wins] * 10) for wins in (1, 1, 1, 0, 0, 0)]
+    ours = joined(records, runs=2)
+    assert ours.won.shape == (2, 3, 10)
+    assert ours.won[0].all()
+    assert not ours.won[1].any()
+    r = result("a", "b", "both", ours, seed=0)
+    assert (r.runs, r.opponent_runs, r.episodes, r.wins, r.losses) == (2, 3, 60, 30, 30)
+    assert (r.win_rate, r.win_rate_low, r.win_rate_high) == (0.5, 0, 1)
+    assert (r.win_rate_low, r.win_rate_high) == bootstrap(ours.won)
+    assert (r.kill_difference, r.kill_difference_low) == (0, -1)
+    assert r.reward == 1
+    # One run against one: Wilson's.
+    one = result("a", "b", "both", joined([record([1, 0, 0, 1])], runs=1), seed=0)
+    assert (one.win_rate_low, one.win_rate_high) == wilson(2, 4)
+
+
+def test_runs_meet_scripts_in_the_game_that_they_were_trained_on(tmp_path, capsys):
+    folders = []
+    for seed in (0, 1):
+        folders.append(str(tmp_path / f"run{seed}"))
+        Runner(config={**CONFIG, "seed": seed, "out": folders[-1]}).train()
+    words = [f"mfq={','.join(folders)}", folders[0], "rush"]
+    out = str(tmp_path / "out")
+    flags = ["--episodes", "4", "--set", "max_cycles=15", "--out", out]
+    assert main(["compare", "battle", "--players", *words, *flags]) == 0
+    with (tmp_path / "out" / "battle.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["side"] == "both"]
+    found = {
+        (r["player"], r["opponent"]): (r["runs"], r["opponent_runs"], r["episodes"]) for r in rows
+    }
+    assert found["mfq", "rush"] == ("2", "1", "8")
+    assert found["rush", "mfq"] == ("1", "2", "8")
+    assert found["run0", "rush"] == ("1", "1", "4")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["env_options"] == {**CONFIG["env_options"], "max_cycles": 15}
+    assert "mfq v run0" in capsys.readouterr().out
+
+    # Names of `play` may be runs, too.
+    words = ["--red", folders[0], "--no-window", "--set", "max_cycles=9", "--episodes", "2"]
+    assert main(["play", "battle", *words]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line[:18] for line in printed] == ["episode 0: 9 steps", "episode 1: 9 steps"]
+
+
+@pytest.mark.parametrize(
+    ("players", "words"),
+    [
+        (("rush",), "at least two"),
+        (("rush", "rush"), "two players are called 'rush'"),
+        (("a=rush", "a=hold"), "two players are called 'a'"),
+        (("=rush", "hold"), "player '=rush'; allowed"),
+        (("a=rush,", "hold"), "player 'a=rush,'; allowed"),
+    ],
+)
+def test_bad_players_are_named(players, words):
+    with pytest.raises(ValueError, match=words):
+        BattleStudy(players)
+
+
+@pytest.mark.parametrize("options", [{"episodes": 1}, {"seed": -1}])
+def test_bad_options_are_named(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        BattleStudy(**options)
+
+
+def test_the_same_source_may_play_itself():
+    study = BattleStudy(("a=rush", "b=rush"), episodes=4, env_options=TINY, out=None)
+    results = {(r.player, r.side): r for r in compare(study)[1]}
+    assert results["a", "red"].wins == results["b", "red"].wins, "the same game"
+    assert results["a", "both"].wins == results["b", "both"].wins

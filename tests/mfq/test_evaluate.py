@@ -1,0 +1,244 @@
+"""Scores of episodes written down in advance: unbiased over rows, wins, draws, intervals, both sides."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+import mfq
+from mfenvs import battle_v0
+from mfq.evaluate import evaluate, head_to_head, match, play, record_of
+from mfq.intervals import bootstrap, wilson
+from tests.mfq.duel import Always, Duel, Fight
+
+NOBODY = {"red": Always(0), "blue": Always(0)}
+
+
+def test_short_episodes_count_no_more_than_long_ones():
+    # Ten of the short ones end while the long one lasts.
+    view = Duel([Fight(1, (1, 0), (2, 0))], [Fight(20, (0, 1), (0, 1))])
+    scores = evaluate(view, NOBODY, episodes=4)
+    assert scores["red"]["episodes"] == scores["blue"]["episodes"] == 4
+    assert scores["red"]["win_rate"] == scores["blue"]["win_rate"] == 0.5
+    assert scores["red"]["draw_rate"] == 0
+    assert scores["red"]["kills"] == 1
+    assert scores["blue"]["kill_difference"] == -0.5
+    assert (scores["red"]["return"], scores["blue"]["return"]) == (0.5, 10)
+    assert evaluate(view, Always(0), episodes=3) == {
+        "return": 5.25,
+        "length": 10.5,
+        "final_red_kills": 1,
+        "final_blue_kills": 0.5,
+        "final_red_alive": 2,
+        "final_blue_alive": 2,
+    }
+
+
+def test_the_first_episodes_of_a_row_count():
+    view = Duel([Fight(2), Fight(3), Fight(50)], [Fight(7), Fight(1), Fight(50)])
+    found = play(view, NOBODY, 4, seed=0)
+    assert found.length.tolist() == [2, 3, 7, 1]
+    assert play(view, NOBODY, 3, seed=0).length.tolist() == [2, 3, 7, 1]
+
+
+def test_draws_are_no_wins_and_the_dead_do_not_survive():
+    fights = [Fight(2, kills=kills, dead=(3,)) for kills in [(1, 1), (2, 1), (0, 0), (0, 3)]]
+    found = evaluate(Duel(fights), NOBODY, episodes=4)
+    for name, survivors in (("red", 2), ("blue", 1)):
+        scores = found[name]
+        assert (scores["win_rate"], scores["draw_rate"]) == (0.25, 0.5)
+        assert scores["survivors"] == survivors
+        low, high = wilson(1, 4)
+        assert (scores["win_rate_low"], scores["win_rate_high"]) == (low, high)
+    assert found["red"]["kill_difference"] == -0.5 == -found["blue"]["kill_difference"]
+    assert found["red"]["kill_difference_low"] == -found["blue"]["kill_difference_high"]
+
+
+def test_rewards_of_a_reset_and_of_the_dead_count_for_nothing():
+    # blue_1 dies in the first of three steps, with a reward for that step.
+    found = play(Duel([Fight(3, (1, 2), dead=(3,))]), NOBODY, 2, seed=0)
+    assert found.earned.tolist() == [[6, 8]] * 2
+    assert found.sizes.tolist() == [2, 2]
+
+
+def test_without_kills_returns_decide():
+    found = evaluate(Duel([Fight(2, (1, 3)), Fight(2, (1, 1))], counted=False), NOBODY, episodes=2)
+    assert (found["blue"]["win_rate"], found["blue"]["draw_rate"]) == (0.5, 0.5)
+    assert found["red"]["win_rate"] == 0
+    assert set(found["red"]) == {
+        *("episodes", "win_rate", "win_rate_low", "win_rate_high", "draw_rate"),
+        *("return", "return_low", "return_high"),
+    }
+
+
+def test_the_best_of_three_wins():
+    names = ("a", "b", "c")
+    kills = [(3, 2, 1), (2, 2, 1), (0, 1, 4)]
+    view = Duel([Fight(1, (0, 0, 0), k) for k in kills], names=names)
+    found = evaluate(view, dict.fromkeys(names, Always(0)), episodes=3)
+    rates = {name: (s["win_rate"], s["draw_rate"]) for name, s in found.items()}
+    assert rates == {"a": (1 / 3, 1 / 3), "b": (0, 1 / 3), "c": (1 / 3, 0)}
+
+
+def test_each_group_has_its_player():
+    view, red = Duel([Fight(2)], script=3), Always(2)
+    evaluate(view, {"blue": "script", "red": red}, seed=5)
+    assert view.seeds == [5]
+    assert [actions.tolist() for actions in view.sent] == [[[2, 2, 3, 3]]] * 2
+    assert not any(red.explored)
+    evaluate(view, {"blue": "script", "red": red}, explore=True)
+    assert red.explored[-1]
+
+
+class Coin(Always):
+    """Plays at random, from its own generator, which runs with its time."""
+
+    def __init__(self):
+        super().__init__(0)
+        self.generator, self.time = torch.Generator().manual_seed(7), 11
+
+    def act(self, step, explore=True):
+        self.time += 1
+        return torch.randint(5, step.actions.shape, generator=self.generator)
+
+
+def test_the_same_seed_gives_the_same_games_and_disturbs_nobody():
+    view, coin = Duel([Fight(5)]), Coin()
+    before = coin.generator.get_state()
+    for seed in (1, 1, 2):
+        evaluate(view, {"red": coin, "blue": coin}, seed=seed)
+    assert torch.equal(coin.generator.get_state(), before)
+    assert coin.time == 11
+    first, again, other = (torch.stack(view.sent[k : k + 5]) for k in (0, 5, 10))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+# -- matches ------------------------------------------------------------------------------------
+
+
+def test_a_match_plays_both_sides():
+    # Red always wins, so that each wins its half as red.
+    view, a, b = Duel([Fight(2, (1, 0), (3, 1))]), Always(1), Always(2)
+    scores = head_to_head(view, a, b, episodes=6, seed=4)
+    assert view.seeds == [4, 4]
+    assert [actions[0].tolist() for actions in view.sent[::8]] == [[1, 1, 2, 2], [2, 2, 1, 1]]
+    assert {side: s["episodes"] for side, s in scores.items()} == {"red": 3, "blue": 3, "both": 6}
+    assert [scores[side]["win_rate"] for side in ("red", "blue", "both")] == [1, 0, 0.5]
+    assert [scores[side]["kills"] for side in ("red", "blue", "both")] == [3, 1, 2]
+    assert [scores[side]["return"] for side in ("red", "blue", "both")] == [2, 0, 1]
+
+
+def test_a_match_is_the_other_ones_loss():
+    view = mfq.wrap(battle_v0.batched_env(num_envs=3, map_size=14, max_cycles=40))
+    ours, theirs = match(view, "rush", "random", episodes=6, seed=1)
+    assert ours["both"].won.sum() >= 5
+    for mine, its in (("red", "blue"), ("blue", "red")):
+        assert np.array_equal(ours[mine].won, ~theirs[its].won & ~theirs[its].drawn)
+        assert np.array_equal(ours[mine].kill_difference, -theirs[its].kill_difference)
+    scores = head_to_head(view, "rush", "random", episodes=6, seed=1)
+    assert scores["both"]["win_rate"] == ours["both"].won.mean()
+    assert scores == head_to_head(view, "rush", "random", episodes=6, seed=1)
+    # As the other way round, in the other order.
+    swapped, _ = match(view, "random", "rush", episodes=6, seed=1)
+    for name, values in swapped["both"]._asdict().items():
+        assert np.array_equal(np.sort(values), np.sort(getattr(theirs["both"], name)))
+
+
+def test_kills_are_those_of_the_game():
+    view = mfq.wrap(battle_v0.batched_env(num_envs=2, map_size=14, max_cycles=60))
+    found = play(view, {"red": "rush", "blue": "rush"}, 4, seed=3)
+    record = record_of(found, "red")
+    size = int((view.groups == 0).sum())
+    blue = record_of(found, "blue")
+    assert np.array_equal(record.survivors, size - blue.kills)
+    assert record.kills.max() > 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda v: evaluate(v, NOBODY, episodes=0), ValueError, "episodes=0"),
+        (
+            lambda v: evaluate(v, {"red": Always(0)}),
+            ValueError,
+            "allowed: one for each of 'red', 'b",
+        ),
+        (lambda v: evaluate(v, {**NOBODY, "green": Always(0)}), ValueError, "'green'"),
+        (lambda v: evaluate(v, {**NOBODY, "red": "rush"}), ValueError, "name='rush'; allowed: no"),
+        (lambda v: evaluate(v, {**NOBODY, "red": 3}), TypeError, r"players\['red'\] is a int"),
+        (lambda v: evaluate(v, None), TypeError, "is a NoneType"),
+        (lambda v: head_to_head(v, Always(0), Always(0), 1), ValueError, "episodes=1"),
+    ],
+)
+def test_nonsense_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call(Duel([Fight(1)]))
+
+
+def test_a_match_takes_two_groups():
+    with pytest.raises(ValueError, match="'only'"):
+        head_to_head(Duel([Fight(1)], names=("only",)), Always(0), Always(0))
+
+
+# -- intervals ----------------------------------------------------------------------------------
+
+
+def test_wilson_is_scipys():
+    for trials in (1, 2, 7, 50, 200, 2000):
+        for successes in {0, 1, trials // 3, trials - 1, trials}:
+            found = wilson(successes, trials)
+            test = stats.binomtest(successes, trials)
+            known = test.proportion_ci(confidence_level=0.95, method="wilson")
+            assert found == pytest.approx((known.low, known.high), abs=1e-12)
+            assert 0 <= found[0] <= found[1] <= 1
+    # Newcombe (1998), table I: 81 of 263.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    with pytest.raises(ValueError, match="successes=3"):
+        wilson(3, 2)
+
+
+def test_bootstrap_of_a_mean_is_scipys():
+    values = np.random.default_rng(0).exponential(size=60)
+    low, high = bootstrap(values, seed=1)
+    known = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(2)
+    ).confidence_interval
+    assert (low, high) == pytest.approx((known.low, known.high), abs=0.02)
+    assert bootstrap(values, seed=1) == (low, high)
+    assert bootstrap(values, seed=2) != (low, high)
+    assert all(map(math.isnan, bootstrap(np.array([1.0]))))
+    assert bootstrap(np.ones(5)) == (1, 1)
+
+
+def quantiles(means):
+    return tuple(np.quantile(list(means), [0.025, 0.975]))
+
+
+def test_bootstrap_over_runs_resamples_runs_of_either_side():
+    # Within a pair of runs nothing varies, so that all draws of runs can be listed.
+    strength = np.array([0.1, 0.4, 0.5, 0.9])
+    draws = {sum(strength[list(pick)]) / 4 for pick in itertools.product(range(4), repeat=4)}
+    assert len(draws) > 20
+    expected = quantiles(
+        strength[list(pick)].mean() for pick in itertools.product(range(4), repeat=4)
+    )
+    ours = np.broadcast_to(strength[:, None, None], (4, 1, 30))
+    theirs = np.broadcast_to(strength[None, :, None], (1, 4, 30))
+    assert bootstrap(ours) == pytest.approx(expected, abs=0.03)
+    assert bootstrap(theirs) == pytest.approx(expected, abs=0.03)
+    # As if they were 120 independent episodes, the interval is far too narrow.
+    low, high = bootstrap(ours.reshape(-1))
+    assert high - low < 0.4 * (expected[1] - expected[0])
+
+
+def test_bootstrap_within_runs_resamples_episodes_pair_by_pair():
+    coin = np.random.default_rng(3)
+    values = (coin.random((2, 2, 25)) < 0.5).astype(float)
+    values -= values.mean(-1, keepdims=True)  # no run differs from another
+    low, high = bootstrap(values)
+    # 100 independent episodes, of variance about 1/4; runs drawn twice bring theirs twice.
+    assert (high - low) / 2 == pytest.approx(1.96 * 0.5 / 10, rel=0.25)

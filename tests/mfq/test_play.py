@@ -1,0 +1,22 @@
+"""`mfq play battle`: what it prints is the game that the players saw."""
+
+import re
+
+import mfq
+from mfenvs import battle_v0
+from mfq.evaluate import play as episodes_of
+from mfq.play import PlayConfig, play
+
+OPTIONS = {"map_size": 16, "max_cycles": 60, "placement": "paper"}
+
+
+def test_the_window_shows_the_game_that_the_players_see(capsys):
+    play(PlayConfig("focus", "random", 4, seed=3, window=False, env_options=OPTIONS))
+    lines = capsys.readouterr().out.splitlines()
+    view = mfq.wrap(battle_v0.batched_env(**OPTIONS))
+    found = episodes_of(view, {"red": "focus", "blue": "random"}, 4, seed=3)
+    names = ("red_alive", "red_kills", "blue_alive", "blue_kills")
+    expected = zip(found.length, *(found.measures[name] for name in names), strict=True)
+    numbers = [[int(number) for number in re.findall(r"\d+", line)] for line in lines]
+    assert numbers == [[k, *map(int, row)] for k, row in enumerate(expected)]
+    assert len({tuple(row[1:]) for row in numbers}) > 1
