@@ -163,6 +163,10 @@ class BatchedEnv:
         found = self.game.snapshot(self._state)
         return type(found)(*map(self._tensor, found))
 
+    def graph_of(self, snapshot: Any) -> NeighborGraph:
+        """Who was whose neighbour at the moment of a snapshot."""
+        return self.game.graph(type(snapshot)(*map(self._array, snapshot)))
+
     def observe(
         self,
         snapshot: Any,

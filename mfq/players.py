@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mfq import checkpoint
 from mfq.config import build
-from mfq.q_agent import QAgent, QConfig
+from mfq.q_config import QConfig
+from mfq.q_player import QPlayer
 from mfq.train import Player
 from mfq.view import Step, View
 
@@ -116,10 +117,9 @@ def _player_of(state: dict[str, Any], view: View) -> Player:
     config, saved = state["config"], state["agent"]
     if not state["own_algo"]:
         raise ValueError("its algorithm is its user's; allowed: mfq, iql")
-    agent = QAgent(view, config["algo"] == "mfq", build(QConfig, config["agent"]), config["seed"])
-    agent.online.load_state_dict(saved["online"])
-    agent.time = saved["time"]  # of its schedules
-    return agent
+    player = QPlayer(view, config["algo"] == "mfq", build(QConfig, config["agent"]), config["seed"])
+    player.load_state_dict(saved)
+    return player
 
 
 def reseed(player: Any, seed: int) -> None:

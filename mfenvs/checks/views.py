@@ -71,9 +71,9 @@ def graph(trial: Trial) -> None:
         _sums(trial, now, rng, step)
         taken.append((step, now, env.snapshot(), _edges(trial, now)))
     for step, now, snapshot, edges in taken:
-        axes, later = ("end", "edge"), env.game.graph(snapshot)
+        axes, later = ("end", "edge"), env.graph_of(snapshot)
         trial.same(edges, _edges(trial, now), "a graph that stays as it was taken", step, axes)
-        claim = "graph(snapshot) as it was at the time"
+        claim = "graph_of(snapshot) as it was at the time"
         trial.same(edges, _edges(trial, later), claim, step, axes)
 
 

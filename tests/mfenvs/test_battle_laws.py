@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfenvs import battle_v0
-from mfenvs.battle import board
+from mfenvs.battle import board, compact
 from mfenvs.battle.game import BattleGame, engine_state
 from mfenvs.check import CHECKS, check
 from tests.mfenvs.battle_field import STAY, assert_same, grid_of, naive_of, plain_game
@@ -255,9 +255,9 @@ def test_snapshots_are_observed_as_their_moments_were(options):
         some = env.observe(snapshot, rows, agents)
         for name in some:
             assert_same(some[name], obs[name][rows, agents], name)
-        dead = snapshot.status == board.DYING
-        dying += dead.sum()
-        own = obs["view"][torch.as_tensor(dead)]
+        dead = snapshot.mark % compact.STATUSES == board.DYING
+        dying += int(dead.sum())
+        own = obs["view"][dead]
         assert own.flatten(1).any(1).all(), "the dying still see"
     assert dying > 20
 
@@ -267,7 +267,7 @@ def test_a_snapshot_s_graph_is_that_of_its_moment():
     env.reset(seed=0)
     snapshot, before = env.snapshot(), env.neighbor_graph.edge_index()
     env.step(np.full((1, env.num_agents), 0))
-    assert np.array_equal(env.game.graph(snapshot).edge_index(), before)
+    assert np.array_equal(env.graph_of(snapshot).edge_index(), before)
     assert not np.array_equal(env.neighbor_graph.edge_index(), before)
 
 

@@ -43,7 +43,7 @@ def view_of(**options):
 @pytest.mark.parametrize("explore", [False, True])
 def test_a_run_plays_as_it_was_trained(runs, algo, explore):
     folder, runners = runs
-    view, agent = view_of(), runners[algo].agent
+    view, agent = view_of(), runners[algo].agent.player()
     player = load_player(folder / algo, view)
     player.generator.manual_seed(5)
     agent.generator.manual_seed(5)
@@ -62,8 +62,8 @@ def test_what_a_source_may_be(runs):
     expected = state_of(load_player(last, view))
     state = checkpoint.load(last)
     state["agent"]["time"] = 123
-    for name, weights in state["agent"]["online"].items():
-        state["agent"]["online"][name] = weights + 1
+    for name, weights in state["agent"]["module"].items():
+        state["agent"]["module"][name] = weights + 1
     del state["agent"]["replay"]
     best.unlink(missing_ok=True)
     assert state_of(load_player(str(folder / "mfq"), view))["time"] == expected["time"]
