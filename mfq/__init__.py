@@ -1,5 +1,6 @@
 """Mean-field reinforcement learning for environments of many agents (Yang et al., 2018)."""
 
+from mfq.actor_critic import ACConfig, ActorCritic
 from mfq.evaluate import evaluate
 from mfq.q_agent import QAgent, QConfig
 from mfq.runner import RunConfig, Runner
@@ -8,6 +9,8 @@ from mfq.train import train
 from mfq.view import Step, View, wrap
 
 __all__ = [
+    "ACConfig",
+    "ActorCritic",
     "QAgent",
     "QConfig",
     "RunConfig",

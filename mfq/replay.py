@@ -94,3 +94,19 @@ class Replay:
             self._fields[name] = room
         self.added = state["added"]
         self.generator.set_state(state["generator"])
+
+
+def named(name: str, obs: Any) -> dict[str, Tensor]:
+    """An observation as tensors by name: "obs", or "obs.view" and so on for a dict."""
+    if isinstance(obs, dict):
+        return {f"{name}.{key}": value for key, value in obs.items()}
+    return {name: obs}
+
+
+def observation(name: str, batch: dict[str, Tensor]) -> Any:
+    """The observation again, from tensors by name."""
+    if name in batch:
+        return batch[name]
+    return {
+        key.partition(".")[2]: part for key, part in batch.items() if key.startswith(name + ".")
+    }
