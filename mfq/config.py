@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +53,35 @@ def build(kind: type[Config], options: dict[str, Any]) -> Config:
         # YAML and JSON have lists where frozen dataclasses have tuples.
         values[name] = tuple(value) if isinstance(value, list) else value
     return kind(**values)
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Raises ValueError unless the value is among those allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}; allowed: {allowed}")
+
+
+def whole(name: str, value: Any, least: int) -> None:
+    """Raises TypeError unless the value is an integer, ValueError if it is too small."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}={value!r}; allowed: an integer of at least {least}")
+    if value < least:
+        raise ValueError(f"{name}={value!r}; allowed: {least} or more")
+
+
+def number(name: str, value: Any, least: float = 0.0, most: float = math.inf) -> None:
+    """Raises TypeError unless the value is a number, ValueError if it is out of range or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name}={value!r}; allowed: a number")
+    if not (least <= value <= most and math.isfinite(value)):
+        raise ValueError(f"{name}={value!r}; allowed: {least:g} to {most:g}, finite")
+
+
+def positive(name: str, value: Any) -> None:
+    """Raises TypeError unless the value is a number, ValueError unless it is finite and above 0."""
+    number(name, value)
+    if value == 0:
+        raise ValueError(f"{name}={value!r}; allowed: finite, above 0")
 
 
 def to_json(config: Any, path: str | Path) -> Path:

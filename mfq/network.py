@@ -1,4 +1,5 @@
-"""Q-networks, put together from the spaces (Yang et al. 2018, appendix C; the authors' base.py).
+"""Q-networks, actors and critics, put together from the spaces (Yang et al. 2018, appendix C; the
+authors' base.py and ac.py).
 
 Weights are Glorot uniform and biases zero, drawn from a generator of the caller's.
 
@@ -7,6 +8,7 @@ Legend: M samples, A actions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -74,11 +76,8 @@ class QNetwork(nn.Module):
         if mean_field:
             self.mean = mlp([num_actions, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
             size += MEAN_SIZE
-        self.identity: nn.Embedding | None = None
-        if agent_embedding:
-            self.identity = nn.utils.skip_init(nn.Embedding, num_agents, agent_embedding)
-            nn.init.normal_(self.identity.weight, generator=generator)
-            size += agent_embedding
+        self.identity = _embedding(num_agents, agent_embedding, generator)
+        size += agent_embedding
         self.joint = mlp([size, *hidden, num_actions], generator)
 
     def forward(self, obs: Any, mean: Tensor, agent: Tensor) -> Tensor:
@@ -98,6 +97,82 @@ class QNetwork(nn.Module):
         if self.identity is not None:
             parts.append(self.identity(agent))
         return self.joint(torch.cat(parts, -1))
+
+
+class Trunk(nn.Module):
+    """What an agent observes and who it is, encoded, joined, and put through an MLP: [M, size].
+
+    Args:
+        observation_space, num_agents, hidden, agent_embedding, generator: as in `QNetwork`; ``hidden``
+            has a width at least.
+        pictures: see `encoder`.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        num_agents: int,
+        hidden: Sequence[int],
+        agent_embedding: int,
+        pictures: str,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.size = hidden[-1]
+        self.observe = encoder(observation_space, generator, pictures)
+        self.identity = _embedding(num_agents, agent_embedding, generator)
+        sizes = [self.observe.size + agent_embedding, *hidden]
+        self.joint = mlp(sizes, generator, last_relu=True)
+
+    def forward(self, obs: Any, agent: Tensor) -> Tensor:
+        parts = [self.observe(obs)]
+        if self.identity is not None:
+            parts.append(self.identity(agent))
+        return self.joint(torch.cat(parts, -1))
+
+
+class Actor(nn.Module):
+    """The logits of pi(. | o_j), one network for all agents: float32 [M, A]. It sees no mean action."""
+
+    def __init__(self, trunk: Trunk, num_actions: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = _linear(trunk.size, num_actions, generator)
+
+    def forward(self, obs: Any, agent: Tensor) -> Tensor:
+        return self.head(self.trunk(obs, agent))
+
+
+class Critic(nn.Module):
+    """Q(o_j, ., abar_j) [M, A], or V(o_j, abar_j) [M, 1]: one network for all agents.
+
+    The mean action (64 -> 32, relu) is joined to the trunk's output and goes with it through ``hidden``.
+    Without a mean action there is nothing to join, and the trunk's output is all.
+    """
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        num_actions: int,
+        num_outputs: int,
+        mean_field: bool,
+        hidden: Sequence[int],
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.mean: nn.Module | None = None
+        sizes = [trunk.size]
+        if mean_field:
+            self.mean = mlp([num_actions, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
+            sizes = [trunk.size + MEAN_SIZE, *hidden]
+        self.head = mlp([*sizes, num_outputs], generator)
+
+    def forward(self, obs: Any, mean: Tensor, agent: Tensor) -> Tensor:
+        parts = [self.trunk(obs, agent)]
+        if self.mean is not None:
+            parts.append(self.mean(mean))
+        return self.head(torch.cat(parts, -1))
 
 
 class Encoder(nn.Module):
@@ -152,6 +227,19 @@ class Picture(Encoder):
         return self.layers(obs.float().movedim(-1, 1))
 
 
+class Flat(Encoder):
+    """Numbers [M, ...] of any shape in one row, then 256 (the authors' actor-critic)."""
+
+    size = 256
+
+    def __init__(self, shape: tuple[int, ...], generator: torch.Generator) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(_linear(math.prod(shape), self.size, generator), nn.ReLU())
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.layers(obs.float().flatten(1))
+
+
 class Parts(Encoder):
     """A dict of observations, each with an encoder of its own."""
 
@@ -164,8 +252,15 @@ class Parts(Encoder):
         return torch.cat([part(obs[name]) for name, part in self.parts.items()], -1)
 
 
-def encoder(space: spaces.Space[Any], generator: torch.Generator) -> Encoder:
+def encoder(
+    space: spaces.Space[Any], generator: torch.Generator, pictures: str = "conv"
+) -> Encoder:
     """The encoder that fits a space.
+
+    Args:
+        space: of the observations.
+        generator: draws the weights.
+        pictures: "conv", or "flat", which flattens pictures and gives each Box of a Dict a `Flat`.
 
     Raises:
         ValueError: for a space without one.
@@ -173,7 +268,16 @@ def encoder(space: spaces.Space[Any], generator: torch.Generator) -> Encoder:
     if isinstance(space, spaces.Discrete):
         return OneHot(int(space.n), int(space.start))
     if isinstance(space, spaces.Dict):
-        return Parts({name: encoder(part, generator) for name, part in space.spaces.items()})
+        return Parts(
+            {
+                name: Flat(part.shape, generator)
+                if pictures == "flat" and isinstance(part, spaces.Box) and math.prod(part.shape)
+                else encoder(part, generator, pictures)
+                for name, part in space.spaces.items()
+            }
+        )
+    if isinstance(space, spaces.Box) and len(space.shape) == 3 and pictures == "flat":
+        return Flat(space.shape, generator)
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
         return Vector(space.shape[0])
     if isinstance(space, spaces.Box) and len(space.shape) == 3:
@@ -189,6 +293,15 @@ def mlp(sizes: Sequence[int], generator: torch.Generator, last_relu: bool = Fals
     for inputs, outputs in pairwise(sizes):
         layers += [_linear(inputs, outputs, generator), nn.ReLU()]
     return nn.Sequential(*(layers if last_relu else layers[:-1]))
+
+
+def _embedding(num_agents: int, size: int, generator: torch.Generator) -> nn.Embedding | None:
+    """Who an agent is; None for a size of 0."""
+    if not size:
+        return None
+    layer: nn.Embedding = nn.utils.skip_init(nn.Embedding, num_agents, size)
+    nn.init.normal_(layer.weight, generator=generator)
+    return layer
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:

@@ -18,7 +18,7 @@ from mfq.compact_replay import CompactReplay
 from mfq.network import in_precision
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
-from mfq.replay import Replay, named, part
+from mfq.replay import Replay, named, observation
 from mfq.values import double_value, max_value, mean_field_value, td_target
 from mfq.view import Step, View
 
@@ -99,7 +99,7 @@ class QAgent(QPlayer):
         """One gradient step; its loss, the mean value and the mean absolute error."""
         with torch.enable_grad():
             with in_precision(self.view.device, self.config.precision):
-                q = self.module(part("obs", batch), batch["mean"], batch["agent"])
+                q = self.module(observation("obs", batch), batch["mean"], batch["agent"])
             chosen = q.float().gather(-1, batch["action"][:, None])[:, 0]
             error = self.td_target(batch) - chosen
             loss = error.square().mean()
@@ -142,7 +142,7 @@ class QAgent(QPlayer):
         config = self.config
         if config.gamma == 0:
             return batch["reward"]
-        inputs = part("next_obs", batch), batch["next_mean"], batch["agent"]
+        inputs = observation("next_obs", batch), batch["next_mean"], batch["agent"]
         mask = batch.get("next_mask")
         with in_precision(self.view.device, config.precision):
             q = self.target(*inputs).float()

@@ -103,10 +103,10 @@ def named(name: str, obs: Any) -> dict[str, Tensor]:
     return {name: obs}
 
 
-def part(name: str, batch: dict[str, Tensor]) -> Any:
+def observation(name: str, batch: dict[str, Tensor]) -> Any:
     """The observation again, from tensors by name."""
     if name in batch:
         return batch[name]
     return {
-        key.partition(".")[2]: value for key, value in batch.items() if key.startswith(name + ".")
+        key.partition(".")[2]: part for key, part in batch.items() if key.startswith(name + ".")
     }

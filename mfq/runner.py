@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from mfq import checkpoint
+from mfq.actor_critic import ACConfig, ActorCritic
 from mfq.config import build, to_json
 from mfq.evaluate import evaluate
 from mfq.log import Log
@@ -24,7 +25,7 @@ from mfq.q_config import QConfig
 from mfq.train import Agent
 from mfq.view import Step, View, wrap
 
-ALGORITHMS = ("mfq", "iql")
+ALGORITHMS = ("mfq", "iql", "mfac", "ac")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class RunConfig:
 
     Attributes:
         env: id of the game, such as "gaussian_squeeze_v0".
-        algo: "mfq" or "iql".
+        algo: "mfq", "iql", "mfac" or "ac".
         steps: environment steps of each row.
         num_envs: rows that play at once.
         seed: of everything.
@@ -45,6 +46,7 @@ class RunConfig:
         quiet: shows no progress bar.
         env_options: of the game.
         agent: see `QConfig`.
+        actor_critic: see `ACConfig`; for "mfac" and "ac".
     """
 
     env: str = "gaussian_squeeze_v0"
@@ -62,6 +64,7 @@ class RunConfig:
     quiet: bool = False
     env_options: dict[str, Any] = field(default_factory=dict)
     agent: QConfig = field(default_factory=QConfig)
+    actor_critic: ACConfig = field(default_factory=ACConfig)
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -86,8 +89,8 @@ class Runner:
     Args:
         env: an environment or a `View` (see `mfq.wrap`), the id of a game of mfenvs, or None for the
             id in the config.
-        algo: "mfq", "iql", or a class that is called with (view, config.agent, seed) and keeps the
-            `Agent` protocol; None takes the config's.
+        algo: one of `ALGORITHMS`, or a class that is called with (view, config.agent, seed) and keeps
+            the `Agent` protocol; None takes the config's.
         config: a `RunConfig`, or a dict of its fields.
 
     Attributes:
@@ -240,8 +243,8 @@ class Runner:
             path: a checkpoint, or a folder with last.safetensors, where the run then goes on.
             env: the environment, if the run had one of the user's own.
             algo: the class, likewise.
-            changes: fields of the config to change, such as ``steps``; of ``agent`` and
-                ``env_options``, a dict of those to change.
+            changes: fields of the config to change, such as ``steps``; of ``agent``,
+                ``actor_critic`` and ``env_options``, a dict of those to change.
 
         Raises:
             OSError, ValueError: if there is none, or it is damaged, or does not fit.
@@ -257,7 +260,7 @@ class Runner:
             if not state["own_algo"] and algo is None:
                 raise ValueError(f"{path} is of a run of an algorithm of its user's; give algo")
             config = state["config"]
-            for name in ("agent", "env_options"):
+            for name in ("agent", "actor_critic", "env_options"):
                 if isinstance(changes.get(name), dict):
                     changes[name] = {**config[name], **changes[name]}
             runner = cls(env, algo, {**config, **changes})
@@ -304,6 +307,8 @@ class Runner:
             return algo(self.view, config.agent, config.seed)
         if config.algo not in ALGORITHMS:
             raise ValueError(f"algo={config.algo!r}; allowed: {ALGORITHMS}, or a class")
+        if config.algo in ("mfac", "ac"):
+            return ActorCritic(self.view, config.algo == "mfac", config.actor_critic, config.seed)
         return QAgent(self.view, config.algo == "mfq", config.agent, config.seed)
 
     def _columns(self) -> list[str]:

@@ -45,5 +45,25 @@ def td_target(reward: Tensor, next_value: Tensor, terminated: Tensor, gamma: flo
     return reward + gamma * next_value * (~terminated).to(next_value)
 
 
+def monte_carlo_returns(
+    reward: Tensor, terminated: Tensor, ends: Tensor, next_value: Tensor, gamma: float
+) -> Tensor:
+    """R_t = r_t + gamma R_{t+1} along the first axis, cut where the record of an agent ends.
+
+    There R_t = r_t + gamma v(s_{t+1}); and R_t = r_t, with nothing to follow, where it died.
+
+    Args:
+        reward, next_value: float [T, ...]; ``next_value`` is read where the record ends.
+        terminated, ends: bool [T, ...]; ``ends`` holds at the last t, too, whatever it says there.
+        gamma: discount in [0, 1].
+    """
+    returns = torch.empty_like(reward)
+    following = next_value[-1]
+    for t in reversed(range(len(reward))):
+        value = next_value[t].where(ends[t], following)
+        following = returns[t] = td_target(reward[t], value, terminated[t], gamma)
+    return returns
+
+
 def _allowed(q: Tensor, mask: Tensor | None) -> Tensor:
     return q if mask is None else q.masked_fill(mask == 0, -torch.inf)

@@ -1,0 +1,58 @@
+"""The acting half of an actor-critic: a policy network that plays."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mfq.policy import Boltzmann, Greedy
+from mfq.view import Step
+
+
+class ACPlayer:
+    """Plays pi(a | o_j) = softmax(actor(o_j) / temperature); it sees no mean action.
+
+    Args:
+        actor: a module with the signature of `Actor.forward`.
+        temperature: of the softmax, above 0.
+        greedy: whether it takes the likeliest action, instead of drawing one, when it does not explore.
+        generator: its coins, on the actor's device.
+
+    Attributes:
+        module: the actor.
+    """
+
+    def __init__(
+        self, actor: nn.Module, temperature: float, greedy: bool, generator: torch.Generator
+    ) -> None:
+        self.module, self.generator = actor, generator
+        self.temperature, self.greedy = temperature, greedy
+
+    @torch.no_grad()
+    def act(self, step: Step, explore: bool = True) -> Tensor:
+        """Actions int64 [B, N]: drawn from the policy, or the likeliest; -1 for whom others play."""
+        seats = step.seats
+        logits = self.module(step.obs_at(seats), seats % step.actions.shape[1])
+        mask = None if step.action_mask is None else step.action_mask.flatten(0, 1)[seats]
+        policy = Greedy() if self.greedy and not explore else Boltzmann(self.temperature)
+        actions = torch.full(step.actions.shape, -1, device=logits.device)
+        actions.view(-1)[seats] = policy.sample(logits, 0, self.generator, mask)
+        return actions
+
+    def player(self, seed: int = 0) -> ACPlayer:
+        """A frozen copy with weights and coins of its own."""
+        actor = copy.deepcopy(self.module).requires_grad_(False)
+        coins = torch.Generator(self.generator.device).manual_seed(seed)
+        return ACPlayer(actor, self.temperature, self.greedy, coins)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights and coins."""
+        return {"module": self.module.state_dict(), "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up a `state_dict`."""
+        self.module.load_state_dict(state["module"])
+        self.generator.set_state(state["generator"])

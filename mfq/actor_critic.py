@@ -1,0 +1,389 @@
+"""Mean-field actor-critic (Yang et al. 2018, Algorithm "MF-AC"), and the form in the authors' code.
+
+MF-AC and AC, independent actor-critic, are two settings of `ActorCritic`.
+
+Legend: B rows, N agents, A actions, M transitions of a batch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from mfq.ac_player import ACPlayer
+from mfq.config import number, one_of, positive, whole
+from mfq.network import Actor, Critic, Trunk
+from mfq.replay import Replay, named, observation
+from mfq.rollout import Rollout
+from mfq.values import mean_field_value, td_target
+from mfq.view import Step, View
+
+CHUNK = 16_384  # samples of a round that are put through the networks at once
+
+Networks = Callable[[View, torch.Generator], tuple[nn.Module, nn.Module]]
+
+
+@dataclass(frozen=True)
+class ACConfig:
+    """Options of an `ActorCritic`. `AUTHORS` has those of the authors' code.
+
+    Attributes:
+        critic: "q", the paper's: Q(s, a, abar), from replay, with target networks; or "v", the authors'
+            code's: V(s, abar), from the returns of whole rounds of play.
+        pairing: "current" fits the critic to abar_t, the paper's; "previous" to abar_{t-1}, the authors'
+            code's.
+        play: "greedy" or "sample", what to do when not exploring.
+        gamma: discount, 0 to 1. With a "q" critic at 0, nothing of s' is stored.
+        temperature: pi = softmax(logits / temperature).
+        entropy: weight of the entropy bonus; 0 for none.
+        actor_learning_rate, critic_learning_rate: Adam's.
+        clip_gradient: largest norm of either network's gradient; 0 for no clipping.
+        pictures: "flat" or "conv", how pictures are encoded.
+        hidden: widths of the layers that join the parts of the observation; None takes 512 where there
+            are pictures, else 64 and 64.
+        mean_hidden: widths of the critic's layers after the mean action has joined.
+        agent_embedding: size of the embedding of who an agent is; 0 for none.
+        shared_trunk: whether the critic's head stands on the actor's layers.
+        batch_size, replay_size, learn_after, updates_per_step: with a "q" critic, as in `QConfig`.
+        polyak: how far the target networks move per gradient step, 0 to 1.
+        round_steps: with a "v" critic, a round of play lasts until every row has ended an episode, but
+            at most so many steps; what it leaves unfinished is cut there and bootstraps.
+        updates_per_round: gradient steps on it, each over the whole round.
+        value_weight: weight of the critic's loss beside the actor's.
+    """
+
+    critic: str = "q"
+    pairing: str = "current"
+    play: str = "greedy"
+    gamma: float = 0.95
+    temperature: float = 1.0
+    entropy: float = 0.01
+    actor_learning_rate: float = 3e-4
+    critic_learning_rate: float = 1e-3
+    clip_gradient: float = 10.0
+    pictures: str = "flat"
+    hidden: tuple[int, ...] | None = None
+    mean_hidden: tuple[int, ...] = (256,)
+    agent_embedding: int = 8
+    shared_trunk: bool = False
+    batch_size: int = 256
+    replay_size: int = 200_000
+    learn_after: int = 1000
+    updates_per_step: int = 1
+    polyak: float = 0.01
+    round_steps: int = 400
+    updates_per_round: int = 1
+    value_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        one_of("critic", self.critic, ("q", "v"))
+        one_of("pairing", self.pairing, ("current", "previous"))
+        one_of("play", self.play, ("greedy", "sample"))
+        one_of("pictures", self.pictures, ("flat", "conv"))
+        for name in ("gamma", "polyak"):
+            number(name, getattr(self, name), 0.0, 1.0)
+        for name in ("entropy", "clip_gradient", "value_weight"):
+            number(name, getattr(self, name))
+        for name in ("temperature", "actor_learning_rate", "critic_learning_rate"):
+            positive(name, getattr(self, name))
+        for name in ("batch_size", "replay_size", "learn_after", "round_steps"):
+            whole(name, getattr(self, name), 1)
+        for name in ("agent_embedding", "updates_per_step", "updates_per_round"):
+            whole(name, getattr(self, name), 0)
+        if self.hidden is not None and not self.hidden:
+            raise ValueError(f"hidden={self.hidden!r}; allowed: one width or more, or None")
+        for name in ("hidden", "mean_hidden"):
+            for width in getattr(self, name) or ():
+                whole(name, width, 1)
+        if not isinstance(self.shared_trunk, bool):
+            raise TypeError(f"shared_trunk={self.shared_trunk!r}; allowed: True or False")
+
+
+AUTHORS = ACConfig(
+    critic="v",
+    pairing="previous",
+    play="sample",
+    temperature=0.1,
+    entropy=0.08,
+    value_weight=0.1,
+    actor_learning_rate=1e-4,
+    critic_learning_rate=1e-4,
+    clip_gradient=0.0,
+    agent_embedding=0,
+    shared_trunk=True,
+)
+"""What the authors' code has for battle (docs/actor_critic.md)."""
+
+
+class ActorCritic:
+    """A policy and its critic, shared by all agents that it plays.
+
+    Args:
+        view: what to play; gives spaces and sizes.
+        mean_field: True is MF-AC, whose critic sees the mean action; False is AC.
+        config: see `ACConfig`.
+        seed: of weights, exploration and replay; no global generator is touched.
+        network: None, or a function of (view, generator) that returns two modules, with the signatures
+            of `Actor.forward` and `Critic.forward`, to be used in their place.
+
+    Attributes:
+        module: what acting depends on, the actor.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        mean_field: bool = True,
+        config: ACConfig | None = None,
+        seed: int = 0,
+        network: Networks | None = None,
+    ) -> None:
+        self.view, self.mean_field = view, mean_field
+        self.config = config = config if config is not None else ACConfig()
+        build = network if network is not None else self._default_networks
+        actor, critic = build(view, torch.Generator().manual_seed(seed))
+        self.online = nn.ModuleDict({"actor": actor, "critic": critic}).to(view.device)
+        self.optimizer = torch.optim.Adam(self._parameters())
+        self._set_learning_rates()
+        self.generator = torch.Generator(view.device).manual_seed(seed + 2)
+        greedy = config.play == "greedy"
+        self._player = ACPlayer(actor, config.temperature, greedy, self.generator)
+        self.updates = 0
+        if config.critic == "q":
+            self.target = copy.deepcopy(self.online).requires_grad_(False)
+            self.replay = Replay(config.replay_size, view.device, seed + 1)
+        else:
+            self.rollout = Rollout(config.round_steps)
+            self._last: Step | None = None
+
+    # -- the agent's protocol --------------------------------------------------------------------
+
+    @property
+    def module(self) -> nn.Module:
+        """The actor."""
+        return self.online["actor"]
+
+    def player(self, seed: int = 0) -> ACPlayer:
+        """A frozen copy of the actor that plays, its coins from ``seed``."""
+        return self._player.player(seed)
+
+    def act(self, step: Step, explore: bool = True) -> Tensor:
+        """Actions int64 [B, N]: drawn from the policy, or as ``play`` says without exploration."""
+        return self._player.act(step, explore)
+
+    def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
+        """Stores what the actions led to, of agents whose choice counted."""
+        learns = next_step.acting & ~next_step.reset[:, None]
+        if step.mine is not None:
+            learns &= step.mine
+        fitted = self._seen(next_step if self.config.pairing == "current" else step)
+        choice = {"action": actions, "mean": fitted}
+        if step.action_mask is not None:
+            choice["mask"] = step.action_mask
+        if self.config.critic == "v":
+            self.rollout.add(step, next_step, self._seen(step), {**choice, "learns": learns})
+            self._last = next_step if step.mine is None else next_step.given_to(step.mine)
+            return
+        batch = {
+            **choice,
+            **named("obs", step.obs),
+            "agent": torch.arange(actions.shape[1], device=actions.device).expand_as(actions),
+            "reward": next_step.reward,
+        }
+        if self.config.gamma > 0:
+            batch |= named("next_obs", next_step.obs)
+            batch["next_mean"] = self._seen(next_step)
+            batch["terminated"] = next_step.terminated
+            if next_step.action_mask is not None:
+                batch["next_mask"] = next_step.action_mask
+        self.replay.add({name: values[learns] for name, values in batch.items()})
+
+    def learn(self) -> dict[str, float]:
+        """Gradient steps, where there is enough to learn from; metrics of the last, or {}."""
+        return self._learn_q() if self.config.critic == "q" else self._learn_v()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the future depends on, replay or unfinished round included."""
+        state = {
+            "online": self.online.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "updates": self.updates,
+        }
+        if self.config.critic == "v":
+            return {**state, "rollout": self.rollout.state_dict()}
+        return {**state, "target": self.target.state_dict(), "replay": self.replay.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up a `state_dict`."""
+        self.online.load_state_dict(state["online"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._set_learning_rates()  # those configured, should they have been changed
+        if self.config.critic == "v":
+            self.rollout.load_state_dict(state["rollout"])
+        else:
+            self.target.load_state_dict(state["target"])
+            self.replay.load_state_dict(state["replay"])
+        self.generator.set_state(state["generator"])
+        self.updates = state["updates"]
+
+    # -- the paper's: Q(s, a, abar) from replay --------------------------------------------------
+
+    def _learn_q(self) -> dict[str, float]:
+        config, metrics = self.config, dict[str, Tensor]()
+        if self.replay.added < config.learn_after:
+            return {}
+        for _ in range(config.updates_per_step):
+            batch = self.replay.sample(config.batch_size)
+            obs, agent = observation("obs", batch), batch["agent"]
+            with torch.enable_grad():
+                q = self.online["critic"](obs, batch["mean"], agent)
+                chosen = q.gather(-1, batch["action"][:, None])[:, 0]
+                critic_loss = (self.td_target(batch) - chosen).square().mean()
+
+                # Since grad pi = pi grad log pi, the gradient of sum_a pi(a|s) Q(s, a, abar) is
+                # E_{a~pi}[grad log pi(a|s) Q(s, a, abar)], with nothing left to sampling.
+                log_pi = self.log_policy(self.online["actor"](obs, agent), batch.get("mask"))
+                pi = log_pi.exp()
+                gain, entropy = (pi * q.detach()).sum(-1), -(pi * log_pi).sum(-1)
+                actor_loss = -(gain + config.entropy * entropy).mean()
+                self.optimizer.zero_grad()
+                (critic_loss + actor_loss).backward()
+            self._descend()
+            self._move_targets()
+            metrics = {"loss": critic_loss, "q": chosen.mean(), "entropy": entropy.mean()}
+        return {name: float(value.detach()) for name, value in metrics.items()}
+
+    @torch.no_grad()
+    def td_target(self, batch: dict[str, Tensor]) -> Tensor:
+        """y = r + gamma v^MF(s') [M], v^MF(s') = sum_a pi_target(a | s') Q_target(s', a, abar')."""
+        if self.config.gamma == 0:
+            return batch["reward"]
+        obs, agent = observation("next_obs", batch), batch["agent"]
+        pi = self.log_policy(self.target["actor"](obs, agent), batch.get("next_mask")).exp()
+        q = self.target["critic"](obs, batch["next_mean"], agent)
+        value = mean_field_value(q, pi)
+        return td_target(batch["reward"], value, batch["terminated"], self.config.gamma)
+
+    # -- the authors' code's: V(s, abar) from a round of play ------------------------------------
+
+    def _learn_v(self) -> dict[str, float]:
+        config, metrics = self.config, dict[str, Tensor]()
+        if self._last is None or not self.rollout.is_over():
+            return {}
+        batch = self.rollout.finish(
+            self._last, self._seen(self._last), self._state_values, config.gamma
+        )
+        size = len(batch["returns"])
+        chunks = [
+            {name: part[start : start + CHUNK] for name, part in batch.items()}
+            for start in range(0, size, CHUNK)
+        ]
+        for _ in range(config.updates_per_round if size else 0):
+            self.optimizer.zero_grad()
+            sums = [self._accumulate(chunk, size) for chunk in chunks]
+            self._descend()
+            metrics = {name: torch.stack([part[name] for part in sums]).sum() for name in sums[0]}
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _accumulate(self, batch: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+        """Adds the gradient of some of a round's samples; their shares of the metrics."""
+        config, returns = self.config, batch["returns"]
+        obs, agent = observation("obs", batch), batch["seat"] % self.view.num_agents
+        with torch.enable_grad():
+            value = self.online["critic"](obs, batch["mean"], agent)[:, 0]
+            critic_loss = (returns - value).square().sum() / size
+
+            # grad log pi(a|s) (R - V(s, abar))
+            log_pi = self.log_policy(self.online["actor"](obs, agent), batch.get("mask"))
+            chosen = log_pi.gather(-1, batch["action"][:, None])[:, 0]
+            gain = chosen * (returns - value.detach())
+            entropy = -(log_pi.exp() * log_pi).sum(-1)
+            actor_loss = -(gain + config.entropy * entropy).sum() / size
+            (actor_loss + config.value_weight * critic_loss).backward()
+        metrics = {
+            "loss": critic_loss,
+            "value": value.sum() / size,
+            "entropy": entropy.sum() / size,
+        }
+        return {name: part.detach() for name, part in metrics.items()}
+
+    @torch.no_grad()
+    def _state_values(self, states: dict[str, Tensor]) -> Tensor:
+        """V(s, abar) [M], abar being what acting in s reckons with."""
+        agent = states["seat"] % self.view.num_agents
+        critic = self.online["critic"]
+        return critic(observation("obs", states), states["expected"], agent)[:, 0]
+
+    # -- what both need --------------------------------------------------------------------------
+
+    def log_policy(self, logits: Tensor, mask: Tensor | None) -> Tensor:
+        """log pi(. | s) [M, A]; for what the mask forbids a finite number whose exp is 0."""
+        logits = logits / self.config.temperature
+        if mask is not None:
+            logits = logits.masked_fill(mask == 0, torch.finfo(logits.dtype).min)
+        return torch.log_softmax(logits, -1)
+
+    def _seen(self, step: Step) -> Tensor:
+        """What the critic gets of the mean action of a step's actions: all of it, or nothing."""
+        return step.mean_action if self.mean_field else step.mean_action[..., :0]
+
+    def _descend(self) -> None:
+        if self.config.clip_gradient:
+            for group in self.optimizer.param_groups:
+                nn.utils.clip_grad_norm_(group["params"], self.config.clip_gradient)
+        self.optimizer.step()
+        self.updates += 1
+
+    @torch.no_grad()
+    def _move_targets(self) -> None:
+        pairs = zip(self.target.parameters(), self.online.parameters(), strict=True)
+        for slow, fast in pairs:
+            slow.lerp_(fast, self.config.polyak)
+        for mine, theirs in zip(self.target.buffers(), self.online.buffers(), strict=True):
+            mine.copy_(theirs)
+
+    def _parameters(self) -> list[dict[str, Any]]:
+        """The actor's, and those of the critic that are not the actor's too."""
+        actors = list(self.online["actor"].parameters())
+        known = set(actors)
+        critics = [part for part in self.online["critic"].parameters() if part not in known]
+        return [{"params": actors}, {"params": critics}]
+
+    def _set_learning_rates(self) -> None:
+        config = self.config
+        rates = config.actor_learning_rate, config.critic_learning_rate
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+
+    def _default_networks(self, view: View, generator: torch.Generator) -> tuple[Actor, Critic]:
+        config, space, size = self.config, view.observation_space, view.num_actions
+        hidden = config.hidden or ((512,) if _has_pictures(space) else (64, 64))
+
+        def trunk() -> Trunk:
+            return Trunk(
+                space, view.num_agents, hidden, config.agent_embedding, config.pictures, generator
+            )
+
+        actor = Actor(trunk(), size, generator)
+        critic = Critic(
+            actor.trunk if config.shared_trunk else trunk(),
+            size,
+            size if config.critic == "q" else 1,
+            self.mean_field,
+            config.mean_hidden,
+            generator,
+        )
+        return actor, critic
+
+
+def _has_pictures(space: spaces.Space[Any]) -> bool:
+    if isinstance(space, spaces.Dict):
+        return any(_has_pictures(part) for part in space.spaces.values())
+    return isinstance(space, spaces.Box) and len(space.shape) == 3
