@@ -196,7 +196,7 @@ def table(results: list[Result]) -> str:
     first = max(len(title), 2 * first + 3)
     lines += [
         "",
-        f"{title:<{first}}  {'as red':>14}  {'as blue':>14}  {'draws':>5}  {'kills, difference':>20}",
+        f"{title:<{first}}  {'as red':>14}  {'as blue':>14}  {'draws':>5}  {'kill difference':>20}",
     ]
     for mine, its in combinations(names, 2):
         both = found[mine, its, "both"]

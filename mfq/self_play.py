@@ -69,7 +69,7 @@ class Follower(ABC):
 
 
 class Lagged(Follower):
-    """A copy that follows the learner slowly (the self-play of the authors' code, fidelity E1).
+    """A copy that follows the learner once it is beaten (the self-play of the authors' code).
 
     After each episode in which the learner's side earned more than the copy's, the copy's weights become
     (1 - rate) of its own plus rate of the learner's. Episodes that end together count one after the
@@ -77,7 +77,7 @@ class Lagged(Follower):
 
     Args:
         learner: whom it follows.
-        rate: above 0, up to 1.
+        rate: above 0, up to 1. The authors' is 0.99: nearly a copy, after each episode won.
         every: if above 0, the weights are copied whole after every so many episodes instead, whoever
             won.
         seed: of its own generator.
@@ -86,7 +86,7 @@ class Lagged(Follower):
         ValueError: for a rate or a number out of range.
     """
 
-    def __init__(self, learner: Copied, rate: float = 0.01, every: int = 0, seed: int = 0) -> None:
+    def __init__(self, learner: Copied, rate: float = 0.99, every: int = 0, seed: int = 0) -> None:
         if not 0 < rate <= 1:
             raise ValueError(f"rate={rate!r}; allowed: above 0, up to 1")
         if every < 0:

@@ -8,15 +8,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
+PYTHON = re.compile(r"```python\n(.*?)```", re.S)
+SNIPPETS = PYTHON.findall(README)
+OTHERS = [code for document in DOCUMENTS[1:] for code in PYTHON.findall(document.read_text())]
 
 
 def test_the_readme_has_snippets():
     assert len(SNIPPETS) >= 3
 
 
-@pytest.mark.parametrize("code", SNIPPETS, ids=lambda code: code.splitlines()[0])
-def test_the_readme_runs(code, capsys):
+@pytest.mark.parametrize("code", SNIPPETS + OTHERS, ids=lambda code: code.splitlines()[0])
+def test_what_is_printed_runs(code, capsys):
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     for comment in re.findall(r"print\(.*\)  # ([\[(].*[\])])", code):

@@ -114,6 +114,10 @@ def test_the_lagged_self_moves_after_lost_episodes_only():
     lagged.follow(4, 2)  # twice 2 -> .75 * 2 + 1.25 -> ...
     assert lagged.player.weight == pytest.approx(0.75 * (0.75 * 2 + 1.25) + 1.25)
     assert float(pupil.module.weight.detach()) == 5
+    authors = Lagged(pupil)
+    pupil.set(105.0)
+    authors.follow(1, 1)
+    assert authors.player.weight == pytest.approx(0.01 * 5 + 0.99 * 105)
 
 
 def test_the_lagged_self_may_be_copied_at_intervals():
