@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from operator import countOf
 from sys import intern
 from typing import Any
 
@@ -77,11 +78,13 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._state = keep(self.game.allocate(1))
         self._step = keep(self.game.allocate_step(1))
         self._last = keep(self.game.allocate_step(1))
+        self._in_parts = isinstance(self.game.parallel_observation_space, spaces.Dict)
         self._rooms = Rooms(self.game.allocate_parallel_observation)
         self._names = np.array(self.possible_agents, object)
         # The row of every agent, the indices of `agents`, and the dict that says False of each.
         self._rows = np.zeros(self.game.num_agents, np.int64)
         self._nothing = np.full((1, self.game.num_agents), -1, np.int64)
+        self._choices = frozenset(range(self.game.num_actions))
         self._present = self._rows[:0]
         self._nobody: dict[str, bool] = {}
         self._ready = self._seeded = False
@@ -158,18 +161,20 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._step, self._last = self._last, self._step
         self.game.step(self._state, chosen, self._last, self._step)
 
-        step, living, index = self._step, self.agents, self._present
-        # To fill a copy of a dict is faster than to grow a new one.
-        rewards: dict[str, float] = {**self._nobody}
+        step = self._step
+        earned = step.reward[0].take(self._present).tolist()
+        rewards = dict(zip(self.agents, earned, strict=True))
         terminations, truncations = self._nobody.copy(), self._nobody.copy()
-        rewards.update(zip(living, step.reward[0].take(index).tolist(), strict=True))
         if step.truncated[0]:
-            truncations = dict.fromkeys(living, True)
+            truncations = dict.fromkeys(self.agents, True)
         observations, infos = self._observations(), self._infos(chosen)
-        if step.over[0] or np.count_nonzero(step.terminated):
-            ends = step.terminated[0].take(index).tolist()
-            terminations.update(zip(living, ends, strict=True))
+        named = self._names.take(step.terminated[0].nonzero()[0]).tolist()
+        ended = [agent for agent in named if agent in self._nobody]
+        terminations.update(dict.fromkeys(ended, True))
+        if step.over[0]:
             self._admit()
+        elif ended:
+            self._dismiss(ended)
         if self.render_mode == "human":
             self.render()
         return observations, rewards, terminations, truncations, infos
@@ -268,6 +273,13 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self.agents = self._names.take(self._present).tolist()
         self._nobody = dict.fromkeys(self.agents, False)
 
+    def _dismiss(self, agents: list[str]) -> None:
+        """What `_admit` does when these have left, and others have not come."""
+        for agent in agents:
+            del self._nobody[agent]
+        self.agents = list(self._nobody)
+        self._present = self._step.alive[0].nonzero()[0]
+
     def _joint_action(self, actions: dict[str, int]) -> np.ndarray:
         """int64 [1, N], -1 where no action came; agents that are gone have no say."""
         if not isinstance(actions, dict):
@@ -276,33 +288,25 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         index: Any = self._present
         if names != self.agents:  # else, as usual, everybody is there, in order
             index = [self._index[self._known(agent)] for agent in names]
-        if not all(map(_is_whole_number, set(map(type, values)))):
-            for agent, action in actions.items():
-                if not _is_whole(action):
-                    raise TypeError(
-                        f"actions[{agent!r}]={action!r} is a {type(action).__name__}; "
-                        "allowed: an integer"
-                    )
-        chosen = self._nothing.copy()
-        try:
-            given = np.fromiter(values, np.int64, len(values))
-        except OverflowError:
-            given = np.array([min(max(int(value), -1), 2**62) for value in values], np.int64)
-        # As unsigned numbers, negative ones are the largest.
-        if np.maximum.reduce(given.view(np.uint64), initial=0) >= self.game.num_actions:
-            wrong = (given < 0) | (given >= self.game.num_actions)
-            agent = names[int(wrong.argmax())]
+        if countOf(map(type, values), int) < len(values):
+            if not all(map(_is_whole_number, set(map(type, values)))):
+                _refuse_others(actions)
+            values = list(map(int, values))
+        if not self._choices.issuperset(values):
+            told = zip(names, values, strict=True)
+            agent = next(agent for agent, value in told if value not in self._choices)
             raise ValueError(
                 f"actions[{agent!r}]={actions[agent]!r} is out of range; "
                 f"allowed: 0 to {self.game.num_actions - 1}"
             )
-        chosen[0, index] = given
+        chosen = self._nothing.copy()
+        chosen[0][index] = values
         return chosen
 
     def _observations(self) -> dict[str, Any]:
         """Of all that took part in the last step, in memory of their own."""
         count = len(self._present)
-        if isinstance(self.game.parallel_observation_space, spaces.Dict):
+        if self._in_parts:
             parts = self.game.allocate_parallel_observation(count)
             self.game.observe(self._state, parts, self._rows[:count], self._present)
             return {
@@ -319,8 +323,10 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         """Of all that took part in the last step, in which ``chosen`` [1, N] were the actions given."""
         step: Step = self._step
         infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
-        instead, ignored = step.actions != chosen, step.acting != (chosen >= 0)
-        if np.count_nonzero(instead) or np.count_nonzero(ignored):
+        # Mostly all who lived acted as they were told. To compare bytes is fastest.
+        usual = step.acting.tobytes() == self._last.alive.tobytes()
+        if not usual or step.actions.tobytes() != chosen.tobytes():
+            instead, ignored = step.actions != chosen, step.acting != (chosen >= 0)
             for agent, i in zip(self.agents, self._present.tolist(), strict=True):
                 if instead[0, i]:
                     infos[agent]["action"] = int(step.actions[0, i])
@@ -336,10 +342,17 @@ def _is_whole_number(kind: type) -> bool:
     return issubclass(kind, int | np.integer) and kind is not bool
 
 
-def _is_whole(action: Any) -> bool:
-    return _is_whole_number(type(action)) or (
-        isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu"
-    )
+def _refuse_others(actions: dict[str, Any]) -> None:
+    """Raises TypeError for an action that is neither an integer nor an array of just one."""
+    for agent, action in actions.items():
+        kind = type(action)
+        whole = _is_whole_number(kind)
+        if kind is np.ndarray:
+            whole = action.shape == () and action.dtype.kind in "iu"
+        if not whole:
+            raise TypeError(
+                f"actions[{agent!r}]={action!r} is a {kind.__name__}; allowed: an integer"
+            )
 
 
 def to_aec(env: ParallelEnv, usual_wrappers: bool = True) -> Any:

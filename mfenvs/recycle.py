@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from sys import getrefcount
 from typing import Any
 
@@ -14,7 +13,7 @@ class Room:
     """An array, and a view of each of its entries along the first axis, some of which are lent."""
 
     def __init__(self, array: np.ndarray) -> None:
-        self.array, self.views, self.lent = array, list(array), 0
+        self.array, self.views = array, list(array)
 
     def is_free(self) -> bool:
         """Whether nobody else holds the array or a view: a view of a view holds the array, too."""
@@ -22,7 +21,7 @@ class Room:
         # list and that call.
         if getrefcount(self.array) > 2 + len(self.views):
             return False
-        return max(map(getrefcount, islice(self.views, self.lent)), default=0) <= 2
+        return sum(map(getrefcount, self.views)) == 2 * len(self.views)
 
 
 class Rooms:
@@ -50,5 +49,4 @@ class Rooms:
         else:
             room = Room(self._allocate(count))
             self._rooms = [*self._rooms[-1:], room]
-        room.lent = count
         return room

@@ -28,9 +28,9 @@ def scan(here, seen, spots, cells, looks, first_blue, red, blue, width, out):
         first_blue: what the grid holds where blue's first agent stands.
         red, blue: the channels of the armies.
     """
-    # Every cell is written, blank or not, since to guess which are costs more; and the channel is
-    # chosen by comparing, since the loads of later cells wait until it is known where to write.
-    # Indices are unsigned, since the sign of others is looked at on every use.
+    # Every cell is written, blank or not, since to guess which are costs more. The channel is told by
+    # comparing: looked up in a table, it made a cell take 1.9 ns instead of 1.3. Indices are
+    # unsigned, since the sign of others is looked at on every use.
     zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
     wall, first_blue = np.uint64(WALL), np.uint64(first_blue)
     red, blue = np.uint64(red), np.uint64(blue)
