@@ -36,6 +36,7 @@ SPACES = (
     ("row",),
     ("row", "agent"),
     ("row", "agent", "cell"),
+    ("row", "line"),
     ("row", "line", "column"),
 )
 # Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
