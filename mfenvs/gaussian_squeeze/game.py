@@ -188,6 +188,7 @@ class SqueezeGame(Game):
 
     id = "gaussian_squeeze_v0"
     Config = SqueezeConfig
+    deathless = True
 
     def __init__(self, config: SqueezeConfig, backend: CpuBackend) -> None:
         self.config, self.backend = config, backend

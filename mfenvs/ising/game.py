@@ -149,6 +149,7 @@ class IsingGame(Game):
 
     id = "ising_v0"
     Config = IsingConfig
+    deathless = True
 
     def __init__(self, config: IsingConfig, backend: CpuBackend) -> None:
         self.config, self.backend = config, backend
