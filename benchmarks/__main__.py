@@ -1,8 +1,10 @@
 """`python -m benchmarks`: every benchmark, one after the other."""
 
-from benchmarks import battle, stage_games
+from benchmarks import batched, battle, stage_games
 
 if __name__ == "__main__":
     stage_games.main()
     print()
     battle.main()
+    print()
+    batched.main()

@@ -3,4 +3,4 @@
 from mfenvs.battle.config import PAPER as PAPER
 from mfenvs.registry import makers
 
-parallel_env, env, raw_env, batched_env = makers("battle_v0")
+parallel_env, env, raw_env, batched_env, vector_env = makers("battle_v0")

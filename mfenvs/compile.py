@@ -32,6 +32,7 @@ SPACES = (
     ("row", "agent"),
     ("row", "cell"),
     ("row", "agent", "cell"),
+    ("row", "line"),
     ("row", "line", "column"),
 )
 

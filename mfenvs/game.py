@@ -66,6 +66,8 @@ class Game(ABC):
     Attributes:
         id: the registered name, such as ``"ising_v0"``.
         Config: the frozen dataclass of its options; constructing one validates them.
+        deathless: whether all agents always take part from an episode's start to its end, so that
+            each is an environment of its own in the view of Gymnasium's vectors.
         config: this game's options.
         backend: allocates the state and runs the rules.
         agents: N names.
@@ -83,6 +85,7 @@ class Game(ABC):
 
     id: ClassVar[str]
     Config: ClassVar[type]
+    deathless: ClassVar[bool] = False
 
     config: Any
     backend: Backend

@@ -2,4 +2,4 @@
 
 from mfenvs.registry import makers
 
-parallel_env, env, raw_env, batched_env = makers("gaussian_squeeze_v0")
+parallel_env, env, raw_env, batched_env, vector_env = makers("gaussian_squeeze_v0")

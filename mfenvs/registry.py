@@ -13,6 +13,7 @@ from mfenvs.parallel import ParallelEnv, to_aec
 
 if TYPE_CHECKING:
     from mfenvs.batched import BatchedEnv
+    from mfenvs.vector import AgentVectorEnv
 
 # id -> "module:class"; imported on first use.
 GAMES = {
@@ -52,6 +53,7 @@ class Makers(NamedTuple):
     env: Callable[..., Any]
     raw_env: Callable[..., Any]
     batched_env: Callable[..., BatchedEnv]
+    vector_env: Callable[..., AgentVectorEnv]
 
 
 def makers(id: str) -> Makers:
@@ -73,6 +75,11 @@ def makers(id: str) -> Makers:
     ) -> BatchedEnv:
         return make_batched(id, num_envs, device, dtype, **options)
 
+    def vector_env(num_envs: int = 1, **options: Any) -> AgentVectorEnv:
+        from mfenvs.vector import AgentVectorEnv
+
+        return AgentVectorEnv(game_class(id), num_envs, **options)
+
     parallel_env.__doc__ = (
         f"`{id}` as a PettingZoo ParallelEnv. It makes dicts of all names: for tens of thousands of "
         "agents take `batched_env`."
@@ -80,7 +87,11 @@ def makers(id: str) -> Makers:
     env.__doc__ = f"`{id}` as a PettingZoo AECEnv, with PettingZoo's usual wrappers."
     raw_env.__doc__ = f"`{id}` as a PettingZoo AECEnv, without wrappers."
     batched_env.__doc__ = f"``num_envs`` rows of `{id}` as torch tensors."
-    return Makers(parallel_env, env, raw_env, batched_env)
+    vector_env.__doc__ = (
+        f"The agents of ``num_envs`` rows of `{id}` as the sub-environments of a Gymnasium VectorEnv; "
+        "refused where agents die."
+    )
+    return Makers(parallel_env, env, raw_env, batched_env, vector_env)
 
 
 def register_with_pettingzoo() -> None:

@@ -189,6 +189,7 @@ class SqueezeGame(Game):
 
     id = "gaussian_squeeze_v0"
     Config = SqueezeConfig
+    deathless = True
 
     def __init__(self, config: SqueezeConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend

@@ -96,6 +96,7 @@ class Law(NamedTuple):
     side: int
     half_coupling: np.float32
     field: Any  # float32 [N]
+    uniform: bool  # whether the field is the same everywhere
     update: int
     fraction: float
     initial: int
@@ -110,6 +111,8 @@ class State(NamedTuple):
         active: bool [B, N]; who may choose in the next step.
         key, counter: int64 [B]; the row's random stream and its position in it.
         time: int32 [B]; steps since the row's reset.
+        line_sums: int32 [B, side, 3]; of each line, for the measures: sum of each spin times its
+            neighbours', of the spins, and of the spins with the signs of their colours.
         order_parameter, magnetisation, staggered_magnetisation, energy: float32 [B].
     """
 
@@ -118,6 +121,7 @@ class State(NamedTuple):
     key: Any
     counter: Any
     time: Any
+    line_sums: Any
     order_parameter: Any
     magnetisation: Any
     staggered_magnetisation: Any
@@ -146,6 +150,7 @@ class IsingGame(Game):
 
     id = "ising_v0"
     Config = IsingConfig
+    deathless = True
 
     def __init__(self, config: IsingConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend
@@ -173,6 +178,7 @@ class IsingGame(Game):
                 side=config.side,
                 half_coupling=np.float32(config.coupling / 2),
                 field=backend.asarray(field, np.float32),
+                uniform=bool((field == field[0]).all()),
                 update=UPDATES[config.update],
                 fraction=float(config.fraction),
                 initial=STARTS[config.initial],
@@ -190,12 +196,15 @@ class IsingGame(Game):
 
     def allocate(self, num_rows: int) -> State:
         zeros, sites = self.backend.zeros, (num_rows, self.num_agents)
+        active = zeros(sites, np.bool_)
+        active[:] = True
         return State(
             spin=zeros(sites, np.int8),
-            active=zeros(sites, np.bool_),
+            active=active,
             key=zeros(num_rows, np.int64),
             counter=zeros(num_rows, np.int64),
             time=zeros(num_rows, np.int32),
+            line_sums=zeros((num_rows, self.config.side, 3), np.int32),
             **{name: zeros(num_rows, np.float32) for name in MEASURES},
         )
 
@@ -214,9 +223,12 @@ class IsingGame(Game):
         rows, sites = state.spin.shape
         run, side = self.backend.run, self.config.side
         run(rules.begin, (rows,), state, last, out)
-        run(rules.choose, (rows, sites), self.law, state, actions, out)
-        run(rules.settle, (rows, side, side), self.law, state, out)
-        run(rules.measure, (rows,), self.law, state, out, work=3 * sites)
+        run(rules.deal, (rows, side), self.law, state, out, work=1)
+        run(rules.choose, (rows, sites), state, actions, out, work=1)
+        run(rules.settle, (rows, side), self.law, state, out, work=2 * side)
+        if self.masks_actions:
+            run(rules.activate, (rows, side, side), self.law, state, out)
+        run(rules.measure, (rows,), self.law, state, out, work=side)
 
     def observe(
         self,
@@ -232,8 +244,10 @@ class IsingGame(Game):
         else:
             spin = source.spin
         if rows is None:
-            extent = (len(spin), self.config.side, self.config.side)
-            self.backend.run(rules.observe_all, extent, self.law, spin, out)
+            run, side = self.backend.run, self.config.side
+            run(rules.observe_own, spin.shape, self.law, spin, out, work=1)
+            if self.config.observe_neighbors:
+                run(rules.observe_around, (len(spin), side, side), self.law, spin, out)
         else:
             self.backend.run(rules.observe_some, (len(rows),), self.law, spin, rows, agents, out)
 

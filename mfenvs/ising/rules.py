@@ -1,8 +1,9 @@
 """Ising on a square torus: spins that choose their sign (Yang et al. 2018, section 5.2, eq. 33).
 
-The stages of a step, each a rule: `begin` (row), `choose` (row, agent), `settle` (row, line, column),
-`measure` (row). Spins are stored as 0 (down) and 1 (up), as in the authors' code, and count as -1
-and +1. Sites are numbered line by line: site = line * side + column.
+The stages of a step, each a rule: `begin` (row), `deal` (row, line), `choose` (row, agent), `settle`
+(row, line), `activate` (row, line, column; where not all choose always), `measure` (row). Spins are
+stored as 0 (down) and 1 (up), as in the authors' code, and count as -1 and +1. Sites are numbered line
+by line: site = line * side + column.
 """
 
 import numpy as np
@@ -11,6 +12,8 @@ from mfenvs.rng import bits, uniform
 
 SYNCHRONOUS, CHECKERBOARD, RANDOM = 0, 1, 2
 START_RANDOM, START_UP, START_DOWN = 0, 1, 2
+# What a line's sums are of: spin times the four spins around it, spin, and spin with its colour's sign.
+AGREEMENT, TOTAL, STAGGERED = 0, 1, 2
 
 
 def sign(spin):
@@ -45,89 +48,131 @@ def begin(row, state, last, out):
     state.counter[row] += 1
 
 
-def choose(row, agent, law, state, actions, out):
-    """Sets the spin: as dealt at a reset, as chosen by an active site, else as it was."""
-    spin = state.spin[row, agent]
-    acting = False
+def deal(row, line, law, state, out):
+    """Gives a line its first spins, if the row starts anew."""
     if out.reset[row]:
-        if law.initial == START_RANDOM:
-            spin = bits(state.key[row], state.counter[row], agent) & 1
-        else:
-            spin = 1 if law.initial == START_UP else 0
-    elif state.active[row, agent] and actions[row, agent] >= 0:
-        spin = actions[row, agent]
-        acting = True
+        for site in range(line * law.side, (line + 1) * law.side):
+            if law.initial == START_RANDOM:
+                state.spin[row, site] = bits(state.key[row], state.counter[row], site) & 1
+            else:
+                state.spin[row, site] = 1 if law.initial == START_UP else 0
+
+
+def choose(row, agent, state, actions, out):
+    """Sets the spin that an active site has chosen; the others hold theirs, as all do at a reset."""
+    # Everything is loaded whether it is needed or not: so this becomes vector instructions.
+    action, held = actions[row, agent], state.spin[row, agent]
+    acting = (action >= 0) & state.active[row, agent] & (not out.reset[row])
+    spin = action if acting else held
     state.spin[row, agent] = spin
     out.actions[row, agent] = spin
     out.acting[row, agent] = acting
 
 
-def settle(row, line, column, law, state, out):
-    """Rewards the new joint action (eq. 33) and draws who may choose next."""
-    agent = line * law.side + column
-    spin = state.spin[row, agent]
-    reward = np.float32(0.0)
-    if not out.reset[row]:
-        up = neighbors_up(state.spin, row, line, column, law.side)
-        felt = law.half_coupling * np.float32(2 * up - 4)
-        reward = np.float32(sign(spin)) * (law.field[agent] + felt)
-    out.reward[row, agent] = reward
+def earned(spin, up, field, half_coupling):
+    """The reward (eq. 33) of a spin of whose four neighbours ``up`` are up: float32."""
+    return np.float32(sign(spin)) * (field + half_coupling * np.float32(2 * up - 4))
 
-    active = True
+
+def settle(row, line, law, state, out):
+    """Rewards a line of the new joint action, but for a reset, and sums what `measure` needs of it."""
+    side, first = law.side, line * law.side
+    spin, paid, half_coupling = state.spin[row], not out.reset[row], law.half_coupling
+    here, field = spin[first : first + side], law.field[first : first + side]
+    above, below = before(line, side) * side, after(line, side) * side
+    above, below = spin[above : above + side], spin[below : below + side]
+    reward = out.reward[row, first : first + side]
+    agreement = np.int64(0)
+    # Apart from its ends, a line needs no wrap-around, and becomes vector instructions.
+    for column in range(1, side - 1):
+        up = here[column - 1] + here[column + 1] + above[column] + below[column]
+        value = earned(here[column], up, field[column], half_coupling)
+        reward[column] = value if paid else np.float32(0.0)
+        agreement += sign(here[column]) * (2 * up - 4)
+    for column in (0, side - 1):
+        up = neighbors_up(state.spin, row, line, column, side)
+        value = earned(here[column], up, field[column], half_coupling)
+        reward[column] = value if paid else np.float32(0.0)
+        agreement += sign(here[column]) * (2 * up - 4)
+
+    even, odd = np.int64(0), np.int64(0)
+    for column in range(0, side, 2):
+        even += sign(here[column])
+    for column in range(1, side, 2):
+        odd += sign(here[column])
+    state.line_sums[row, line, AGREEMENT] = agreement
+    state.line_sums[row, line, TOTAL] = even + odd
+    state.line_sums[row, line, STAGGERED] = odd - even if line & 1 else even - odd
+
+
+def activate(row, line, column, law, state, out):
+    """Draws whether a site may choose next, and says so in the mask."""
+    agent = line * law.side + column
     if law.update == CHECKERBOARD:
         active = (line + column) & 1 == (state.time[row] & 1)
-    elif law.update == RANDOM:
+    else:
         # Lanes from side * side on, since the deal of a reset draws from those below.
         lane = law.side * law.side + agent
         active = uniform(state.key[row], state.counter[row], lane) < law.fraction
     state.active[row, agent] = active
-    if out.mask.shape[0] > 0:
-        out.mask[row, agent, spin] = 1
-        out.mask[row, agent, 1 - spin] = 1 if active else 0
+    spin = state.spin[row, agent]
+    out.mask[row, agent, spin] = 1
+    out.mask[row, agent, 1 - spin] = 1 if active else 0
 
 
 def measure(row, law, state, out):
     """Order parameter, magnetisations and energy of the row, and whether its time is up."""
-    side, sites = law.side, law.side * law.side
-    total, staggered, bonds, field = 0, 0, 0, 0.0
-    for line in range(side):
-        for column in range(side):
-            site = line * side + column
-            value = sign(state.spin[row, site])
-            total += value
-            staggered += value * (1 - 2 * ((line + column) & 1))
-            bonds += value * sign(state.spin[row, line * side + after(column, side)])
-            bonds += value * sign(state.spin[row, after(line, side) * side + column])
-            field += value * np.float64(law.field[site])
+    sites = law.side * law.side
+    agreement, total, staggered = np.int64(0), np.int64(0), np.int64(0)
+    for line in range(law.side):
+        agreement += state.line_sums[row, line, AGREEMENT]
+        total += state.line_sums[row, line, TOTAL]
+        staggered += state.line_sums[row, line, STAGGERED]
+    field = 0.0
+    if law.uniform:
+        field += total * np.float64(law.field[0])
+    else:
+        for site in range(sites):
+            field += sign(state.spin[row, site]) * np.float64(law.field[site])
     state.magnetisation[row] = total / sites
     state.order_parameter[row] = abs(total) / sites
     state.staggered_magnetisation[row] = staggered / sites
-    state.energy[row] = -(field + 2.0 * np.float64(law.half_coupling) * bonds) / sites
+    state.energy[row] = -(field + np.float64(law.half_coupling) * agreement) / sites
 
     ended = law.max_cycles >= 0 and state.time[row] >= law.max_cycles
     out.truncated[row] = ended
     out.over[row] = ended
 
 
-def write_observation(spin, row, line, column, law, out_row):
-    """An agent's observation: own sign, own field, and (if there is room) its neighbours' signs."""
-    side, site = law.side, line * law.side + column
+def write_own(spin, row, site, law, out_row):
+    """An agent's own sign and field."""
     out_row[0] = sign(spin[row, site])
     out_row[1] = law.field[site]
-    if out_row.shape[0] > 2:
-        out_row[2] = sign(spin[row, line * side + before(column, side)])
-        out_row[3] = sign(spin[row, before(line, side) * side + column])
-        out_row[4] = sign(spin[row, line * side + after(column, side)])
-        out_row[5] = sign(spin[row, after(line, side) * side + column])
 
 
-def observe_all(row, line, column, law, spin, out):
-    write_observation(spin, row, line, column, law, out[row, line * law.side + column])
+def write_around(spin, row, line, column, law, out_row):
+    """The signs of an agent's neighbours: left, above, right, below."""
+    side = law.side
+    out_row[2] = sign(spin[row, line * side + before(column, side)])
+    out_row[3] = sign(spin[row, before(line, side) * side + column])
+    out_row[4] = sign(spin[row, line * side + after(column, side)])
+    out_row[5] = sign(spin[row, after(line, side) * side + column])
+
+
+def observe_own(row, agent, law, spin, out):
+    write_own(spin, row, agent, law, out[row, agent])
+
+
+def observe_around(row, line, column, law, spin, out):
+    write_around(spin, row, line, column, law, out[row, line * law.side + column])
 
 
 def observe_some(row, law, spin, rows, agents, out):
-    line = agents[row] // law.side
-    write_observation(spin, rows[row], line, agents[row] - line * law.side, law, out[row])
+    site = agents[row]
+    write_own(spin, rows[row], site, law, out[row])
+    if out.shape[1] > 2:
+        line = site // law.side
+        write_around(spin, rows[row], line, site - line * law.side, law, out[row])
 
 
 def pack(row, spin, packed):

@@ -329,6 +329,10 @@ class TakesAnySeed(ToyGame):
             return self.row_seeds(0, num_rows)
 
 
+class SaysThatNobodyDies(ToyGame):
+    deathless = True
+
+
 class HasNoWords(ToyGame):
     def reset_seeds(self, seed, num_rows, seeded):
         try:
@@ -385,6 +389,7 @@ BROKEN: list[Broken] = [
             PaysTheDead,
             LetsTheDeadAct,
             LetsTheDeadSee,
+            SaysThatNobodyDies,
         ),
         "masks": (AllowsNothing, MaskOfTwos),
         "acting": (ActsWithoutChoosing, ShowsIllegalActions, ChoosesForThem),

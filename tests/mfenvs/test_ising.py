@@ -76,19 +76,43 @@ def test_compiled_rules_equal_the_same_rules_as_plain_python(update):
         game.observe(fast, room)
         for row in range(rows):
             rules.begin(row, slow, plain, plain)
+        for row, line in np.ndindex(rows, 4):
+            rules.deal(row, line, game.law, slow, plain)
+        for row, site in np.ndindex(rows, sites):
+            rules.choose(row, site, slow, actions, plain)
+        for row, line in np.ndindex(rows, 4):
+            rules.settle(row, line, game.law, slow, plain)
+        if update != "synchronous":
+            for row, line, column in np.ndindex(rows, 4, 4):
+                rules.activate(row, line, column, game.law, slow, plain)
         for row in range(rows):
-            for site in range(sites):
-                rules.choose(row, site, game.law, slow, actions, plain)
-        for row in range(rows):
-            for line, column in np.ndindex(4, 4):
-                rules.settle(row, line, column, game.law, slow, plain)
-                rules.observe_all(row, line, column, game.law, slow.spin, plain_room)
             rules.measure(row, game.law, slow, plain)
+        for row, site in np.ndindex(rows, sites):
+            rules.observe_own(row, site, game.law, slow.spin, plain_room)
+            rules.observe_around(row, *divmod(site, 4), game.law, slow.spin, plain_room)
         for name in fast._fields:
             assert np.array_equal(getattr(fast, name), getattr(slow, name)), name
         for name in out._fields:
             assert np.array_equal(getattr(out, name), getattr(plain, name)), name
         assert np.array_equal(room, plain_room)
+
+
+@pytest.mark.parametrize("field", [0.0, -0.3, "per site"])
+@pytest.mark.parametrize("side", [5, 20])
+def test_energy_is_the_sum_over_sites_in_their_order_bit_for_bit(side, field):
+    # Where the field is the same everywhere, the rule multiplies instead, which is exact.
+    coin = np.random.default_rng(side)
+    sites, coupling = side * side, np.float64(np.float32(0.35))
+    if field == "per site":
+        field = tuple(coin.normal(size=sites).tolist())
+    env = ising_v0.batched_env(num_envs=40, side=side, coupling=0.7, field=field)
+    obs, info = env.reset(seed=3)
+    for row in range(40):
+        sign, strength = obs[row].double().numpy().T
+        pull, spin = float(np.cumsum(sign * strength)[-1]), sign.reshape(side, side)
+        bonds = int(sum((spin * np.roll(spin, 1, axis)).sum() for axis in (0, 1)))
+        expected = np.float32(-(pull + 2.0 * coupling * bonds) / sites)
+        assert float(info["energy"][row]) == expected
 
 
 def test_reward_is_equation_33():
