@@ -250,7 +250,9 @@ class BatchedView(View):
         self.env = env
         self.num_envs, self.num_agents, self.agents = env.num_envs, env.num_agents, env.agents
         self.groups, self.types, self.device = env.groups, env.types, env.device
-        self.group_names = tuple(env.game.group_names)
+        labels = range(int(self.groups.max()) + 1)
+        game = getattr(env, "game", None)
+        self.group_names = tuple(getattr(game, "group_names", [f"group_{k}" for k in labels]))
         self.observation_space = env.single_observation_space
         self.action_space = env.single_action_space
         self._graphs = Graphs(env, graph, self.groups.cpu().numpy())
@@ -279,7 +281,7 @@ class BatchedView(View):
 
     @property
     def scripts(self) -> tuple[str, ...]:
-        return self.env.game.scripts
+        return getattr(getattr(self.env, "game", None), "scripts", ())
 
     def scripted(self, name: str) -> Tensor:
         return self.env.scripted(name)
