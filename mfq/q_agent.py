@@ -47,9 +47,7 @@ class QAgent(QPlayer):
         super().__init__(view, mean_field, config, seed, network)
         config = self.config
         self.target = copy.deepcopy(self.module).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(
-            self.module.parameters(), config.learning_rate, fused=True
-        )
+        self.optimizer = torch.optim.Adam(self.module.parameters(), config.learning_rate)
         self.replay: Replay | CompactReplay
         if _is_compact(view, config):
             self.replay = CompactReplay(
