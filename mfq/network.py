@@ -252,7 +252,7 @@ def encoder(
         return Parts(
             {
                 name: Flat(part.shape, generator)
-                if pictures == "flat" and isinstance(part, spaces.Box) and math.prod(part.shape)
+                if pictures == "flat" and isinstance(part, spaces.Box) and 0 not in part.shape
                 else encoder(part, generator, pictures)
                 for name, part in space.spaces.items()
             }
