@@ -2,6 +2,7 @@
 
 import copy
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,20 +59,20 @@ def a_step(actions, *, alive=None, acting=None, mask=None, reward=0.0, groups=No
     yes = torch.ones_like(actions, dtype=torch.bool)
     graph = CompleteGraph(actions.shape[1], None if groups is None else np.array(groups))
     alive = yes if alive is None else torch.tensor([alive])
-    parts = dict(
-        obs=torch.zeros(*actions.shape, dtype=torch.int64),
-        reward=torch.full(actions.shape, reward),
-        terminated=~yes,
-        truncated=torch.zeros(1, dtype=torch.bool),
-        alive=alive,
-        acting=alive if acting is None else torch.tensor([acting]),
-        actions=actions,
-        action_mask=mask,
-        reset=torch.zeros(1, dtype=torch.bool),
-        graph=graph,
-        graph_before=graph,
-        num_actions=3,
-    )
+    parts = {
+        "obs": torch.zeros(*actions.shape, dtype=torch.int64),
+        "reward": torch.full(actions.shape, reward),
+        "terminated": ~yes,
+        "truncated": torch.zeros(1, dtype=torch.bool),
+        "alive": alive,
+        "acting": alive if acting is None else torch.tensor([acting]),
+        "actions": actions,
+        "action_mask": mask,
+        "reset": torch.zeros(1, dtype=torch.bool),
+        "graph": graph,
+        "graph_before": graph,
+        "num_actions": 3,
+    }
     return Step(**{**parts, **rest})
 
 
@@ -191,7 +192,7 @@ def test_the_q_actors_gradient(mask, entropy):
     before = a_step([0, 0], mask=given).given_to(torch.tensor([[True, False]]))
     agent.observe(before, torch.tensor([[2, 1]]), a_step([2, 1], reward=3.0))
     metrics = agent.learn()
-    q = np.array(Q) + [0, 10, 0]  # the other played 1
+    q = np.array(Q) + np.array([0, 10, 0])  # the other played 1
 
     def policy(logits):
         return softmax(np.where(allowed, logits / 0.7, -np.inf))
@@ -218,7 +219,13 @@ def test_the_q_actors_gradient(mask, entropy):
 
 @pytest.mark.parametrize("mask", [None, [1, 0, 1]])
 def test_the_v_actors_and_critics_gradients(mask):
-    options = dict(critic="v", temperature=0.7, entropy=0.3, value_weight=0.1, round_steps=2)
+    options = {
+        "critic": "v",
+        "temperature": 0.7,
+        "entropy": 0.3,
+        "value_weight": 0.1,
+        "round_steps": 2,
+    }
     agent = agent_with(values=[1.5], gamma=0.5, **options)
     allowed = np.array([1, 1, 1] if mask is None else mask, bool)
     given = None if mask is None else torch.tensor([[mask, mask]], dtype=torch.int8)
@@ -257,7 +264,7 @@ def test_a_round_in_chunks_is_the_same_round(monkeypatch):
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=2, num_agents=9, max_cycles=20))
     agent = ActorCritic(view, config=ACConfig(critic="v", round_steps=8))
     other = copy.deepcopy(agent)
-    mfq.train(view, agent, 9)  # the first does nothing but start... and eight are a round
+    mfq.train(view, agent, 9)  # eight are a round
     monkeypatch.setattr(actor_critic, "CHUNK", 11)
     mfq.train(view, other, 9)
     assert agent.updates == other.updates == 1
@@ -379,7 +386,7 @@ def test_ac_reads_nothing_of_what_others_do(critic, mean_field):
             own = torch.randint(0, 10, (1, 2), generator=coin)
             actions = torch.cat([own, torch.tensor([others])], 1)
             after = view.step(actions)
-            agent.observe(step, actions, dataclass_with(after, reward=own.float().sum()))
+            agent.observe(step, actions, replace(after, reward=own.sum().float().expand(1, 5)))
             agent.learn()
             step = after.given_to(mine)
         assert agent.updates > 2
@@ -387,15 +394,6 @@ def test_ac_reads_nothing_of_what_others_do(critic, mean_field):
 
     pairs = list(zip(trained([0, 0, 0]), trained([9, 9, 9]), strict=True))
     assert all(torch.equal(one, other) for one, other in pairs) == (not mean_field)
-
-
-def dataclass_with(step, reward):
-    """The step with another reward for everybody."""
-    from dataclasses import replace
-
-    changed = replace(step, reward=reward.expand_as(step.reward))
-    changed.__dict__["mean_action"] = step.mean_action
-    return changed
 
 
 def test_the_actor_sees_no_mean_action():

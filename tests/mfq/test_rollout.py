@@ -1,5 +1,7 @@
 """Rounds of play: Monte-Carlo returns over deaths, time limits and rows that end at different times."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -35,7 +37,7 @@ def a_step(obs, alive, *, reward=None, terminated=None, acting=None, truncated=N
 
 def play(rollout, steps, mine=None):
     """Adds the steps one after another; whose choice counted is learned from."""
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         if mine is not None:
             before = before.given_to(torch.tensor(mine))
         learns = after.acting & ~after.reset[:, None]
@@ -155,7 +157,7 @@ def test_a_round_is_over_when_every_row_has_ended_an_episode_or_at_its_longest()
     on, first, second = ([N, N], [Y, N], [N, Y])
     over = []
     steps = [a_step([[1], [1]], [[Y], [Y]], reset=r) for r in ([Y, Y], on, first, second)]
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         rollout.add(before, after, before.obs, {"learns": after.acting})
         over.append(rollout.is_over())
     assert over == [False, False, True]
