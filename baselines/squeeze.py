@@ -20,7 +20,8 @@ from tqdm import tqdm
 from mfq.config import to_json
 from mfq.files import write_csv
 from mfq.q_config import QConfig
-from mfq.runner import RunConfig, Runner
+from mfq.run_config import RunConfig
+from mfq.runner import Runner
 
 METHODS = ("mfq", "iql")
 EPISODE = 200

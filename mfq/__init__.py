@@ -5,7 +5,8 @@ from mfq.evaluate import evaluate, head_to_head
 from mfq.players import Scripted, load_player
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
-from mfq.runner import RunConfig, Runner
+from mfq.run_config import RunConfig
+from mfq.runner import Runner
 from mfq.self_play import Lagged, Pool
 from mfq.tabular import TabularQ
 from mfq.team import Teams, seating

@@ -70,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(flags: list[str]) -> int:
     from dataclasses import replace
 
-    from mfq.runner import RunConfig, Runner
+    from mfq.run_config import RunConfig
+    from mfq.runner import Runner
 
     if any(flag in ("-h", "--help") for flag in flags):
         print(TRAIN)
@@ -184,7 +185,7 @@ def _play(words: list[str]) -> int:
 
 def _list(words: list[str]) -> int:
     from mfenvs.registry import GAMES, game_class
-    from mfq.runner import ALGORITHMS
+    from mfq.run_config import ALGORITHMS
 
     print("games       " + ", ".join(GAMES))
     print("algorithms  " + ", ".join(ALGORITHMS))

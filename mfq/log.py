@@ -20,8 +20,9 @@ class Log:
     Args:
         folder: where to write; None writes nothing.
         columns: the metrics that will come; others get a column when they do.
-        total: steps of the whole run, for the bar.
+        total, done: how long the run is, and how much of it is done, for the bar.
         start: the step that the run resumes from.
+        unit: of ``total`` and ``done``.
         tensorboard: also writes TensorBoard events.
         quiet: shows no bar.
 
@@ -34,7 +35,9 @@ class Log:
         folder: Path | None,
         columns: list[str],
         total: int,
+        done: int = 0,
         start: int = 0,
+        unit: str = "step",
         tensorboard: bool = False,
         quiet: bool = False,
     ) -> None:
@@ -52,7 +55,7 @@ class Log:
                 ) from None
             self._board = SummaryWriter(str(folder), purge_step=start + 1)
         self._bar = tqdm(
-            total=total, initial=start, unit="step", dynamic_ncols=True, disable=quiet or None
+            total=total, initial=done, unit=unit, dynamic_ncols=True, disable=quiet or None
         )
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
@@ -69,9 +72,9 @@ class Log:
                 self._board.add_scalar(name, value, step)
         self._bar.set_postfix({name: f"{value:.3g}" for name, value in list(metrics.items())[:4]})
 
-    def advance(self) -> None:
-        """One step more."""
-        self._bar.update()
+    def advance(self, by: int = 1) -> None:
+        """Moves the bar."""
+        self._bar.update(by)
 
     def close(self) -> None:
         """Leaves the bar as it is and closes files."""

@@ -8,7 +8,6 @@ Legend: M samples, A actions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -224,7 +223,7 @@ class Picture(Encoder):
             nn.ReLU(),
         )
         # As observations lie in memory; several times faster than the other way round.
-        self.layers.to(memory_format=torch.channels_last)
+        self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, obs: Tensor) -> Tensor:
         return self.layers(obs.float().movedim(-1, 1))
@@ -236,7 +235,7 @@ class Flat(Encoder):
     def __init__(self, shape: Sequence[int], generator: torch.Generator, size: int = 256) -> None:
         super().__init__()
         self.size = size
-        self.layers = nn.Sequential(_linear(math.prod(shape), size, generator), nn.ReLU())
+        self.layers = nn.Sequential(_linear(torch.Size(shape).numel(), size, generator), nn.ReLU())
 
     def forward(self, obs: Tensor) -> Tensor:
         return self.layers(obs.float().flatten(1))
@@ -290,7 +289,7 @@ def _parts(space: spaces.Dict, generator: torch.Generator, pictures: str) -> Par
     parts: dict[str, Encoder] = {}
     for name, part in space.items():
         shape = shapes.get(name, ())
-        if pictures == "flat" and math.prod(shape) and name in shapes:
+        if pictures == "flat" and torch.Size(shape).numel() and name in shapes:
             parts[name] = Flat(shape, generator)
         elif len(shape) == 1 and shape[0] and any(len(other) == 3 for other in shapes.values()):
             parts[name] = Flat(shape, generator, BESIDE)

@@ -14,6 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq import distributed
 from mfq.compact_replay import CompactReplay
 from mfq.network import in_precision
 from mfq.q_config import QConfig
@@ -56,7 +57,7 @@ class QAgent(QPlayer):
         else:
             self.replay = Replay(config.replay_size, view.device, seed + 1)
         self._agents = torch.arange(view.num_agents, device=view.device)
-        self.updates, self._owed = 0, 0.0
+        self.updates, self._owed = 0, 0.0  # samples due
 
     # -- the agent's protocol --------------------------------------------------------------------
 
@@ -70,19 +71,22 @@ class QAgent(QPlayer):
         learns = next_step.acting & ~next_step.reset[:, None]
         if step.mine is not None:
             learns = learns & step.mine
+        if self.config.explore_rounds:
+            self.rounds += distributed.total(int(next_step.ended.sum()))
         before = self.replay.added
         if isinstance(self.replay, CompactReplay):
             self.replay.add(step, next_step, learns)
         else:
             batch = self._transitions(step, actions, next_step)
             self.replay.add({name: values[learns] for name, values in batch.items()})
-        if self.replay.added >= self.config.learn_after:
-            self._owed += (self.replay.added - before) * self.config.samples_per_transition
+        if self.config.samples_per_transition and self._is_ready():
+            new = distributed.total(self.replay.added - before) / distributed.world()
+            self._owed += new * self.config.samples_per_transition
 
     def learn(self) -> dict[str, float]:
         """Gradient steps on (y - Q(s, a, abar))^2; metrics of the last, or {} before there is enough."""
         config = self.config
-        if self.replay.added < config.learn_after:
+        if not self._is_ready():
             return {}
         updates = config.updates_per_step
         if config.samples_per_transition:
@@ -103,6 +107,7 @@ class QAgent(QPlayer):
             loss = error.square().mean()
         self.optimizer.zero_grad()
         loss.backward()
+        distributed.average_gradients(self.module.parameters())
         if self.config.clip_gradient:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_gradient)
         self.optimizer.step()
@@ -128,9 +133,9 @@ class QAgent(QPlayer):
         self.optimizer.load_state_dict(state["optimizer"])
         for group in self.optimizer.param_groups:  # as configured, should that have changed
             group["lr"] = self.config.learning_rate
+        self.updates, self._owed = state["updates"], state["owed"]
         if "replay" in state:
             self.replay.load_state_dict(state["replay"])
-        self.updates, self._owed = state["updates"], state["owed"]
 
     # -- its parts ------------------------------------------------------------------------------
 
@@ -146,12 +151,16 @@ class QAgent(QPlayer):
             q = self.target(*inputs).float()
             online = self.module(*inputs).float() if config.value == "double" else q
         if config.value == "mean_field":
-            value = mean_field_value(q, self.policy.probabilities(q, self.time, mask))
+            value = mean_field_value(q, self.policy.probabilities(q, self.clock, mask))
         elif config.value == "double":
             value = double_value(online, q, mask)
         else:
             value = max_value(q, mask)
         return td_target(batch["reward"], value, batch["terminated"], config.gamma)
+
+    def _is_ready(self) -> bool:
+        """Whether there are transitions enough, counting those of all processes."""
+        return distributed.total(self.replay.added) >= self.config.learn_after
 
     def _transitions(self, step: Step, actions: Tensor, next_step: Step) -> dict[str, Tensor]:
         """Everybody's transitions, [B, N, ...] by name."""

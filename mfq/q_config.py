@@ -10,7 +10,7 @@ from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
 POLICIES = ("boltzmann", "epsilon_greedy")
 VALUES = ("mean_field", "double", "max")
 PAIRINGS = ("current", "previous")
-PLAYS = ("greedy", "policy")
+PLAYS = ("greedy", "sample")
 REAL = ("clip_gradient", "samples_per_transition")
 REPLAYS = ("auto", "ring", "compact")
 
@@ -23,6 +23,7 @@ class QConfig:
         policy: "boltzmann" or "epsilon_greedy"; how to explore, and pi in v^MF.
         explore_start, explore_end, explore_steps: its temperature (above 0) or epsilon (0 to 1), linear
             over environment steps, then constant.
+        explore_rounds: if above 0, linear over so many episodes of all rows instead.
         coherent_start, coherent_steps: coherent exploration. The probability that a whole row draws
             from one random mixture of actions in a step falls from coherent_start to 0 over
             coherent_steps.
@@ -32,8 +33,8 @@ class QConfig:
         pairing: "current" fits Q(s_t, a_t, abar_t), the paper's; "previous" fits
             Q(s_t, a_t, abar_{t-1}), the authors' code's.
         iterations: rounds of Eqs. 6 and 11 before acting.
-        play: how to act without exploration: "greedy", or "policy": as explored with at the schedule's
-            end (of epsilon-greedy, the greedy part).
+        play: how to act without exploration: "greedy", or "sample": drawn from the policy as it is at
+            the schedule's end (of epsilon-greedy, its greedy part).
         gamma: discount, 0 to 1. At 0 nothing of s' is stored.
         hidden: widths of the joint layers.
         agent_embedding: size of the embedding of who an agent is; 0 for none.
@@ -58,6 +59,7 @@ class QConfig:
     explore_start: float = 1.0
     explore_end: float = 0.1
     explore_steps: int = 2000
+    explore_rounds: int = 0
     coherent_start: float = 0.0
     coherent_steps: int = 1
     reconsider: float = 1.0
@@ -96,6 +98,7 @@ class QConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r}; allowed: 0 to 1")
         for name, least in (
             ("explore_steps", 1),
+            ("explore_rounds", 0),
             ("coherent_steps", 1),
             ("iterations", 0),
             ("agent_embedding", 0),
@@ -124,7 +127,12 @@ class QConfig:
         for end in (self.explore_start, self.explore_end):
             Boltzmann(end) if self.policy == "boltzmann" else EpsilonGreedy(end)
 
+    def schedule(self) -> Linear:
+        """Of the temperature or epsilon, over steps acted or over rounds."""
+        length = self.explore_rounds or self.explore_steps
+        return Linear(self.explore_start, self.explore_end, length)
+
     def make_policy(self) -> Policy:
-        """The exploring policy, its schedule running on the steps acted."""
-        schedule = Linear(self.explore_start, self.explore_end, self.explore_steps)
+        """The exploring policy."""
+        schedule = self.schedule()
         return Boltzmann(schedule) if self.policy == "boltzmann" else EpsilonGreedy(schedule)

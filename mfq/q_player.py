@@ -34,7 +34,8 @@ class QPlayer:
 
     Attributes:
         module: the network.
-        time: steps acted while exploring, on which schedules run.
+        time: steps acted while exploring.
+        rounds: episodes that ended in its rows.
     """
 
     def __init__(
@@ -51,14 +52,20 @@ class QPlayer:
         build = network if network is not None else self._default_network
         self.module = build(view, torch.Generator().manual_seed(seed)).to(view.device)
         self.generator = torch.Generator(view.device).manual_seed(seed + 2)
-        self.time = 0
+        self.time = self.rounds = 0
+        self._asked: tuple[Tensor, Tensor | None] | None = None  # values and mask of the last act
+
+    @property
+    def clock(self) -> int:
+        """What the policy's schedule runs on."""
+        return self.rounds if self.config.explore_rounds else self.time
 
     def player(self) -> QPlayer:
         """A copy that plays as this one does now, with weights and draws of its own."""
         twin = copy.copy(self)
         twin.__class__ = QPlayer
-        kept = ("view", "mean_field", "config", "policy", "time")
-        twin.__dict__ = {name: self.__dict__[name] for name in kept}
+        kept = ("view", "mean_field", "config", "policy", "time", "rounds")
+        twin.__dict__ = {name: self.__dict__[name] for name in kept} | {"_asked": None}
         twin.module = copy.deepcopy(self.module).requires_grad_(False)
         twin.generator = torch.Generator(self.view.device)
         twin.generator.set_state(self.generator.get_state())
@@ -72,8 +79,9 @@ class QPlayer:
         seats = step.seats
         with torch.no_grad():
             q = self.values(step, self.expected_mean(step), seats)
-            policy = self._policy(explore)
-            chosen = policy.sample(q, self.time, self.generator, _mask_at(step, seats))
+            mask = _mask_at(step, seats)
+            self._asked = q, mask
+            chosen = self._policy(explore).sample(q, self.clock, self.generator, mask)
             actions = _spread(chosen, seats, step)
             actions = self._keep_habits(step, actions)
             if explore:
@@ -100,26 +108,37 @@ class QPlayer:
             lambda mean: self._respond(step, mean),
         )
 
+    def metrics(self) -> dict[str, float]:
+        """How it explores: the temperature or epsilon, and the entropy (nats) of its last policies."""
+        config = self.config
+        name = "temperature" if config.policy == "boltzmann" else "epsilon"
+        found = {name: config.schedule()(self.clock)}
+        if self._asked is not None and len(self._asked[0]):
+            pi = self.policy.probabilities(self._asked[0], self.clock, self._asked[1])
+            found["entropy"] = float(torch.special.entr(pi).sum(-1).mean())
+        return found
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that acting depends on."""
         return {
             "module": self.module.state_dict(),
             "generator": self.generator.get_state(),
             "time": self.time,
+            "rounds": self.rounds,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a `state_dict`."""
         self.module.load_state_dict(state["module"])
         self.generator.set_state(state["generator"])
-        self.time = state["time"]
+        self.time, self.rounds = state["time"], state["rounds"]
 
     # -- its parts ------------------------------------------------------------------------------
 
     def _policy(self, explore: bool) -> Policy:
         if explore:
             return self.policy
-        if self.config.play == "greedy" or self.config.policy != "boltzmann":
+        if self.config.play == "greedy" or not isinstance(self.policy, Boltzmann):
             return Greedy()
         return Boltzmann(self.config.explore_end)
 
@@ -128,7 +147,7 @@ class QPlayer:
         everybody = step.given_to(step.alive)
         seats = everybody.seats
         q = self.values(step, mean, seats)
-        chosen = self.policy.sample(q, self.time, self.generator, _mask_at(step, seats))
+        chosen = self.policy.sample(q, self.clock, self.generator, _mask_at(step, seats))
         return _spread(chosen, seats, step)
 
     def _explore_together(self, step: Step, actions: Tensor) -> Tensor:

@@ -8,79 +8,25 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 
-from mfq import checkpoint
-from mfq.actor_critic import ACConfig, ActorCritic
+from mfq import checkpoint, distributed
+from mfq.actor_critic import ActorCritic
 from mfq.config import build, to_json
-from mfq.evaluate import evaluate
+from mfq.evaluate import evaluate, head_to_head
 from mfq.log import Log
+from mfq.meter import Meter
+from mfq.players import load_player
 from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
+from mfq.run_config import ALGORITHMS, RunConfig
+from mfq.team import Teams, seating
 from mfq.train import Agent
 from mfq.view import Step, View, wrap
-
-ALGORITHMS = ("mfq", "iql", "mfac", "ac")
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Options of a `Runner`, and of `mfq train`.
-
-    Attributes:
-        env: id of the game, such as "gaussian_squeeze_v0".
-        algo: "mfq", "iql", "mfac" or "ac".
-        steps: environment steps of each row.
-        num_envs: rows that play at once.
-        seed: of everything.
-        device: where games and networks are.
-        out: folder for config.json, log.csv and checkpoints. None writes nothing.
-        log_every, evaluate_every, save_every: in environment steps; 0 for never (but at the end).
-        evaluation_episodes: of each evaluation, in one row.
-        tensorboard: also logs there.
-        quiet: shows no progress bar.
-        env_options: of the game.
-        agent: see `QConfig`.
-        actor_critic: see `ACConfig`; for "mfac" and "ac".
-    """
-
-    env: str = "gaussian_squeeze_v0"
-    algo: str = "mfq"
-    steps: int = 3000
-    num_envs: int = 1
-    seed: int = 0
-    device: str = "cpu"
-    out: str | None = None
-    log_every: int = 50
-    evaluate_every: int = 500
-    evaluation_episodes: int = 1
-    save_every: int = 500
-    tensorboard: bool = False
-    quiet: bool = False
-    env_options: dict[str, Any] = field(default_factory=dict)
-    agent: QConfig = field(default_factory=QConfig)
-    actor_critic: ACConfig = field(default_factory=ACConfig)
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("steps", 1),
-            ("num_envs", 1),
-            ("seed", 0),
-            ("log_every", 0),
-            ("evaluate_every", 0),
-            ("evaluation_episodes", 1),
-            ("save_every", 0),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name}={value!r}; allowed: an integer of at least {least}")
-            if value < least:
-                raise ValueError(f"{name}={value!r}; allowed: {least} or more")
 
 
 class Runner:
@@ -95,8 +41,9 @@ class Runner:
 
     Attributes:
         view, agent, config: what is trained.
-        done: environment steps done.
-        best: the best score so far: the mean return of an evaluation.
+        teams: who plays whom, if the config has opponents.
+        done: environment steps done; ``rounds``: episodes ended, over all rows.
+        best: the best score so far: the mean win rate or return of an evaluation.
 
     Raises:
         ValueError, TypeError: for options that do not fit.
@@ -114,19 +61,25 @@ class Runner:
             options["env"] = env
         if isinstance(algo, str):
             options["algo"] = algo
-        self.config = build(RunConfig, options)
+        config = self.config = build(RunConfig, options)
+        distributed.join(config.device)
         self._own_env = env is None or isinstance(env, str)
-        self.view: View = self._make_view(self.config.num_envs) if self._own_env else wrap(env)
-        self.agent: Agent = self._make_agent(algo)
-        self.done, self.best = 0, float("-inf")
-        self._step: Step | None = None
-        self._interrupted = False
         self._own_algo = algo is None or isinstance(algo, str)
-        if not self._own_env and (self.config.num_envs != 1 or self.config.env_options):
+        if not self._own_env and (config.num_envs != 1 or config.env_options):
             raise ValueError(
                 "num_envs and env_options are for games given by id; allowed with an environment of "
                 "your own: neither"
             )
+        self.view: View = self._make_view(config.num_envs) if self._own_env else wrap(env)
+        self.agent: Agent = self._make_agent(algo)
+        self.teams: Teams | None = None
+        if config.opponents:
+            self.teams = seating(
+                self.view, self.agent, config.opponents, config.sides, config.seed + 1
+            )
+        self.done, self.rounds, self.best = 0, 0, float("-inf")
+        self._step: Step | None = None
+        self._interrupted = False
 
     # -- what a user calls ----------------------------------------------------------------------
 
@@ -136,83 +89,90 @@ class Runner:
         return self.evaluate()
 
     def train(self) -> bool:
-        """Trains until ``config.steps`` are done, or until Ctrl-C.
+        """Trains until ``config.steps`` or ``rounds`` are done, or ``minutes`` over, or until Ctrl-C.
 
         Ctrl-C ends the step in progress, saves it, and returns; a second one interrupts at once.
 
         Returns:
-            Whether all steps are done.
+            Whether all steps, or rounds, are done.
         """
-        config, out = self.config, None if self.config.out is None else Path(self.config.out)
+        config, out = self.config, self._folder()
         if out is not None:
             to_json(config, out / "config.json")
             if self.done == 0:  # what another run left here is not ours to go on from
                 for name in ("last", "best"):
                     (out / f"{name}.safetensors").unlink(missing_ok=True)
-        log = Log(out, self._columns(), config.steps, self.done, config.tensorboard, config.quiet)
+        log = Log(
+            out,
+            ["rounds", "reward"],
+            self._goal,
+            self._progress,
+            self.done,
+            "round" if config.rounds else "step",
+            config.tensorboard,
+            config.quiet or distributed.rank() > 0,
+        )
         if self._step is None:
-            self._step = self.view.reset(seed=config.seed)
-        started, first = time.perf_counter(), self.done
-        reward, metrics = 0.0, dict[str, float]()
+            # As one process with all rows would seed them, where rows have seeds that count up.
+            self._step = self.view.reset(seed=config.seed + distributed.rank() * config.num_envs)
+        playing = self.teams or self.agent
+        meter, metrics = Meter(self.view, self.teams), dict[str, float]()
+        until = time.monotonic() + 60 * config.minutes if config.minutes else float("inf")
         try:
             with torch.no_grad(), self._listening():
-                while self.done < config.steps and not self._interrupted:
-                    actions = self.agent.act(self._step)
-                    next_step = self.view.step(actions)
-                    self.agent.observe(self._step, actions, next_step)
-                    metrics = self.agent.learn() or metrics
+                while self._progress < self._goal and not self._interrupted:
+                    with meter.timing("act"):
+                        actions = playing.act(self._step)
+                    with meter.timing("env"):
+                        next_step = self.view.step(actions)
+                    with meter.timing("learn"):
+                        playing.observe(self._step, actions, next_step)
+                        metrics = playing.learn() or metrics
+                    meter.note(next_step)
                     self._step = next_step
-                    self.done += 1
-                    log.advance()
-                    if _due(self.done, config.log_every, config.steps):
-                        reward = float(next_step.reward.mean())
-                        speed = (self.done - first) / (time.perf_counter() - started)
-                        log.write(
-                            self.done, {"reward": reward, **metrics, "steps_per_second": speed}
-                        )
-                    if _due(self.done, config.save_every, config.steps):
-                        self._save_as("last")
-                    if self._own_env and _due(self.done, config.evaluate_every, config.steps):
-                        scores = self.evaluate()
-                        log.write(self.done, {f"eval_{k}": v for k, v in scores.items()})
-                        if scores["return"] > self.best:
-                            self.best = scores["return"]
-                            self._save_as("best")
-                            self._save_as("last")
+                    log.advance(self._count(next_step))
+                    self._look_around(log, meter, metrics)
+                    if time.monotonic() >= until:
+                        break
             self._save_as("last")
         finally:
             log.close()
-        return self.done >= config.steps
+        return self._progress >= self._goal
 
     def evaluate(self, episodes: int | None = None, seed: int | None = None) -> dict[str, float]:
-        """Greedy episodes in one fresh row (or in the user's own environment); see `evaluate`.
+        """Episodes without exploration in fresh rows (or in the user's own environment).
 
         Training is not disturbed, unless the environment is the user's own: that one is reset.
+
+        Returns:
+            The scores of `mfq.evaluate` for the agent playing everybody, unless it has opponents; and
+            for each of ``config.evaluate_against`` what `mfq.head_to_head` says of both sides
+            together, and the win rate as each, with its name in front.
         """
         config = self.config
-        view = self._make_view(1) if self._own_env else self.view
+        episodes = config.evaluation_episodes if episodes is None else episodes
+        seed = config.seed if seed is None else seed
+        view = self._make_view(config.evaluation_envs) if self._own_env else self.view
         if not self._own_env:
             self._step = None
-        generator = getattr(self.agent, "generator", None)
-        before = None if generator is None else generator.get_state()
-        try:
-            if generator is not None:
-                generator.manual_seed(config.seed if seed is None else seed)
-            with torch.no_grad():
-                return evaluate(
-                    view,
-                    self.agent,
-                    config.evaluation_episodes if episodes is None else episodes,
-                    config.seed if seed is None else seed,
-                )
-        finally:
-            if generator is not None:
-                generator.set_state(before)
+        scores: dict[str, float] = {}
+        with torch.no_grad():
+            if not config.evaluate_against:
+                return evaluate(view, self.agent, episodes, seed)
+            for name in config.evaluate_against:
+                rival = load_player(name, view)
+                found = head_to_head(view, self.agent, rival, max(episodes, 2), seed)
+                label = Path(name).name
+                scores |= {f"{label}_{key}": value for key, value in found["both"].items()}
+                for side in view.group_names:
+                    scores[f"{label}_win_rate_as_{side}"] = found[side]["win_rate"]
+        return scores
 
     def benchmark(self) -> dict[str, float]:
         """Trains, then scores the best checkpoint of the run (the last without ``out``)."""
         self._train_to_the_end()
-        best = None if self.config.out is None else Path(self.config.out) / "best.safetensors"
+        out = self._folder()
+        best = None if out is None else out / "best.safetensors"
         if best is not None and best.exists():
             state = checkpoint.load(best)
             self.agent.load_state_dict(state["agent"])
@@ -223,13 +183,21 @@ class Runner:
 
         On an environment of the user's, which cannot tell its state, the episode starts anew.
         """
+        agent, teams = self.agent.state_dict(), None
+        if self.teams is not None:
+            teams = self.teams.state_dict()
+            del teams["players"]["learner"]  # the agent
+        if not self.config.save_replay:
+            agent.pop("replay", None)
         state = {
             "config": asdict(self.config),
             "own_env": self._own_env,
             "own_algo": self._own_algo,
-            "agent": self.agent.state_dict(),
+            "agent": agent,
+            "teams": teams,
             "view": None if self._step is None else self.view.state_dict(),
             "done": self.done,
+            "rounds": self.rounds,
             "threads": torch.get_num_threads(),
             "best": self.best if self.best > float("-inf") else None,
         }
@@ -264,8 +232,14 @@ class Runner:
                 if isinstance(changes.get(name), dict):
                     changes[name] = {**config[name], **changes[name]}
             runner = cls(env, algo, {**config, **changes})
-            runner.agent.load_state_dict(state["agent"])
-            runner.done = state["done"]
+            if runner.teams is None:
+                runner.agent.load_state_dict(state["agent"])
+            else:
+                players = {"learner": state["agent"], **state["teams"]["players"]}
+                runner.teams.load_state_dict({**state["teams"], "players": players})
+            if not config["save_replay"]:
+                warnings.warn(f"{path} holds no replay: it starts anew", stacklevel=2)
+            runner.done, runner.rounds = state["done"], state["rounds"]
             if state["threads"] != torch.get_num_threads():
                 warnings.warn(
                     f"{path} was written on {state['threads']} torch threads and goes on on "
@@ -311,16 +285,51 @@ class Runner:
             return ActorCritic(self.view, config.algo == "mfac", config.actor_critic, config.seed)
         return QAgent(self.view, config.algo == "mfq", config.agent, config.seed)
 
-    def _columns(self) -> list[str]:
-        measures = [] if self._step is None else sorted(self._step.measures)
-        if self._step is None and self._own_env:
-            measures = sorted(self._make_view(1).reset(seed=0).measures)
-        scores = ["return", "length", *(f"final_{name}" for name in measures)]
-        return ["reward", "loss", "q", "steps_per_second", *(f"eval_{name}" for name in scores)]
+    @property
+    def _goal(self) -> int:
+        return self.config.rounds or self.config.steps
+
+    @property
+    def _progress(self) -> int:
+        """How far the run is on the way to its goal: rounds or steps."""
+        return self.rounds if self.config.rounds else self.done
+
+    def _count(self, step: Step) -> int:
+        """Counts a step; returns how much nearer the goal is."""
+        ended = distributed.total(int(step.ended.sum()))
+        self.done += 1
+        self.rounds += ended
+        return ended if self.config.rounds else 1
+
+    def _look_around(self, log: Log, meter: Meter, metrics: dict[str, float]) -> None:
+        """Logs, saves and evaluates, whatever is due after a step."""
+        config, last = self.config, self._progress >= self._goal
+        if _due(self.done, config.log_every, last):
+            found = meter.read()
+            own = self.agent.metrics() if hasattr(self.agent, "metrics") else {}
+            log.write(self.done, {"rounds": self.rounds, **found, **metrics, **own})
+        if _due(self.done, config.save_every, last):
+            self._save_as("last")
+        if self._own_env and _due(self.done, config.evaluate_every, last):
+            scores = self.evaluate()
+            log.write(self.done, {f"eval_{name}": value for name, value in scores.items()})
+            wins = [value for name, value in scores.items() if name.endswith("_win_rate")]
+            score = sum(wins) / len(wins) if wins else scores["return"]
+            if score > self.best:
+                self.best = score
+                self._save_as("best")
+                self._save_as("last")
+
+    def _folder(self) -> Path | None:
+        """Where this process writes; under torchrun, all but the first into folders of their own."""
+        if self.config.out is None:
+            return None
+        rank = distributed.rank()
+        return Path(self.config.out) / (f"rank_{rank}" if rank else "")
 
     def _save_as(self, name: str) -> None:
-        if self.config.out is not None:
-            self.save(Path(self.config.out) / f"{name}.safetensors")
+        if (folder := self._folder()) is not None:
+            self.save(folder / f"{name}.safetensors")
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -341,5 +350,5 @@ class Runner:
             signal.signal(signal.SIGINT, before)
 
 
-def _due(done: int, every: int, total: int) -> bool:
-    return done == total or (every > 0 and done % every == 0)
+def _due(done: int, every: int, last: bool) -> bool:
+    return last or (every > 0 and done % every == 0)

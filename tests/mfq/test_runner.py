@@ -16,7 +16,8 @@ from mfq import checkpoint
 from mfq.evaluate import evaluate
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
-from mfq.runner import RunConfig, Runner
+from mfq.run_config import RunConfig
+from mfq.runner import Runner
 from mfq.view import wrap
 
 SMALL = {

@@ -1,0 +1,208 @@
+"""Options of a run, and ready sets of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mfq.actor_critic import ACConfig
+from mfq.config import build, number, whole
+from mfq.q_config import QConfig
+
+ALGORITHMS = ("mfq", "iql", "mfac", "ac")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Options of a `Runner`, and of `mfq train`.
+
+    Attributes:
+        env: id of the game, such as "gaussian_squeeze_v0".
+        algo: "mfq", "iql", "mfac" or "ac".
+        steps: environment steps of each row.
+        rounds: if above 0, trains until so many episodes have ended, over all rows, instead.
+        minutes: if above 0, stops after so much training even if there is more to do (a run that is
+            resumed counts anew).
+        num_envs: rows that play at once.
+        seed: of everything.
+        device: where games and networks are.
+        out: folder for config.json, log.csv and checkpoints. None writes nothing.
+        opponents: whom the learner plays in games of two groups, and in which share of the rows: "self"
+            (both sides learn), "lagged" and "pool" (past selves), scripts, checkpoints or folders of
+            runs. None at all: the learner plays everybody.
+        sides: "both", or the group that the learner always is; see `mfq.seating`.
+        log_every, evaluate_every, save_every: in environment steps; 0 for never (but at the end).
+        evaluation_episodes: of each evaluation, and against each of ``evaluate_against``.
+        evaluate_against: scripts or runs; the best checkpoint is the one with the highest win rate
+            against all of them, or without them with the highest return.
+        evaluation_envs: rows of an evaluation.
+        save_replay: whether checkpoints hold the replay. Without it a resumed run starts with none, and
+            says so.
+        tensorboard: also logs there.
+        quiet: shows no progress bar.
+        env_options: of the game.
+        agent: see `QConfig`.
+        actor_critic: see `ACConfig`; for "mfac" and "ac".
+    """
+
+    env: str = "gaussian_squeeze_v0"
+    algo: str = "mfq"
+    steps: int = 3000
+    rounds: int = 0
+    minutes: float = 0.0
+    num_envs: int = 1
+    seed: int = 0
+    device: str = "cpu"
+    out: str | None = None
+    opponents: dict[str, float] = field(default_factory=dict)
+    sides: str = "both"
+    log_every: int = 50
+    evaluate_every: int = 500
+    evaluation_episodes: int = 1
+    evaluate_against: tuple[str, ...] = ()
+    evaluation_envs: int = 1
+    save_every: int = 500
+    save_replay: bool = True
+    tensorboard: bool = False
+    quiet: bool = False
+    env_options: dict[str, Any] = field(default_factory=dict)
+    agent: QConfig = field(default_factory=QConfig)
+    actor_critic: ACConfig = field(default_factory=ACConfig)
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("steps", 1),
+            ("rounds", 0),
+            ("num_envs", 1),
+            ("seed", 0),
+            ("log_every", 0),
+            ("evaluate_every", 0),
+            ("evaluation_episodes", 1),
+            ("evaluation_envs", 1),
+            ("save_every", 0),
+        ):
+            whole(name, getattr(self, name), least)
+        number("minutes", self.minutes)
+        if isinstance(self.evaluate_against, str):
+            raise TypeError(f"evaluate_against={self.evaluate_against!r}; allowed: a list of names")
+
+
+# The network that the paper and the authors' code train on battle (fidelity D), one for an army; its
+# features tell who an agent is, so that it needs no embedding.
+_BATTLE_NET = {"hidden": (128, 64), "agent_embedding": 0}
+_BATTLE = {"minimap_mode": True, "extra_features": True, "copied_start": False}
+_ROUNDS = {
+    "env": "battle_v0",
+    "rounds": 2000,
+    "env_options": {**_BATTLE, "map_size": 40, "max_cycles": 400, "placement": "paper"},
+    "evaluate_against": ("random", "rush"),
+    "evaluation_envs": 8,
+    "evaluation_episodes": 8,
+    "evaluate_every": 2000,
+    "log_every": 100,
+    "save_every": 500,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The paper's appendix C.3: exploration from 1 to .05 over 2,000 rounds against a lagged self,
+    # minibatches of 128, a replay of 500,000; its equations (v^MF, the mean action of the same time).
+    "paper": {
+        **_ROUNDS,
+        "opponents": {"lagged": 1.0},
+        "sides": "red",
+        "agent": {
+            **_BATTLE_NET,
+            "policy": "epsilon_greedy",
+            "explore_start": 1.0,
+            "explore_end": 0.05,
+            "explore_rounds": 2000,
+            "learning_rate": 1e-4,
+            "batch_size": 128,
+            "replay_size": 500_000,
+            "samples_per_transition": 2.0,
+            "polyak": 0.005,
+            "clip_gradient": 0.0,
+        },
+    },
+    # The authors' code of today: double Q on the previous mean action, no exploration at all.
+    "authors": {
+        **_ROUNDS,
+        "opponents": {"lagged": 1.0},
+        "sides": "red",
+        "agent": {
+            **_BATTLE_NET,
+            "policy": "epsilon_greedy",
+            "explore_start": 0.0,
+            "explore_end": 0.0,
+            "value": "double",
+            "pairing": "previous",
+            "learning_rate": 1e-4,
+            "batch_size": 64,
+            "replay_size": 80_000,
+            "samples_per_transition": 2.0,
+            "polyak": 0.005,
+            "clip_gradient": 0.0,
+        },
+    },
+    # The paper's game with as many samples a transition, in larger batches: eight times the authors'
+    # batch makes an eighth of the updates, so that the target moves eight times as far in each
+    # (1 - .995^8 = .039) and the learning rate grows by sqrt(8), as is usual for Adam. Half the rows
+    # are against rush, since pure self-play drifts into stand-offs (fidelity I3).
+    "fast": {
+        **_ROUNDS,
+        "num_envs": 16,
+        "opponents": {"lagged": 0.5, "rush": 0.4375, "random": 0.0625},
+        "agent": {
+            **_BATTLE_NET,
+            "policy": "boltzmann",
+            "play": "sample",
+            "explore_start": 0.1,
+            "explore_end": 0.02,
+            "explore_rounds": 1000,
+            "learning_rate": 2.8e-4,
+            "batch_size": 512,
+            "replay_size": 500_000,
+            "samples_per_transition": 2.0,
+            "polyak": 0.039,
+        },
+    },
+    # Twelve against twelve on a map of 20: learns in minutes on two cores (fidelity I5).
+    "small": {
+        "env": "battle_v0",
+        "steps": 4000,
+        "num_envs": 32,
+        "env_options": {**_BATTLE, "map_size": 20, "max_cycles": 200},
+        "opponents": {"rush": 0.5, "lagged": 0.4375, "random": 0.0625},
+        "evaluate_against": ("random", "rush"),
+        "evaluation_envs": 20,
+        "evaluation_episodes": 40,
+        "evaluate_every": 500,
+        "log_every": 50,
+        "save_every": 500,
+        "agent": {
+            **_BATTLE_NET,
+            "policy": "boltzmann",
+            "play": "sample",
+            "explore_start": 0.1,
+            "explore_end": 0.02,
+            "explore_steps": 1000,
+            "learning_rate": 5e-4,
+            "batch_size": 512,
+            "replay_size": 200_000,
+            "learn_after": 2000,
+            "samples_per_transition": 2.0,
+            "polyak": 0.005,
+        },
+    },
+}
+
+
+def preset(name: str) -> RunConfig:
+    """A ready set of options.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset={name!r}; allowed: {', '.join(PRESETS)}")
+    return build(RunConfig, PRESETS[name])
