@@ -71,7 +71,7 @@ def play(config: PlayConfig) -> None:
         for episode in range(config.episodes):
             if episode:
                 env.reset()
-                step = view.step(teams.act(step, config.explore))
+                step = view.reset()
             steps = 0
             while env.agents and not env.window_closed:
                 steps += 1

@@ -13,6 +13,7 @@ from mfenvs import battle_v0
 from mfq.evaluate import evaluate, head_to_head, match, play, record_of
 from mfq.intervals import bootstrap, wilson
 from tests.mfq.duel import Always, Duel, Fight
+from tests.mfq.test_view import Mortal
 
 NOBODY = {"red": Always(0), "blue": Always(0)}
 
@@ -72,6 +73,29 @@ def test_without_kills_returns_decide():
         *("episodes", "win_rate", "win_rate_low", "win_rate_high", "draw_rate"),
         *("return", "return_low", "return_high"),
     }
+
+
+def test_groups_of_a_pettingzoo_environment():
+    # wolf_i dies at step i + 1; a step's reward is its number.
+    view = mfq.wrap(Mortal(wolves=2, sheep=3))
+    assert view.group_names == ("wolf", "sheep")
+    found = evaluate(view, {"wolf": Always(0), "sheep": Always(1)}, episodes=2)
+    assert found["wolf"]["return"] == (1 + 1 + 2) / 2
+    assert found["sheep"]["return"] == 1 + 2 + 3 + 4
+    assert (found["sheep"]["win_rate"], found["sheep"]["episodes"]) == (1, 2)
+
+
+def test_an_episode_ends_once():
+    view = Duel([Fight(2)], [Fight(3, dead=(0, 1, 2, 3))])
+    step = view.reset()
+    ended = []
+    for _ in range(5):
+        step = view.step(torch.zeros(2, 4, dtype=torch.int64))
+        ended.append(step.ended.tolist())
+    # The second row's dead end it; here the row then starts anew after its third step.
+    assert [row[0] for row in ended] == [False, True, False, False, True]
+    assert ended[0][1]
+    assert not ended[3][1], "the step in which it starts anew"
 
 
 def test_the_best_of_three_wins():

@@ -78,6 +78,11 @@ def test_the_game_of_a_run(runs):
     sources = ["rush", folder / "iql", str(folder / "mfq")]
     assert options_of(sources, "battle_v0", ("rush",)) == OPTIONS
     assert options_of(["rush"], "battle_v0", ("rush",)) is None
+    state = checkpoint.load(folder / "mfq" / "last.safetensors")
+    state["config"]["env_options"] = {"map_size": 99}
+    other = checkpoint.save(state, folder / "other.safetensors")
+    for pair, size in (([other, folder / "mfq"], 99), ([folder / "mfq", other], 14)):
+        assert options_of(pair, "battle_v0")["map_size"] == size, "the first one's"
     with pytest.raises(ValueError, match="is of a run on battle_v0; allowed: ising_v0"):
         options_of(sources, "ising_v0", ("rush",))
     with pytest.raises(FileNotFoundError, match="rush is no player"):

@@ -1,5 +1,7 @@
 """Who plays whom, who learns from what, and opponents that follow a learner."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,14 @@ def test_everybody_acts_at_its_seats():
     assert one.given[-1].seats.tolist() == [0]
     assert one.given[-1].mean_action is two.given[-1].mean_action
     teams.learn()  # nobody does
+
+
+def test_what_may_be_chosen_is_handed_on():
+    view, one, two = Duel(LONG), Always(1), Always(2)
+    teams = Teams(view, {"one": one, "two": two}, torch.tensor([[0, 1, 1, 0]]))
+    mask = torch.ones(1, 4, 5, dtype=torch.int8)
+    teams.act(replace(view.reset(), action_mask=mask))
+    assert one.given[0].action_mask is two.given[0].action_mask is mask
 
 
 def test_a_learner_in_several_seats_learns_from_all_of_them_at_once():
