@@ -168,9 +168,10 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         if step.truncated[0]:
             truncations = dict.fromkeys(self.agents, True)
         observations, infos = self._observations(), self._infos(chosen)
-        named = self._names.take(step.terminated[0].nonzero()[0]).tolist()
+        named = [self.possible_agents[i] for i in step.terminated[0].nonzero()[0].tolist()]
         ended = [agent for agent in named if agent in self._nobody]
-        terminations.update(dict.fromkeys(ended, True))
+        for agent in ended:
+            terminations[agent] = True
         if step.over[0]:
             self._admit()
         elif ended:

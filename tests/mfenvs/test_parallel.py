@@ -180,6 +180,11 @@ def test_bad_actions_are_named_and_change_nothing():
         ({"site_0": 1.0}, TypeError, "float"),
         ({"site_0": True}, TypeError, "bool"),
         ({"site_0": None}, TypeError, "NoneType"),
+        ({"site_0": 2**70}, ValueError, "out of range"),
+        ({"site_0": np.uint64(2**63)}, ValueError, "out of range"),
+        ({"site_0": np.int64(-1), "site_1": 1}, ValueError, r"'site_0'.*out of range"),
+        ({"site_0": np.bool_(True)}, TypeError, "bool"),
+        ({"site_0": 1, "site_1": np.array([1])}, TypeError, "'site_1'.*ndarray"),
         ({"site_16": 0}, ValueError, "site_16"),
         ([0] * 16, TypeError, "dict"),
     ]:
@@ -188,6 +193,36 @@ def test_bad_actions_are_named_and_change_nothing():
     for _ in range(5):
         actions = dict.fromkeys(env.agents, 1)
         assert same(env.step(actions), twin.step(actions))
+
+
+def test_numpy_integers_are_actions_too():
+    def after(kind):
+        env = battle_v0.parallel_env(map_size=12)
+        env.reset(seed=0)
+        return [
+            env.step({agent: kind(k % 21) for k, agent in enumerate(env.agents)}) for _ in range(9)
+        ]
+
+    for kind in (np.int64, np.uint8, np.array):
+        assert same(after(kind), after(int))
+
+
+def test_what_the_caller_does_to_the_results_stays_there():
+    env, twin = (battle_v0.parallel_env(map_size=12, damage=11.0) for _ in range(2))
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    while env.agents:
+        actions = env.scripted("rush")
+        found = env.step(actions)
+        assert same(found, twin.step(actions))
+        for part in found:
+            for agent in list(part)[::2]:
+                if isinstance(part[agent], dict):
+                    part[agent]["note"] = 1
+                else:
+                    part.pop(agent)
+        assert not any("note" in info for info in list(found[-1].values())[1::2])
+    assert env.agents == twin.agents
 
 
 @pytest.mark.parametrize("call", ["step", "state", "render"])
