@@ -24,7 +24,9 @@ commands:
 flags given beside it win.
 """
 TRAIN = """\
-`--resume DIR [--steps N]` goes on with the run in DIR, exactly where its last checkpoint was.
+`--preset paper|authors|fast|small` starts from a ready set of options (battle); flags beside it win.
+`--resume DIR [--steps N] [--rounds N] [--minutes M]` goes on with the run in DIR, exactly where its
+last checkpoint was.
 `--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.
 """
 PLAY = """\
@@ -70,28 +72,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(flags: list[str]) -> int:
     from dataclasses import replace
 
-    from mfq.run_config import RunConfig
+    from mfq.run_config import RunConfig, preset
     from mfq.runner import Runner
 
     if any(flag in ("-h", "--help") for flag in flags):
         print(TRAIN)
     folder, flags = _take("--resume", flags)
     if folder is not None:
-        steps, flags = _take("--steps", flags)
+        changes: dict[str, Any] = {}
+        for name, kind in (("steps", int), ("rounds", int), ("minutes", float)):
+            value, flags = _take(f"--{name}", flags)
+            if value is not None:
+                changes[name] = _number(f"--{name}", value, kind)
         if flags:
-            raise ValueError(f"{flags[0]!r} beside --resume; allowed: --steps")
-        runner = Runner.load(
-            folder, **({} if steps is None else {"steps": _whole("--steps", steps)})
-        )
+            raise ValueError(f"{flags[0]!r} beside --resume; allowed: --steps, --rounds, --minutes")
+        runner = Runner.load(folder, **changes)
     else:
         options, flags = _take_settings(flags)
-        config = _parse(RunConfig, flags, "mfq train")
+        ready, flags = _take("--preset", flags)
+        default = None if ready is None else preset(ready)
+        config = _parse(RunConfig, flags, "mfq train", default)
         if options:
             config = replace(config, env_options={**config.env_options, **options})
         runner = Runner(config=config)
     finished = runner.train()
     out = runner.config.out
-    if not finished:
+    if not finished and not runner.out_of_time:
         where = (
             "nothing was kept, as there is no --out" if out is None else f"mfq train --resume {out}"
         )
@@ -211,14 +217,16 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 }
 
 
-def _parse(kind: type[Any], flags: list[str], program: str) -> Any:
-    """A configuration from flags, over those of ``--config FILE.yaml`` if that is among them."""
+def _parse(kind: type[Any], flags: list[str], program: str, default: Any = None) -> Any:
+    """A configuration from flags, over those of ``--config FILE.yaml`` if that is among them, over
+    ``default``."""
     import tyro
 
     from mfq.config import from_yaml
 
     file, flags = _take("--config", flags)
-    default = kind() if file is None else from_yaml(kind, file)
+    default = kind() if default is None else default
+    default = default if file is None else from_yaml(kind, file, default)
     return tyro.cli(kind, prog=program, args=flags, default=default)
 
 
@@ -252,11 +260,16 @@ def _take_settings(flags: list[str]) -> tuple[dict[str, Any], list[str]]:
     return settings, flags[:place] + flags[end:]
 
 
-def _whole(name: str, value: str) -> int:
+def _number(name: str, value: str, kind: Callable[[str], Any]) -> Any:
     try:
-        return int(value)
+        return kind(value)
     except ValueError:
-        raise ValueError(f"{name} {value}; allowed: an integer") from None
+        what = "an integer" if kind is int else "a number"
+        raise ValueError(f"{name} {value}; allowed: {what}") from None
+
+
+def _whole(name: str, value: str) -> int:
+    return _number(name, value, int)
 
 
 def _print_scores(scores: dict[str, float]) -> None:

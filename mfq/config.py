@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +15,8 @@ from mfq.files import write_atomically
 Config = TypeVar("Config")
 
 
-def from_yaml(kind: type[Config], path: str | Path) -> Config:
-    """A configuration from a YAML file of its fields; fields left out keep their defaults.
+def from_yaml(kind: type[Config], path: str | Path, default: Config | None = None) -> Config:
+    """A configuration from a YAML file of its fields; fields left out are those of ``default``.
 
     Raises:
         OSError: if the file cannot be read.
@@ -30,13 +30,15 @@ def from_yaml(kind: type[Config], path: str | Path) -> Config:
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds a {type(found).__name__}; allowed: a mapping of fields")
     try:
-        return build(kind, found)
+        return build(kind, found, default)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def build(kind: type[Config], options: dict[str, Any]) -> Config:
+def build(kind: type[Config], options: dict[str, Any], default: Config | None = None) -> Config:
     """A configuration from a dict of its fields; a field that is a configuration may be a dict too.
+
+    Fields left out are those of ``default``, or the kind's own defaults.
 
     Raises:
         ValueError: for a field that does not exist.
@@ -49,10 +51,10 @@ def build(kind: type[Config], options: dict[str, Any]) -> Config:
             raise ValueError(f"{kind.__name__} has no field {name!r}; allowed: {', '.join(known)}")
         make = known[name].default_factory
         if isinstance(value, dict) and isinstance(make, type) and is_dataclass(make):
-            value = build(make, value)
+            value = build(make, value, getattr(default, name, None))
         # YAML and JSON have lists where frozen dataclasses have tuples.
         values[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**values)
+    return kind(**values) if default is None else replace(default, **values)  # type: ignore[type-var]
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -44,6 +44,7 @@ class Runner:
         teams: who plays whom, if the config has opponents.
         done: environment steps done; ``rounds``: episodes ended, over all rows.
         best: the best score so far: the mean win rate or return of an evaluation.
+        out_of_time: whether the last training ended since its minutes were over.
 
     Raises:
         ValueError, TypeError: for options that do not fit.
@@ -79,7 +80,7 @@ class Runner:
             )
         self.done, self.rounds, self.best = 0, 0, float("-inf")
         self._step: Step | None = None
-        self._interrupted = False
+        self._interrupted = self.out_of_time = False
 
     # -- what a user calls ----------------------------------------------------------------------
 
@@ -132,7 +133,7 @@ class Runner:
                     self._step = next_step
                     log.advance(self._count(next_step))
                     self._look_around(log, meter, metrics)
-                    if time.monotonic() >= until:
+                    if self._out_of_time(until):
                         break
             self._save_as("last")
         finally:
@@ -300,6 +301,12 @@ class Runner:
         self.done += 1
         self.rounds += ended
         return ended if self.config.rounds else 1
+
+    def _out_of_time(self, until: float) -> bool:
+        """Whether it is past a time of the monotonic clock, on any process."""
+        late = time.monotonic() >= until
+        self.out_of_time = distributed.total(late) > 0 if until < float("inf") else False
+        return self.out_of_time
 
     def _look_around(self, log: Log, meter: Meter, metrics: dict[str, float]) -> None:
         """Logs, saves and evaluates, whatever is due after a step."""

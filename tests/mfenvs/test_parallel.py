@@ -208,7 +208,7 @@ def test_numpy_integers_are_actions_too():
 
 
 def test_what_the_caller_does_to_the_results_stays_there():
-    env, twin = (battle_v0.parallel_env(map_size=12, damage=11.0) for _ in range(2))
+    env, twin = (battle_v0.parallel_env(map_size=20, damage=11.0) for _ in range(2))
     env.reset(seed=0)
     twin.reset(seed=0)
     while env.agents:

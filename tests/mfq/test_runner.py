@@ -168,12 +168,12 @@ def test_metrics_nobody_announced_get_a_column(tmp_path):
             super().__init__(view, True, config, seed)
 
         def learn(self):
-            return {**super().learn(), **({"entropy": 1.5} if self.time > 10 else {})}
+            return {**super().learn(), **({"mood": 1.5} if self.time > 10 else {})}
 
     Runner(algo=Chatty, config={**SMALL, "steps": 20, "out": str(tmp_path)}).train()
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["entropy"] for row in rows if row["reward"]] == [""] * 10 + ["1.5"] * 10
+    assert [row["mood"] for row in rows if row["reward"]] == [""] * 10 + ["1.5"] * 10
 
 
 def test_episodes_that_never_end_are_refused():
