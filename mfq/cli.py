@@ -274,7 +274,7 @@ def _whole(name: str, value: str) -> int:
 
 def _print_scores(scores: dict[str, float]) -> None:
     for name, value in scores.items():
-        print(f"{name:<22}{value:.6g}")
+        print(f"{name:<28} {value:.6g}")
 
 
 if __name__ == "__main__":

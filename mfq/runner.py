@@ -132,8 +132,9 @@ class Runner:
                     meter.note(next_step)
                     self._step = next_step
                     log.advance(self._count(next_step))
-                    self._look_around(log, meter, metrics)
-                    if self._out_of_time(until):
+                    last = self._progress >= self._goal or self._is_late(until)
+                    self._look_around(log, meter, metrics, last)
+                    if last:
                         break
             self._save_as("last")
         finally:
@@ -302,15 +303,15 @@ class Runner:
         self.rounds += ended
         return ended if self.config.rounds else 1
 
-    def _out_of_time(self, until: float) -> bool:
+    def _is_late(self, until: float) -> bool:
         """Whether it is past a time of the monotonic clock, on any process."""
         late = time.monotonic() >= until
         self.out_of_time = distributed.total(late) > 0 if until < float("inf") else False
         return self.out_of_time
 
-    def _look_around(self, log: Log, meter: Meter, metrics: dict[str, float]) -> None:
-        """Logs, saves and evaluates, whatever is due after a step."""
-        config, last = self.config, self._progress >= self._goal
+    def _look_around(self, log: Log, meter: Meter, metrics: dict[str, float], last: bool) -> None:
+        """Logs, saves and evaluates, whatever is due after a step; after the last, everything."""
+        config = self.config
         if _due(self.done, config.log_every, last):
             found = meter.read()
             own = self.agent.metrics() if hasattr(self.agent, "metrics") else {}
