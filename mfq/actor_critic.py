@@ -63,7 +63,7 @@ class ACConfig:
     play: str = "greedy"
     gamma: float = 0.95
     temperature: float = 1.0
-    entropy: float = 0.01
+    entropy: float = 0.0
     actor_learning_rate: float = 3e-4
     critic_learning_rate: float = 1e-3
     clip_gradient: float = 10.0
@@ -79,7 +79,7 @@ class ACConfig:
     polyak: float = 0.01
     round_steps: int = 400
     updates_per_round: int = 1
-    value_weight: float = 0.5
+    value_weight: float = 0.1
 
     def __post_init__(self) -> None:
         one_of("critic", self.critic, ("q", "v"))
@@ -111,7 +111,6 @@ AUTHORS = ACConfig(
     play="sample",
     temperature=0.1,
     entropy=0.08,
-    value_weight=0.1,
     actor_learning_rate=1e-4,
     critic_learning_rate=1e-4,
     clip_gradient=0.0,

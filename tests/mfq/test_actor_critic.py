@@ -97,6 +97,16 @@ def test_the_target_is_v_mf_under_the_target_policy():
     assert target.tolist() == pytest.approx([3 + 0.5 * pi @ value for value in values])
 
 
+def test_the_target_reckons_with_what_was_just_played():
+    # Where the fitted mean action is an older one, the target still hears the last.
+    agent = agent_with(pairing="previous")
+    agent.observe(a_step([0, 0]), torch.tensor([[1, 2]]), a_step([1, 2], reward=3.0))
+    pi = softmax(np.array(LOGITS))
+    values = [np.array(Q) + 10 * np.eye(3)[other] for other in (2, 1)]
+    target = agent.td_target(stored(agent))
+    assert target.tolist() == pytest.approx([3 + 0.5 * pi @ value for value in values])
+
+
 def test_death_ends_a_target_and_a_time_limit_does_not():
     agent = agent_with(mean_field=False)
     after = a_step(
@@ -341,6 +351,20 @@ def test_each_agent_acts_on_what_it_observes():
     agent = ActorCritic(view, network=lambda view, coin: (Echo(), Table(Q)))
     step = a_step([0, 0, 0], obs=torch.tensor([[0, 2, 2]]), alive=[True, False, True])
     assert agent.act(step).tolist() == [[0, -1, 1]]
+
+
+@pytest.mark.parametrize("critic", ["q", "v"])
+def test_each_agent_learns_as_itself(critic):
+    agent = agent_with(values=Q if critic == "q" else [0.0], critic=critic, agents=3, round_steps=1)
+    seen = []
+    for network in agent.online.values():
+        network.register_forward_pre_hook(lambda module, given: seen.append(given[-1].unique()))
+    before = a_step([0, 0, 0]).given_to(torch.tensor([[False, False, True]]))
+    agent.observe(before, torch.tensor([[-1, -1, 1]]), a_step([0, 0, 1]))
+    agent.learn()
+    assert agent.updates == 1
+    assert len(seen) == (2 if critic == "q" else 3)  # of the cut state's value, too
+    assert all(who.tolist() == [2] for who in seen)
 
 
 def test_a_player_is_a_frozen_copy():
