@@ -7,6 +7,8 @@ NumPy versions return observations and rewards alone: no measures, no resets, no
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from mfenvs import gaussian_squeeze_v0, ising_v0
 STEP_BYTES = 8 + 8 + 4 + 8 + 1
 # PettingZoo's dicts of a million names are not what anybody would time.
 MOST_NAMED = 10_000
+STAGED_STEPS = 50
 
 
 class Game(NamedTuple):
@@ -132,6 +135,34 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def stages(game: Game, num_envs: int) -> str:
+    """Nanoseconds an agent-step that each rule of a step takes (medians), and all else."""
+    env = game.module.batched_env(num_envs=num_envs, max_cycles=None, **game.options)
+    backend, agents = env.game.backend, num_envs * env.num_agents
+    env.reset(seed=0)
+    actions = torch.zeros(num_envs, env.num_agents, dtype=torch.int64)
+    spent: dict[str, list[float]] = {}
+    inner = backend.run
+
+    def timed(rule: Any, *arguments: Any, **options: Any) -> None:
+        start = time.perf_counter()
+        inner(rule, *arguments, **options)
+        spent.setdefault(rule.__name__, []).append(time.perf_counter() - start)
+
+    backend.run = timed
+    for _ in range(10):  # warm up
+        env.step(actions)
+    spent.clear()
+    start = time.perf_counter()
+    for _ in range(STAGED_STEPS):
+        env.step(actions)
+    whole = (time.perf_counter() - start) / STAGED_STEPS
+    found = {name: statistics.median(times) for name, times in spent.items()}
+    found["the rest"] = whole - sum(found.values())
+    parts = [f"{name} {1e9 * seconds / agents:.2f}" for name, seconds in found.items()]
+    return f"{game.name}, B = {num_envs}: {', '.join(parts)}"
+
+
 def main() -> None:
     """`python -m benchmarks.stage_games`."""
     bandwidth = copy_bandwidth()
@@ -140,6 +171,9 @@ def main() -> None:
     sizes += [(squeeze(1000), num_envs) for num_envs in (1, 64, 4096)]
     sizes += [(squeeze(num_agents), 1) for num_agents in (100, 10_000, 1_000_000)]
     print(table([measure(game, num_envs, bandwidth) for game, num_envs in sizes]))
+    print("\nnanoseconds an agent-step")
+    for game in (ising(20), squeeze(1000)):
+        print("\n".join(stages(game, num_envs) for num_envs in (64, 4096)))
 
 
 if __name__ == "__main__":
