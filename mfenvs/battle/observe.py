@@ -57,21 +57,18 @@ def add_view(row, agent, law, scene, board, width, out):
     red, blue = (other, mine) if is_blue(agent, law) else (mine, other)
     scan(here, law.seen, law.spots, cells, looks, FIRST + law.num_red, red, blue, width, out)
     if law.minimap:
-        own = minimap_cell(row, agent, law, scene) * width + 2
-        add_minimap(
-            board.crowd[row, 0], board.crowds[row, 0], board.share[row, 0], width, out[red + 2 :]
-        )
-        add_minimap(
-            board.crowd[row, 1], board.crowds[row, 1], board.share[row, 1], width, out[blue + 2 :]
-        )
-        out[own + red] += np.float32(1.0)
-        out[own + blue] += np.float32(1.0)
+        own = minimap_cell(row, agent, law, scene) * width
+        for army in range(2):
+            channel = 2 + (blue if army == 1 else red)
+            crowd = board.crowd[row, army, : board.crowds[row, army]]
+            add_minimap(crowd, board.share[row, army], width, out[channel:])
+            out[own + channel] += np.float32(1.0)
 
 
-def add_minimap(crowd, crowds, share, width, out):
-    """Writes an army's minimap; ``out`` begins with its channel."""
+def add_minimap(crowd, share, width, out):
+    """Writes an army's share of the cells that it stands in; ``out`` begins with its channel."""
     next_cell = np.uint64(width)
-    for k in range(crowds):
+    for k in range(crowd.shape[0]):
         cell = np.uint64(crowd[k])
         out[cell * next_cell] = share[cell]
 

@@ -207,6 +207,30 @@ def test_numpy_integers_are_actions_too():
         assert same(after(kind), after(int))
 
 
+@every_option
+def test_infos_say_what_happened_instead(module, options):
+    env, coin = module.parallel_env(**options), np.random.default_rng(3)
+    env.reset(seed=5)
+    for kind in 5 * ("all", "but one", "as before", "all"):
+        given = {agent: int(coin.integers(env.game.num_actions)) for agent in env.agents}
+        if kind == "but one":
+            given.pop(coin.choice(env.agents))
+        if kind == "as before":  # where a site is idle, only "acting" says so
+            before = dict(zip(env.possible_agents, env._step.actions[0].tolist(), strict=True))
+            given = {agent: before[agent] for agent in env.agents if before[agent] >= 0}
+        *_, infos = env.step(given)
+        step = env._step
+        for agent, info in infos.items():
+            i, chosen = env.possible_agents.index(agent), given.get(agent, -1)
+            effect, counted = step.actions[0, i], step.acting[0, i]
+            assert info.get("action", chosen) == effect
+            assert ("action" in info) == (effect != chosen)
+            assert info.get("acting", chosen >= 0) == counted
+            assert ("acting" in info) == (counted != (chosen >= 0))
+        if not env.agents:
+            env.reset()
+
+
 def test_what_the_caller_does_to_the_results_stays_there():
     env, twin = (battle_v0.parallel_env(map_size=20, damage=11.0) for _ in range(2))
     env.reset(seed=0)
