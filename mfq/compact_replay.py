@@ -157,7 +157,6 @@ class CompactReplay:
             ValueError: if it does not fit.
         """
         if state["fields"]:
-            self._snapshot = type(self.view.snapshot())
             self._allocate(
                 {name: part[0] for name, part in state["fields"].items()}, state["began"]
             )
@@ -181,7 +180,6 @@ class CompactReplay:
             "terminated": step.terminated,
         }
         if not self._fields:
-            self._snapshot = type(snapshot)
             mine = step.alive if step.mine is None else step.alive & step.mine
             length = -(-self.capacity // max(int(mine.sum()), 1)) + 2
             self._allocate(moment, torch.zeros(length, dtype=torch.int64))
@@ -216,6 +214,8 @@ class CompactReplay:
         return mean_action_at(self._graph, actions, agent, self.view.num_actions)
 
     def _observed(self, name: str, rows: Tensor, agents: Tensor) -> dict[str, Tensor]:
+        if self._snapshot is None:
+            self._snapshot = type(self.view.snapshot())
         parts = (self._fields[f"snapshot.{field}"] for field in self._snapshot._fields)
         snapshot = self._snapshot(*(part.flatten(0, 1) for part in parts))
         return named(name, self.view.observe(snapshot, rows, agents))

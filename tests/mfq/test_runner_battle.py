@@ -1,0 +1,202 @@
+"""Runner on battle: opponents, rounds, presets, what it logs, and resuming all of that."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mfq import checkpoint
+from mfq.run_config import PRESETS, RunConfig, preset
+from mfq.runner import Runner
+
+SMALL = {
+    "env": "battle_v0",
+    "steps": 40,
+    "num_envs": 6,
+    "env_options": {"map_size": 14, "max_cycles": 9, "hp": 3.0},
+    "opponents": {"rush": 1.0, "lagged": 1.0, "self": 0.5},
+    "evaluate_against": ("random", "hold"),
+    "evaluation_envs": 2,
+    "evaluation_episodes": 4,
+    "evaluate_every": 20,
+    "save_every": 10,
+    "log_every": 10,
+    "quiet": True,
+    "agent": {"hidden": (16,), "agent_embedding": 0, "batch_size": 32, "learn_after": 50},
+}
+
+
+def small(**changes):
+    return {**SMALL, **changes}
+
+
+def rows_of(folder):
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def weights(runner):
+    return [part.clone() for part in runner.agent.module.parameters()]
+
+
+def test_a_run_against_opponents_logs_what_shows_whether_it_works(tmp_path):
+    runner = Runner(config=small(out=str(tmp_path)))
+    assert runner.train()
+    rows = rows_of(tmp_path)
+    told = [row for row in rows if row["reward"]]
+    last = told[-1]
+    for name in ("rounds", "loss", "q", "td_error", "temperature", "entropy", "steps_per_second"):
+        assert float(last[name]) == float(last[name]), name
+    assert 0 < float(last["entropy"]) <= 3.05  # ln 21
+    shares = [float(last[f"share_{what}"]) for what in ("act", "env", "learn")]
+    assert 0 < sum(shares) <= 1
+    assert {row["win_rate_rush"] for row in told} - {""}
+    assert "win_rate_lagged" in last
+    assert "win_rate_self" not in last
+    scored = [row for row in rows if row["eval_random_win_rate"]]
+    assert len(scored) == 2
+    for name in ("hold_win_rate_as_red", "hold_win_rate_as_blue", "random_kill_difference_low"):
+        assert -50 <= float(scored[0][f"eval_{name}"]) <= 50
+    rates = [
+        float(scored[k][f"eval_{name}_win_rate"]) for k in (0, 1) for name in ("random", "hold")
+    ]
+    assert runner.best == max(sum(rates[:2]) / 2, sum(rates[2:]) / 2)
+    assert (tmp_path / "best.safetensors").exists()
+
+
+def test_rounds_are_counted_and_end_a_run():
+    runner = Runner(config=small(rounds=13, evaluate_every=0, evaluate_against=()))
+    assert runner.train()
+    assert 13 <= runner.rounds < 13 + 6
+    assert runner.done < 40
+
+
+def test_schedules_may_run_on_rounds():
+    agent = {**SMALL["agent"], "explore_rounds": 10, "explore_start": 1.0, "explore_end": 0.5}
+    runner = Runner(config=small(rounds=5, agent=agent, evaluate_every=0, evaluate_against=()))
+    runner.train()
+    assert runner.agent.rounds == runner.agent.clock == runner.rounds
+    expected = 1.0 - 0.05 * min(runner.rounds, 10)
+    assert runner.agent.metrics()["temperature"] == pytest.approx(expected)
+
+
+def test_minutes_end_a_run_that_has_more_to_do(tmp_path):
+    runner = Runner(config=small(minutes=1e-9, steps=10_000, out=str(tmp_path)))
+    assert not runner.train()
+    assert runner.out_of_time
+    assert runner.done == 1
+    assert (tmp_path / "last.safetensors").exists()
+    again = Runner.load(tmp_path, minutes=0.0, steps=5)
+    assert again.train()
+    assert not again.out_of_time
+
+
+def test_a_resumed_run_goes_on_exactly_lagged_self_and_replay_included(tmp_path):
+    whole = Runner(config=small(out=str(tmp_path / "whole"), evaluate_every=0))
+    whole.train()
+    Runner(config=small(out=str(tmp_path / "half"), steps=20, evaluate_every=0)).train()
+    resumed = Runner.load(tmp_path / "half", steps=40)
+    assert resumed.done == 20
+    assert resumed.rounds > 0
+    resumed.train()
+    assert resumed.rounds == whole.rounds
+    assert all(map(torch.equal, weights(resumed), weights(whole)))
+    for mine, its in zip(*(rows_of(tmp_path / n)[2:] for n in ("half", "whole")), strict=True):
+        assert (mine["step"], mine["loss"], mine["reward"]) == (
+            its["step"],
+            its["loss"],
+            its["reward"],
+        )
+    lagged = [runner.teams.players["lagged"] for runner in (resumed, whole)]
+    states = [checkpoint.save(p.state_dict(), tmp_path / f"{k}") for k, p in enumerate(lagged)]
+    assert states[0].read_bytes() == states[1].read_bytes()
+
+
+def test_without_its_replay_a_run_starts_that_anew_and_says_so(tmp_path):
+    Runner(config=small(out=str(tmp_path), steps=20, save_replay=False)).train()
+    assert "replay" not in checkpoint.load(tmp_path / "last.safetensors")["agent"]
+    with pytest.warns(UserWarning, match="holds no replay: it starts anew"):
+        runner = Runner.load(tmp_path, steps=30)
+    assert len(runner.agent.replay) == 0
+    assert runner.agent.updates > 0
+    assert runner.train()
+
+
+def test_as_many_updates_as_draw_each_transition_so_often():
+    agent = {**SMALL["agent"], "samples_per_transition": 2.0}
+    config = small(agent=agent, steps=60, evaluate_every=0, evaluate_against=())
+    runner = Runner(config=config)
+    counts = []
+    original = runner.agent.observe
+
+    def observe(*arguments):
+        before = runner.agent.replay.added
+        original(*arguments)
+        if runner.agent.replay.added >= 50:
+            counts.append(runner.agent.replay.added - before)
+
+    runner.agent.observe = observe
+    runner.train()
+    due = 2 * sum(counts) / 32
+    assert 20 < due - 1 < runner.agent.updates <= due
+
+
+def test_win_rates_and_kills_are_those_of_the_episodes_ends():
+    """The meter's numbers, against what the environment's last steps say."""
+    config = small(opponents={"random": 1.0}, num_envs=4, evaluate_every=0, evaluate_against=())
+    runner = Runner(config=config)
+    meter_steps = []
+    step = runner.view.step
+
+    def note(actions):
+        meter_steps.append(step(actions))
+        return meter_steps[-1]
+
+    runner.view.step = note
+    meters = []
+    runner._look_around = lambda log, meter, metrics, last: meters.append(meter)
+    runner.train()
+    found = meters[-1].read()
+    wins = rounds = kills = 0
+    for seen in meter_steps:
+        for row in seen.ended.nonzero().flatten().tolist():
+            mine, theirs = ("red", "blue") if runner.teams.seats[row, 0] == 0 else ("blue", "red")
+            rounds += 1
+            kills += int(seen.measures[f"{mine}_kills"][row])
+            wins += int(seen.measures[f"{mine}_kills"][row] > seen.measures[f"{theirs}_kills"][row])
+    assert rounds == runner.rounds > 8
+    assert found["win_rate"] == found["win_rate_random"] == wins / rounds
+    assert found["kills"] == kills / rounds
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_presets_run(name):
+    """Each on a small map for a few steps, so that every option is used."""
+    config = preset(name)
+    runner = Runner(
+        config=replace(
+            config,
+            steps=12,
+            rounds=0,
+            num_envs=min(config.num_envs, 6),
+            evaluate_against=(),
+            evaluate_every=0,
+            quiet=True,
+            env_options={**config.env_options, "map_size": 14, "max_cycles": 5},
+            agent=replace(config.agent, learn_after=5, batch_size=8, replay_size=200),
+        )
+    )
+    assert runner.train()
+    assert runner.agent.updates > 0
+
+
+def test_wrong_options_are_named():
+    with pytest.raises(ValueError, match=r"preset='slow'; allowed: paper, authors, fast, small"):
+        preset("slow")
+    with pytest.raises(ValueError, match="rounds=-1"):
+        RunConfig(rounds=-1)
+    with pytest.raises(TypeError, match="evaluate_against='rush'"):
+        RunConfig(evaluate_against="rush")
+    with pytest.raises(ValueError, match="num_envs=2; allowed: at least 5"):
+        Runner(config=small(num_envs=2))
