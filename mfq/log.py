@@ -86,10 +86,13 @@ class Log:
         kept = []
         if start and path.exists():
             with path.open(newline="", encoding="utf-8") as file:
+                found = csv.DictReader(file)
+                names = found.fieldnames or []
+                self._columns += [name for name in names if name not in self._columns]
                 # A kill may have cut the last line short.
                 kept = [
                     row
-                    for row in csv.DictReader(file)
+                    for row in found
                     if None not in row.values()
                     and row["step"].isdigit()
                     and int(row["step"]) <= start
