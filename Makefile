@@ -5,7 +5,7 @@ PIP = $(VENV)/bin/python -m pip
 INSTALL = $(PIP) install --quiet --constraint constraints.txt
 export SDL_VIDEODRIVER ?= dummy
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/mfq compare ising --out runs/ising
@@ -20,6 +20,15 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m benchmarks
+
+# On a machine with a GPU, with a Python that has torch and numba-cuda (see docs/gpu.md); installs nothing.
+GPU_PYTHON ?= python3
+
+test-gpu:
+	$(GPU_PYTHON) -m pytest tests/gpu
+
+bench-gpu:
+	$(GPU_PYTHON) -m benchmarks.gpu
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -81,9 +81,6 @@ class Meter:
                 self._sums[f"wins_{name}"] += won
                 self._sums["kills"] += float(kills.sum())
                 self._sums["survivors"] += float(measures[f"{mine}_alive"].sum())
-            if f"{mine}_blows" in measures:
-                self._sums["blows"] += float(measures[f"{mine}_blows"].sum())
-                self._sums["hits"] += float(measures[f"{mine}_hits"].sum())
 
     def read(self) -> dict[str, float]:
         """The means since the last reading, which starts a new one."""
@@ -101,8 +98,6 @@ class Meter:
             for name in {name for name, _, _ in self._rivals}:
                 if sums[f"episodes_{name}"]:
                     found[f"win_rate_{name}"] = sums[f"wins_{name}"] / sums[f"episodes_{name}"]
-        if sums["blows"]:
-            found["hit_share"] = sums["hits"] / sums["blows"]
         self._sums, self._seconds = defaultdict(float), defaultdict(float)
         self._started = time.perf_counter()
         return found

@@ -1,0 +1,122 @@
+"""Throughput on one GPU: `make bench-gpu`. It needs torch, numba-cuda and no peer.
+
+Tiers as in `benchmarks.batched`: "step" the rules, "views" with observations, infos and rewards written,
+"network" with acting greedily by the paper's convolutions in bfloat16. "floor" is the bytes that a step
+must read and write once over the bandwidth of a large copy, measured in the same run. No row restarts in
+the steps timed (NEXT_STEP).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import mfq
+from benchmarks.timing import REPETITIONS
+from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfq.network import in_precision
+from mfq.q_player import QPlayer
+
+SECONDS = 0.5
+STEP_BYTES = 8 + 4 + 8 + 1 + 1  # action in; reward, action in effect, acting and alive out
+
+
+def seconds_per_call(call: Callable[[], object]) -> float:
+    """Median of several runs of calls, each waited for at its end."""
+    call()
+    torch.cuda.synchronize()
+    begin = time.perf_counter()
+    call()
+    torch.cuda.synchronize()
+    count = max(1, int(SECONDS / REPETITIONS / max(time.perf_counter() - begin, 1e-6)))
+    found = []
+    for _ in range(REPETITIONS):
+        begin = time.perf_counter()
+        for _ in range(count):
+            call()
+        torch.cuda.synchronize()
+        found.append((time.perf_counter() - begin) / count)
+    return statistics.median(found)
+
+
+def copy_bandwidth() -> float:
+    """Bytes read and written a second by a copy of 2 GiB."""
+    source = torch.ones(2**29, device="cuda")
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / seconds_per_call(lambda: target.copy_(source))
+
+
+def obs_bytes(obs: Any) -> int:
+    parts = obs.values() if isinstance(obs, dict) else [obs]
+    return sum(part.nbytes for part in parts)
+
+
+def line(name: str, env: Any, seconds: float, floor: float, bandwidth: float) -> str:
+    agents = env.num_envs * env.num_agents
+    return (
+        f"{name:<34}{env.num_envs:>7}{env.num_agents:>9}{env.num_envs / seconds:>14,.0f}"
+        f"{agents / seconds / 1e6:>12,.1f}{agents * bandwidth / floor / 1e6:>12,.1f}"
+    )
+
+
+def drawn(env: Any) -> Tensor:
+    coin = torch.Generator("cuda").manual_seed(0)
+    shape = (env.num_envs, env.num_agents)
+    most = min(int(env.single_action_space.n), 13)  # in a battle, moves: all live on
+    return torch.randint(0, most, shape, generator=coin, device="cuda")
+
+
+def tiers(name: str, env: Any, bandwidth: float) -> list[str]:
+    """The lines of one environment."""
+    obs, _ = env.reset(seed=0)
+    actions, agents = drawn(env), env.num_envs * env.num_agents
+    game, state, sides = env.game, env._state, [side[0] for side in env._sides]
+    step = seconds_per_call(lambda: game.step(state, actions, *sides))
+    views = seconds_per_call(lambda: env.step(actions))
+    least = agents * STEP_BYTES
+    return [
+        line(f"{name}, step", env, step, least, bandwidth),
+        line(f"{name}, views", env, views, least + obs_bytes(obs), bandwidth),
+    ]
+
+
+def network(rows: int, bandwidth: float) -> str:
+    """Battle with acting."""
+    env = battle_v0.batched_env(rows, device="cuda", map_size=40, max_cycles=None)
+    view = mfq.wrap(env)
+    player = QPlayer(view)
+    step = view.reset(seed=0)
+    with torch.no_grad(), in_precision(view.device, "bfloat16"):
+        seconds = seconds_per_call(lambda: view.step(player.act(step, explore=False)))
+    floor = env.num_envs * env.num_agents * STEP_BYTES + obs_bytes(step.obs)
+    return line("battle 13x13x5 float32, network", env, seconds, floor, bandwidth)
+
+
+def main() -> None:
+    """`python -m benchmarks.gpu`."""
+    if not torch.cuda.is_available():
+        print("not measured: torch sees no CUDA device here")
+        return
+    bandwidth = copy_bandwidth()
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}")
+    print(f"copy {bandwidth / 1e12:.2f} TB/s\n")
+    print(f"{'':<34}{'B':>7}{'N':>9}{'env-steps/s':>14}{'M agent/s':>12}{'M floor':>12}")
+    for rows in (256, 4096, 16384):
+        for dtype in ("float32", "float16"):
+            env = battle_v0.batched_env(rows, "cuda", dtype, map_size=40, max_cycles=None)
+            print(*tiers(f"battle 13x13x5 {dtype}", env, bandwidth), sep="\n", flush=True)
+    print(network(4096, bandwidth), flush=True)
+    for rows in (4096, 65536):
+        env = ising_v0.batched_env(rows, "cuda", side=20, max_cycles=None)
+        print(*tiers("Ising", env, bandwidth), sep="\n", flush=True)
+    env = gaussian_squeeze_v0.batched_env(4096, "cuda", num_agents=1000, max_cycles=None)
+    print(*tiers("squeeze", env, bandwidth), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What needs a GPU: `make test-gpu`. Elsewhere all of it is skipped, and says so."""
+
+import pytest
+import torch
+
+import mfq
+from mfenvs.batched import BatchedEnv
+from mfenvs.registry import game_class
+from mfq.compact_replay import CompactReplay
+from mfq.q_agent import QAgent
+from mfq.q_config import QConfig
+from tests.mfenvs.test_cuda import GAMES
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+
+# Float arithmetic contracts to fma on the device; exponentials differ in their last digits.
+ULPS = {"gaussian_squeeze_v0": 64, "ising_v0": 4}
+
+
+def flat(parts):
+    return list(parts.values()) if isinstance(parts, dict) else [parts]
+
+
+def trace(env, steps):
+    """All that an environment returns, on the CPU, under actions drawn there."""
+    coin = torch.Generator().manual_seed(1)
+    obs, info = env.reset(seed=3)
+    found = [part.cpu() for part in (*flat(obs), *flat(info))]
+    for _ in range(steps):
+        most, shape = int(env.single_action_space.n), (env.num_envs, env.num_agents)
+        actions = torch.randint(-1, most, shape, generator=coin).to(env.device)
+        obs, *rest, info = env.step(actions)
+        again = env.observe(env.snapshot(), [0, env.num_envs - 1], [0, env.num_agents - 1])
+        parts = (*flat(obs), *rest, *flat(info), *flat(again))
+        found += [part.cpu() for part in parts]
+        found += [env.scripted(name).cpu() for name in env.game.scripts]
+    return found
+
+
+@pytest.mark.parametrize("name", list(GAMES))
+def test_a_gpu_plays_what_a_cpu_plays(name):
+    id, options = GAMES[name]
+    cpu = trace(BatchedEnv(game_class(id), 33, **options), 30)
+    gpu = trace(BatchedEnv(game_class(id), 33, device="cuda", **options), 30)
+    assert len(cpu) == len(gpu)
+    for one, other in zip(cpu, gpu, strict=True):
+        assert one.dtype == other.dtype
+        if one.is_floating_point() and id in ULPS:
+            eps = torch.finfo(one.dtype).eps
+            assert torch.allclose(one, other, rtol=ULPS[id] * eps, atol=ULPS[id] * eps)
+        else:
+            assert torch.equal(one, other)
+
+
+def test_half_precision_observations_are_the_rounded_ones():
+    id, options = GAMES["battle, all"]
+    full, half = (
+        BatchedEnv(game_class(id), 5, device="cuda", dtype=dtype, **options)
+        for dtype in ("float32", "float16")
+    )
+    pairs = zip(full.reset(seed=0)[0].items(), half.reset(seed=0)[0].values(), strict=True)
+    for (key, one), other in pairs:
+        assert other.dtype == torch.float16
+        assert torch.equal(one.half(), other), key
+
+
+def test_a_step_waits_for_nothing_and_copies_nothing_to_the_host():
+    id, options = GAMES["battle, all"]
+    env = BatchedEnv(game_class(id), 64, device="cuda", **options)
+    env.reset(seed=0)
+    actions = torch.zeros((64, env.num_agents), dtype=torch.int64, device="cuda")
+    env.step(actions)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(5):
+            env.step(actions)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_it_runs_on_the_current_stream():
+    id, options = GAMES["ising"]
+    env = BatchedEnv(game_class(id), 2048, device="cuda", **options)
+    env.reset(seed=0)
+    side = torch.cuda.Stream()
+    torch.cuda.synchronize()
+    with torch.cuda.stream(side):
+        torch.cuda._sleep(50_000_000)
+        actions = torch.ones((2048, 16), dtype=torch.int64, device="cuda")
+        obs, *_ = env.step(actions)
+        total = obs[..., 0].sum()
+    side.synchronize()
+    assert float(total) == 2048 * 16
+
+
+def test_an_agent_learns_there_from_compact_replay():
+    id, options = GAMES["battle, all"]
+    view = mfq.wrap(BatchedEnv(game_class(id), 8, device="cuda", **options))
+    agent = QAgent(view, config=QConfig(learn_after=50, batch_size=32, agent_embedding=0))
+    assert isinstance(agent.replay, CompactReplay)
+    mfq.train(view, agent, 40)
+    assert agent.updates > 20
+    assert all(part.isfinite().all() for part in agent.module.parameters())
