@@ -17,9 +17,10 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from mfq.ac_player import ACPlayer
+from mfq.compact_replay import CompactReplay, replay_for
 from mfq.config import number, one_of, positive, whole
 from mfq.network import Actor, Critic, Trunk
-from mfq.replay import Replay, named, observation
+from mfq.replay import named, observation
 from mfq.rollout import Rollout
 from mfq.values import mean_field_value, td_target
 from mfq.view import Step, View
@@ -156,7 +157,15 @@ class ActorCritic:
         self.updates = 0
         if config.critic == "q":
             self.target = copy.deepcopy(self.online).requires_grad_(False)
-            self.replay = Replay(config.replay_size, view.device, seed + 1)
+            self.replay = replay_for(
+                view,
+                "auto",
+                config.replay_size,
+                seed + 1,
+                config.pairing,
+                mean_field,
+                config.gamma > 0,
+            )
         else:
             self.rollout = Rollout(config.round_steps)
             self._last: Step | None = None
@@ -174,6 +183,8 @@ class ActorCritic:
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
         """Actions int64 [B, N]: drawn from the policy, or as ``play`` says without exploration."""
+        if explore and self.config.critic == "q" and isinstance(self.replay, CompactReplay):
+            self.replay.see(step)
         return self._player.act(step, explore)
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
@@ -188,6 +199,9 @@ class ActorCritic:
         if self.config.critic == "v":
             self.rollout.add(step, next_step, self._seen(step), {**choice, "learns": learns})
             self._last = next_step if step.mine is None else next_step.given_to(step.mine)
+            return
+        if isinstance(self.replay, CompactReplay):
+            self.replay.add(step, next_step, learns)
             return
         batch = {
             **choice,
@@ -220,7 +234,7 @@ class ActorCritic:
         return {**state, "target": self.target.state_dict(), "replay": self.replay.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`."""
+        """Takes up a `state_dict`; one without a replay leaves the replay empty."""
         self.online.load_state_dict(state["online"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._set_learning_rates()  # those configured, should they have been changed
@@ -228,7 +242,8 @@ class ActorCritic:
             self.rollout.load_state_dict(state["rollout"])
         else:
             self.target.load_state_dict(state["target"])
-            self.replay.load_state_dict(state["replay"])
+            if "replay" in state:
+                self.replay.load_state_dict(state["replay"])
         self.generator.set_state(state["generator"])
         self.updates = state["updates"]
 

@@ -8,11 +8,42 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from gymnasium import spaces
 from torch import Tensor
 
 from mfq.mean_field import mean_action_at
-from mfq.replay import named
+from mfq.replay import Replay, named
 from mfq.view import Step, View
+
+LARGE = 64  # numbers of an observation, from which on "auto" keeps what it is drawn from
+
+
+def replay_for(
+    view: View,
+    kind: str,
+    capacity: int,
+    seed: int,
+    pairing: str,
+    mean_field: bool,
+    bootstraps: bool,
+) -> Replay | CompactReplay:
+    """The memory of a learner.
+
+    Args:
+        view: what it plays.
+        kind: "ring", "compact", or "auto": compact where that can be done and observations are large.
+        capacity, seed, pairing, mean_field, bootstraps: see `CompactReplay`.
+
+    Raises:
+        ValueError: if "compact" is asked for and cannot be done.
+    """
+    reason = CompactReplay.refuses(view)
+    if kind == "compact" and reason is not None:
+        raise ValueError(f"replay='compact': {reason}; allowed: 'ring'")
+    large = spaces.flatdim(view.observation_space) > LARGE
+    if kind == "compact" or (kind == "auto" and reason is None and large):
+        return CompactReplay(view, capacity, seed, pairing, mean_field, bootstraps)
+    return Replay(capacity, view.device, seed)
 
 
 class CompactReplay:

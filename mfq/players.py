@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mfq import checkpoint
+from mfq.actor_critic import ACConfig, ActorCritic
 from mfq.config import build
 from mfq.q_config import QConfig
 from mfq.q_player import QPlayer
@@ -116,7 +117,12 @@ def _player_of(state: dict[str, Any], view: View) -> Player:
     """From a checkpoint of the Runner's. Here, and nowhere else, is what play needs of its layout."""
     config, saved = state["config"], state["agent"]
     if not state["own_algo"]:
-        raise ValueError("its algorithm is its user's; allowed: mfq, iql")
+        raise ValueError("its algorithm is its user's; allowed: mfq, iql, mfac, ac")
+    if config["algo"] in ("mfac", "ac"):
+        options = build(ACConfig, config["actor_critic"])
+        agent = ActorCritic(view, config["algo"] == "mfac", options, config["seed"])
+        agent.online.load_state_dict(saved["online"])
+        return agent.player()
     player = QPlayer(view, config["algo"] == "mfq", build(QConfig, config["agent"]), config["seed"])
     player.load_state_dict(saved)
     return player

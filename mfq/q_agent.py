@@ -11,19 +11,16 @@ import copy
 from typing import Any
 
 import torch
-from gymnasium import spaces
 from torch import Tensor, nn
 
 from mfq import distributed
-from mfq.compact_replay import CompactReplay
+from mfq.compact_replay import CompactReplay, replay_for
 from mfq.network import in_precision
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
-from mfq.replay import Replay, named, observation
+from mfq.replay import named, observation
 from mfq.values import double_value, max_value, mean_field_value, td_target
 from mfq.view import Step, View
-
-LARGE = 64  # numbers of an observation, from which on "auto" keeps what it is drawn from
 
 
 class QAgent(QPlayer):
@@ -49,13 +46,16 @@ class QAgent(QPlayer):
         config = self.config
         self.target = copy.deepcopy(self.module).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.module.parameters(), config.learning_rate)
-        self.replay: Replay | CompactReplay
-        if _is_compact(view, config):
-            self.replay = CompactReplay(
-                view, config.replay_size, seed + 1, config.pairing, mean_field, config.gamma > 0
-            )
-        else:
-            self.replay = Replay(config.replay_size, view.device, seed + 1)
+        self.replay = replay_for(
+            view,
+            # Iterated mean actions are drawn anew each time: what was acted on must be kept.
+            "ring" if config.iterations else config.replay,
+            config.replay_size,
+            seed + 1,
+            config.pairing,
+            mean_field,
+            config.gamma > 0,
+        )
         self._agents = torch.arange(view.num_agents, device=view.device)
         self.updates, self._owed = 0, 0.0  # samples due
 
@@ -196,21 +196,3 @@ class QAgent(QPlayer):
                 slow.lerp_(fast, share)
             for mine, theirs in zip(self.target.buffers(), self.module.buffers(), strict=True):
                 mine.copy_(theirs)
-
-
-def _is_compact(view: View, config: QConfig) -> bool:
-    """Whether to keep transitions in compact form.
-
-    Raises:
-        ValueError: if that is asked for and cannot be done.
-    """
-    if config.replay == "ring":
-        return False
-    reason = CompactReplay.refuses(view)
-    if config.iterations:
-        reason = f"iterations={config.iterations} makes a new mean action each time"
-    if config.replay == "compact" and reason is not None:
-        raise ValueError(f"replay='compact': {reason}; allowed: 'ring'")
-    return reason is None and (
-        config.replay == "compact" or spaces.flatdim(view.observation_space) > LARGE
-    )

@@ -119,6 +119,11 @@ class QConfig:
                 f"iterations={self.iterations!r} with pairing='previous'; allowed: 0, since the "
                 "iterated mean action is drawn anew each time"
             )
+        if self.replay == "compact" and self.iterations:
+            raise ValueError(
+                f"iterations={self.iterations!r} with replay='compact'; allowed: 0, since the iterated "
+                "mean action could not be told again"
+            )
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate={self.learning_rate!r}; allowed: finite, above 0")
         if any(width < 1 for width in self.hidden):

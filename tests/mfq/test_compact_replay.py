@@ -5,6 +5,8 @@ import torch
 
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfq import compact_replay
+from mfq.actor_critic import ACConfig, ActorCritic
 from mfq.compact_replay import CompactReplay
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
@@ -79,6 +81,21 @@ def test_also_without_a_next_state_and_when_the_oldest_have_gone(options):
         assert torch.equal(ring.replay._fields["agent"][newest], places % compact.view.num_agents)
     else:
         assert_alike(ring.replay.sample(64), compact.replay.sample(64))
+
+
+@pytest.mark.parametrize("mean_field", [True, False])
+def test_an_actor_critic_learns_the_same_from_either(mean_field, monkeypatch):
+    found = []
+    for large in (64, 10**9):
+        monkeypatch.setattr(compact_replay, "LARGE", large)
+        view = mfq.wrap(GAMES["battle"]())
+        config = ACConfig(learn_after=100, batch_size=16, hidden=(8,), mean_hidden=(8,))
+        agent = ActorCritic(view, mean_field, config, seed=1)
+        assert isinstance(agent.replay, CompactReplay) == (large == 64)
+        mfq.train(view, agent, 15)
+        assert agent.updates > 5
+        found.append([part.clone() for part in agent.online.parameters()])
+    assert all(map(torch.equal, *found))
 
 
 def test_only_those_it_plays_are_learned_from():
@@ -179,7 +196,8 @@ def test_what_cannot_be_kept_compactly_is_named():
         QAgent(alone, config=QConfig(replay="compact"))
     view = mfq.wrap(GAMES["battle"]())
     with pytest.raises(ValueError, match="iterations=2"):
-        QAgent(view, config=QConfig(replay="compact", iterations=2))
+        QConfig(replay="compact", iterations=2)
+    assert not isinstance(QAgent(view, config=QConfig(iterations=2)).replay, CompactReplay)
     with pytest.raises(ValueError, match="view: the neighbour graph moves"):
         CompactReplay(near, 10, 0)
     replay = CompactReplay(view, 10, 0)

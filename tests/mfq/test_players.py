@@ -20,15 +20,16 @@ CONFIG = {
     "quiet": True,
     "env_options": OPTIONS,
     "agent": {"learn_after": 20, "batch_size": 8, "hidden": [8], "explore_steps": 5},
+    "actor_critic": {"learn_after": 20, "batch_size": 8, "hidden": [8], "mean_hidden": [8]},
 }
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The folders of an MFQ and of an IQL run, and their runners."""
+    """The folders of runs, one of each algorithm in them, and their runners."""
     folder = tmp_path_factory.mktemp("runs")
     runners = {}
-    for algo in ("mfq", "iql"):
+    for algo in ("mfq", "iql", "mfac", "ac"):
         config = {**CONFIG, "algo": algo, "out": str(folder / algo)}
         runners[algo] = Runner(config=config)
         runners[algo].train()
@@ -39,7 +40,7 @@ def view_of(**options):
     return mfq.wrap(battle_v0.batched_env(**{"num_envs": 3, **OPTIONS, **options}))
 
 
-@pytest.mark.parametrize("algo", ["mfq", "iql"])
+@pytest.mark.parametrize("algo", ["mfq", "iql", "mfac", "ac"])
 @pytest.mark.parametrize("explore", [False, True])
 def test_a_run_plays_as_it_was_trained(runs, algo, explore):
     folder, runners = runs
