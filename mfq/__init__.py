@@ -1,6 +1,7 @@
 """Mean-field reinforcement learning for environments of many agents (Yang et al., 2018)."""
 
-from mfq.actor_critic import ACConfig, ActorCritic
+from mfq.ac_config import ACConfig
+from mfq.actor_critic import ActorCritic
 from mfq.evaluate import evaluate, head_to_head
 from mfq.players import Scripted, load_player
 from mfq.q_agent import QAgent

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.compact_replay import CompactReplay, replay_for
-from mfq.config import number, one_of, positive, whole
 from mfq.network import Actor, Critic, Trunk
 from mfq.replay import named, observation
 from mfq.rollout import Rollout
@@ -28,97 +27,6 @@ from mfq.view import Step, View
 CHUNK = 16_384  # samples of a round that are put through the networks at once
 
 Networks = Callable[[View, torch.Generator], tuple[nn.Module, nn.Module]]
-
-
-@dataclass(frozen=True)
-class ACConfig:
-    """Options of an `ActorCritic`. `AUTHORS` has those of the authors' code.
-
-    Attributes:
-        critic: "q", the paper's: Q(s, a, abar), from replay, with target networks; or "v", the authors'
-            code's: V(s, abar), from the returns of whole rounds of play.
-        pairing: "current" fits the critic to abar_t, the paper's; "previous" to abar_{t-1}, the authors'
-            code's.
-        play: "greedy" or "sample", what to do when not exploring.
-        gamma: discount, 0 to 1. With a "q" critic at 0, nothing of s' is stored.
-        temperature: pi = softmax(logits / temperature).
-        entropy: weight of the entropy bonus; 0 for none.
-        actor_learning_rate, critic_learning_rate: Adam's.
-        clip_gradient: largest norm of either network's gradient; 0 for no clipping.
-        pictures: "flat" or "conv", how pictures are encoded.
-        hidden: widths of the layers that join the parts of the observation; None takes 512 where there
-            are pictures, else 64 and 64.
-        mean_hidden: widths of the critic's layers after the mean action has joined.
-        agent_embedding: size of the embedding of who an agent is; 0 for none.
-        shared_trunk: whether the critic's head stands on the actor's layers.
-        batch_size, replay_size, learn_after, updates_per_step: with a "q" critic, as in `QConfig`.
-        polyak: how far the target networks move per gradient step, 0 to 1.
-        round_steps: with a "v" critic, a round of play lasts until every row has ended an episode, but
-            at most so many steps; what it leaves unfinished is cut there and bootstraps.
-        updates_per_round: gradient steps on it, each over the whole round.
-        value_weight: weight of the critic's loss beside the actor's.
-    """
-
-    critic: str = "q"
-    pairing: str = "current"
-    play: str = "greedy"
-    gamma: float = 0.95
-    temperature: float = 1.0
-    entropy: float = 0.0
-    actor_learning_rate: float = 3e-4
-    critic_learning_rate: float = 1e-3
-    clip_gradient: float = 10.0
-    pictures: str = "flat"
-    hidden: tuple[int, ...] | None = None
-    mean_hidden: tuple[int, ...] = (256,)
-    agent_embedding: int = 8
-    shared_trunk: bool = False
-    batch_size: int = 256
-    replay_size: int = 200_000
-    learn_after: int = 1000
-    updates_per_step: int = 1
-    polyak: float = 0.01
-    round_steps: int = 400
-    updates_per_round: int = 1
-    value_weight: float = 0.1
-
-    def __post_init__(self) -> None:
-        one_of("critic", self.critic, ("q", "v"))
-        one_of("pairing", self.pairing, ("current", "previous"))
-        one_of("play", self.play, ("greedy", "sample"))
-        one_of("pictures", self.pictures, ("flat", "conv"))
-        for name in ("gamma", "polyak"):
-            number(name, getattr(self, name), 0.0, 1.0)
-        for name in ("entropy", "clip_gradient", "value_weight"):
-            number(name, getattr(self, name))
-        for name in ("temperature", "actor_learning_rate", "critic_learning_rate"):
-            positive(name, getattr(self, name))
-        for name in ("batch_size", "replay_size", "learn_after", "round_steps"):
-            whole(name, getattr(self, name), 1)
-        for name in ("agent_embedding", "updates_per_step", "updates_per_round"):
-            whole(name, getattr(self, name), 0)
-        if self.hidden is not None and not self.hidden:
-            raise ValueError(f"hidden={self.hidden!r}; allowed: one width or more, or None")
-        for name in ("hidden", "mean_hidden"):
-            for width in getattr(self, name) or ():
-                whole(name, width, 1)
-        if not isinstance(self.shared_trunk, bool):
-            raise TypeError(f"shared_trunk={self.shared_trunk!r}; allowed: True or False")
-
-
-AUTHORS = ACConfig(
-    critic="v",
-    pairing="previous",
-    play="sample",
-    temperature=0.1,
-    entropy=0.08,
-    actor_learning_rate=1e-4,
-    critic_learning_rate=1e-4,
-    clip_gradient=0.0,
-    agent_embedding=0,
-    shared_trunk=True,
-)
-"""What the authors' code has for battle (docs/actor_critic.md)."""
 
 
 class ActorCritic:

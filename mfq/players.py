@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mfq import checkpoint
-from mfq.actor_critic import ACConfig, ActorCritic
+from mfq.ac_config import ACConfig
+from mfq.actor_critic import ActorCritic
 from mfq.config import build
 from mfq.q_config import QConfig
 from mfq.q_player import QPlayer

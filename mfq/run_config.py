@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mfq.actor_critic import ACConfig
+from mfq.ac_config import ACConfig
 from mfq.config import build, number, whole
 from mfq.q_config import QConfig
 

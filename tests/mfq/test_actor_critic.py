@@ -14,7 +14,8 @@ import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph
 from mfq import actor_critic
-from mfq.actor_critic import AUTHORS, ACConfig, ActorCritic
+from mfq.ac_config import AUTHORS, ACConfig
+from mfq.actor_critic import ActorCritic
 from mfq.network import Actor, Critic, Trunk
 from mfq.runner import Runner
 from mfq.view import Step

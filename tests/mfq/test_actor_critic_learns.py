@@ -7,7 +7,8 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq.actor_critic import ACConfig, ActorCritic
+from mfq.ac_config import ACConfig
+from mfq.actor_critic import ActorCritic
 from mfq.evaluate import evaluate
 from tests.reference.matrix_game import MatrixGame
 

@@ -6,7 +6,8 @@ import torch
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfq import compact_replay
-from mfq.actor_critic import ACConfig, ActorCritic
+from mfq.ac_config import ACConfig
+from mfq.actor_critic import ActorCritic
 from mfq.compact_replay import CompactReplay
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
