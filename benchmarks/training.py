@@ -1,0 +1,246 @@
+"""Transitions learned a second on the paper's battle, beside a plain loop as the authors' is written.
+
+The plain loop plays one game on MAgent2's engine (map 40, 64 against 64, minimaps and features), keeps
+what each agent saw in a Python list of its own, and after a round takes two samples of 64 for each 64
+new transitions (double Q, Adam, Polyak .005), as the authors' code does. Its network is ours
+(`QNetwork`), so that what differs is the loop. Ours is the `Runner`'s: acting, playing, storing and
+learning, with the presets "authors" (one row, batch 64) and "fast" (16 rows, batch 512), the opponent a
+lagged copy in all.
+
+A transition is one agent's of the army that learns; each is drawn twice on average in all three. Rounds
+are cut after `STEPS` steps, in which next to nobody dies. Threads and precision are torch's and ours by
+default (bfloat16 where the processor multiplies it faster).
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections import defaultdict
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from magent2.environments import battle_v4
+from torch import Tensor, nn
+
+from benchmarks.timing import machine
+from mfenvs import battle_v0
+from mfq.network import QNetwork, in_precision
+from mfq.run_config import preset
+from mfq.runner import Runner
+
+STEPS, REPETITIONS = 12, 3
+BATCH, GAMMA, POLYAK, RATE = 64, 0.95, 0.005, 1e-4
+MAP = {"map_size": 40, "minimap_mode": True, "extra_features": True}
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    transitions: float  # a second
+    act: float  # shares of the time
+    env: float
+    learn: float
+
+
+class PlainLoop:
+    """MFQ as one would write it first."""
+
+    def __init__(self) -> None:
+        self.outer = battle_v4.parallel_env(**MAP)
+        self.world, self.handles = self.outer.env, self.outer.handles
+        spaces = battle_v0.batched_env(**MAP).single_observation_space
+        coin = torch.Generator().manual_seed(0)
+        self.net = QNetwork(spaces, 128, 21, True, (128, 64), 0, coin)
+        self.target, self.rival = copy.deepcopy(self.net), copy.deepcopy(self.net)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), RATE)
+        self.coin = np.random.default_rng(0)
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def round(self) -> int:
+        """Plays a round and learns from it; how many transitions it had."""
+        self.world.set_seed(1)
+        self.world.reset()
+        self.outer.generate_map()
+        memory: dict[int, list[Any]] = defaultdict(list)
+        means = [np.zeros(21, np.float32), np.zeros(21, np.float32)]
+        for _ in range(STEPS):
+            self.play_step(memory, means)
+        begin = time.perf_counter()
+        count = self.learn(memory)
+        self.seconds["learn"] += time.perf_counter() - begin
+        return count
+
+    def play_step(self, memory: dict[int, list[Any]], means: list[np.ndarray]) -> None:
+        """One step of both armies; the first one's transitions go into its agents' lists."""
+        begin = time.perf_counter()
+        seen = []
+        for k, handle in enumerate(self.handles):
+            view, feature = self.world.get_observation(handle)
+            ids = self.world.get_agent_id(handle)
+            with torch.no_grad():
+                net = self.net if k == 0 else self.rival
+                obs = {"view": torch.from_numpy(view), "features": torch.from_numpy(feature)}
+                mean = torch.from_numpy(means[k]).expand(len(ids), -1)
+                actions = net(obs, mean, torch.zeros(0)).argmax(-1).numpy().astype(np.int32)
+            self.world.set_action(handle, actions)
+            seen.append((view, feature, ids, actions))
+        self.seconds["act"] += time.perf_counter() - begin
+        begin = time.perf_counter()
+        self.world.step()
+        rewards = self.world.get_reward(self.handles[0])
+        alive = self.world.get_alive(self.handles[0])
+        self.seconds["env"] += time.perf_counter() - begin
+        view, feature, ids, actions = seen[0]
+        for i, agent in enumerate(ids):
+            memory[agent].append(
+                (view[i], feature[i], actions[i], rewards[i], bool(alive[i]), means[0])
+            )
+        for k in (0, 1):
+            means[k] = np.eye(21, dtype=np.float32)[seen[k][3]].mean(0)
+        self.world.clear_dead()
+
+    def learn(self, memory: dict[int, list[Any]]) -> int:
+        """Two samples a transition."""
+        rows = [pair for own in memory.values() for pair in pairwise(own)]
+        for _ in range(2 * len(rows) // BATCH):
+            chosen = [rows[i] for i in self.coin.integers(0, len(rows), BATCH)]
+            now, later = (tensors([pair[k] for pair in chosen]) for k in (0, 1))
+            with torch.no_grad():
+                best = self.net(later["obs"], later["mean"], torch.zeros(0)).argmax(-1, True)
+                after = self.target(later["obs"], later["mean"], torch.zeros(0)).gather(-1, best)
+                goal = now["reward"] + GAMMA * after[:, 0] * now["alive"]
+            q = self.net(now["obs"], now["mean"], torch.zeros(0))
+            loss = (goal - q.gather(-1, now["action"][:, None])[:, 0]).square().mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            with torch.no_grad():
+                pairs = zip(self.target.parameters(), self.net.parameters(), strict=True)
+                for slow, fast in pairs:
+                    slow.lerp_(fast, POLYAK)
+        return len(rows)
+
+
+def tensors(rows: list[Any]) -> dict[str, Any]:
+    """A minibatch from a list of transitions."""
+    view, feature, action, reward, alive, mean = zip(*rows, strict=True)
+    return {
+        "obs": {
+            "view": torch.from_numpy(np.stack(view)),
+            "features": torch.from_numpy(np.stack(feature)),
+        },
+        "action": torch.from_numpy(np.array(action, np.int64)),
+        "reward": torch.from_numpy(np.array(reward, np.float32)),
+        "alive": torch.from_numpy(np.array(alive, np.float32)),
+        "mean": torch.from_numpy(np.stack(mean)),
+    }
+
+
+class Ours:
+    """The Runner on a preset."""
+
+    def __init__(self, name: str) -> None:
+        config = preset(name)
+        agent = replace(config.agent, learn_after=1)
+        quiet = {"log_every": 0, "evaluate_every": 0, "save_every": 0, "quiet": True}
+        config = replace(
+            config,
+            rounds=0,
+            steps=1,
+            opponents={"lagged": 1.0},
+            evaluate_against=(),
+            agent=agent,
+            **quiet,
+        )
+        self.runner = Runner(config=config)
+        self.runner._look_around = self._note  # type: ignore[method-assign]
+        self.seconds: dict[str, float] = {}
+
+    def _note(self, log: Any, meter: Any, metrics: Any, last: bool) -> None:
+        if last:
+            self.seconds = dict(meter._seconds)
+
+    def round(self) -> int:
+        """Trains for some steps; how many transitions they had."""
+        runner: Any = self.runner
+        before = runner.agent.replay.added
+        runner._step = None
+        runner.config = replace(runner.config, steps=runner.done + STEPS)
+        runner.train()
+        return runner.agent.replay.added - before
+
+
+def measure() -> list[Row]:
+    """All three, taking turns."""
+    sides: dict[str, Any] = {"plain loop": PlainLoop()}
+    sides |= {f"ours, {name}": Ours(name) for name in ("authors", "fast")}
+    rates: dict[str, list[float]] = defaultdict(list)
+    for repetition in range(REPETITIONS + 1):
+        for name, side in sides.items():
+            if isinstance(side, PlainLoop):
+                side.seconds.clear()
+            begin = time.perf_counter()
+            count = side.round()
+            if repetition:  # the first one compiles
+                rates[name].append(count / (time.perf_counter() - begin))
+    rows = []
+    for name, side in sides.items():
+        total = sum(side.seconds.values())
+        shares = (side.seconds.get(what, 0.0) / total for what in ("act", "env", "learn"))
+        rows.append(Row(name, statistics.median(rates[name]), *shares))
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """Transitions a second, ratios, and where the time goes."""
+    lines = [f"{'':<16}{'transitions/s':>14}{'x plain':>9}{'act':>7}{'env':>7}{'learn':>7}"]
+    for row in rows:
+        lines.append(
+            f"{row.name:<16}{row.transitions:>14,.0f}{row.transitions / rows[0].transitions:>9.1f}"
+            f"{row.act:>7.0%}{row.env:>7.0%}{row.learn:>7.0%}"
+        )
+    return "\n".join(lines)
+
+
+def samples_per_second(size: int, precision: str) -> float:
+    """The network's own speed: gradient steps on a batch that stays, targets included."""
+    spaces: Any = battle_v0.batched_env(**MAP).single_observation_space
+    net: nn.Module = QNetwork(spaces, 128, 21, True, (128, 64), 0, torch.Generator().manual_seed(0))
+    obs = {name: torch.rand(size, *part.shape) for name, part in spaces.items()}
+    mean, agent = torch.rand(size, 21), torch.zeros(0)
+    optimizer = torch.optim.Adam(net.parameters(), RATE)
+    times = []
+    for _ in range(6):
+        begin = time.perf_counter()
+        with in_precision(torch.device("cpu"), precision):
+            with torch.no_grad():
+                goal: Tensor = net(obs, mean, agent).float().amax(-1)
+            loss = (net(obs, mean, agent).float()[:, 0] - goal).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        times.append(time.perf_counter() - begin)
+    return size / statistics.median(times[1:])
+
+
+def main() -> None:
+    """`python -m benchmarks.training`."""
+    print(f"{machine()}, {torch.get_num_threads()} torch threads\n")
+    print(table(measure()))
+    speeds = {
+        f"{precision}, batch {size}": samples_per_second(size, precision)
+        for precision in ("float32", "bfloat16")
+        for size in (BATCH, 512)
+    }
+    print("\nthe network alone, samples/s: ", end="")
+    print("; ".join(f"{name}: {speed:,.0f}" for name, speed in speeds.items()))
+
+
+if __name__ == "__main__":
+    main()
