@@ -62,10 +62,10 @@ class QPlayer:
 
     def player(self) -> QPlayer:
         """A copy that plays as this one does now, with weights and draws of its own."""
-        twin = copy.copy(self)
-        twin.__class__ = QPlayer
-        kept = ("view", "mean_field", "config", "policy", "time", "rounds")
-        twin.__dict__ = {name: self.__dict__[name] for name in kept} | {"_asked": None}
+        twin = QPlayer.__new__(QPlayer)  # no use in drawing weights that are not kept
+        for name in ("view", "mean_field", "config", "policy", "time", "rounds"):
+            setattr(twin, name, getattr(self, name))
+        twin._asked = None
         twin.module = copy.deepcopy(self.module).requires_grad_(False)
         twin.generator = torch.Generator(self.view.device)
         twin.generator.set_state(self.generator.get_state())
