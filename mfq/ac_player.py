@@ -36,11 +36,9 @@ class ACPlayer:
         """Actions int64 [B, N]: drawn from the policy, or the likeliest; -1 for whom others play."""
         seats = step.seats
         logits = self.module(step.obs_at(seats), seats % step.actions.shape[1])
-        mask = None if step.action_mask is None else step.action_mask.flatten(0, 1)[seats]
         policy = Greedy() if self.greedy and not explore else Boltzmann(self.temperature)
-        actions = torch.full(step.actions.shape, -1, device=logits.device)
-        actions.view(-1)[seats] = policy.sample(logits, 0, self.generator, mask)
-        return actions
+        chosen = policy.sample(logits, 0, self.generator, step.mask_at(seats))
+        return step.spread(chosen, seats)
 
     def player(self, seed: int = 0) -> ACPlayer:
         """A frozen copy with weights and coins of its own."""

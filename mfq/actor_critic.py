@@ -97,9 +97,7 @@ class ActorCritic:
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
         """Stores what the actions led to, of agents whose choice counted."""
-        learns = next_step.acting & ~next_step.reset[:, None]
-        if step.mine is not None:
-            learns &= step.mine
+        learns = step.learners(next_step)
         fitted = self._seen(next_step if self.config.pairing == "current" else step)
         choice = {"action": actions, "mean": fitted}
         if step.action_mask is not None:

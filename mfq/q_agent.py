@@ -68,9 +68,7 @@ class QAgent(QPlayer):
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
         """Stores what the actions led to, of its agents whose choice counted."""
-        learns = next_step.acting & ~next_step.reset[:, None]
-        if step.mine is not None:
-            learns = learns & step.mine
+        learns = step.learners(next_step)
         if self.config.explore_rounds:
             self.rounds += distributed.total(int(next_step.ended.sum()))
         before = self.replay.added

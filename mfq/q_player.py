@@ -79,10 +79,10 @@ class QPlayer:
         seats = step.seats
         with torch.no_grad():
             q = self.values(step, self.expected_mean(step), seats)
-            mask = _mask_at(step, seats)
+            mask = step.mask_at(seats)
             self._asked = q, mask
             chosen = self._policy(explore).sample(q, self.clock, self.generator, mask)
-            actions = _spread(chosen, seats, step)
+            actions = step.spread(chosen, seats)
             actions = self._keep_habits(step, actions)
             if explore:
                 actions = self._explore_together(step, actions)
@@ -147,8 +147,8 @@ class QPlayer:
         everybody = step.given_to(step.alive)
         seats = everybody.seats
         q = self.values(step, mean, seats)
-        chosen = self.policy.sample(q, self.clock, self.generator, _mask_at(step, seats))
-        return _spread(chosen, seats, step)
+        chosen = self.policy.sample(q, self.clock, self.generator, step.mask_at(seats))
+        return step.spread(chosen, seats)
 
     def _explore_together(self, step: Step, actions: Tensor) -> Tensor:
         """Coherent exploration: by chance a row draws all its actions from a mixture of its own."""
@@ -190,14 +190,3 @@ class QPlayer:
             self.config.agent_embedding,
             generator,
         )
-
-
-def _mask_at(step: Step, seats: Tensor) -> Tensor | None:
-    return None if step.action_mask is None else step.action_mask.flatten(0, 1)[seats]
-
-
-def _spread(chosen: Tensor, seats: Tensor, step: Step) -> Tensor:
-    """Actions [S] at their places in [B, N]; -1 elsewhere."""
-    actions = torch.full_like(step.actions, -1)
-    actions.flatten()[seats] = chosen
-    return actions

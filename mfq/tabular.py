@@ -132,7 +132,7 @@ class TabularQ:
         target = td_target(
             next_step.reward, self._next_value(next_step), next_step.terminated, self.gamma
         )
-        learns = next_step.acting & ~next_step.reset[:, None]
+        learns = step.learners(next_step)
 
         # One entry an agent, so that gathering and scattering cannot collide.
         entry = entry[..., None]

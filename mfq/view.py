@@ -85,6 +85,22 @@ class Step:
             return {name: part.flatten(0, 1)[seats] for name, part in self.obs.items()}
         return self.obs.flatten(0, 1)[seats]
 
+    def mask_at(self, seats: Tensor) -> Tensor | None:
+        """What may be chosen at places b N + j: [S, A]; None if everything may."""
+        return None if self.action_mask is None else self.action_mask.flatten(0, 1)[seats]
+
+    def spread(self, chosen: Tensor, seats: Tensor) -> Tensor:
+        """Actions [S] at their places in [B, N]; -1 elsewhere."""
+        actions = torch.full_like(self.actions, -1)
+        actions.view(-1)[seats] = chosen
+        return actions
+
+    def learners(self, next_step: Step) -> Tensor:
+        """Of whom the receiver learns what came of this step, bool [B, N]: those it plays whose choice
+        counted, in rows that went on."""
+        counted = next_step.acting & ~next_step.reset[:, None]
+        return counted if self.mine is None else counted & self.mine
+
     def given_to(self, mine: Tensor) -> Step:
         """The step as handed to one who plays ``mine``, bool [B, N]."""
         step = replace(self, mine=mine)
