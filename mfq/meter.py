@@ -80,6 +80,9 @@ class Meter:
                 self._sums["wins"] += won
                 self._sums[f"wins_{name}"] += won
                 self._sums["kills"] += float(kills.sum())
+                for name in ("attacks", "hits"):
+                    counted = measures.get(f"{mine}_{name}")
+                    self._sums[name] += 0.0 if counted is None else float(counted.sum())
                 self._sums["survivors"] += float(measures[f"{mine}_alive"].sum())
 
     def read(self) -> dict[str, float]:
@@ -95,6 +98,8 @@ class Meter:
             found["win_rate"] = sums["wins"] / sums["episodes"]
             found["kills"] = sums["kills"] / sums["episodes"]
             found["survivors"] = sums["survivors"] / sums["episodes"]
+            if sums["attacks"]:
+                found["hit_share"] = sums["hits"] / sums["attacks"]
             for name in {name for name, _, _ in self._rivals}:
                 if sums[f"episodes_{name}"]:
                     found[f"win_rate_{name}"] = sums[f"wins_{name}"] / sums[f"episodes_{name}"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Boards made at a time to observe a snapshot, where many points run at once and on a CPU.
 FEW, FEWEST = 4096, 256
-MEASURES = ("red_alive", "blue_alive", "red_kills", "blue_kills")
+COUNTS = {"alive": "living", "attacks": "attacks", "hits": "hits", "kills": "kills"}  # in the state
 
 
 class BattleGame(Game):
@@ -116,7 +116,7 @@ class BattleGame(Game):
             deed=zeros(agents, np.int8),
             queue=zeros(agents, np.int32),
             living=zeros((num_rows, 2), np.int32),
-            kills=zeros((num_rows, 2), np.int32),
+            **{name: zeros((num_rows, 2), np.int32) for name in ("attacks", "hits", "kills")},
             random=zeros(num_rows, np.int64),
             key=zeros(num_rows, np.int64),
             counter=zeros(num_rows, np.int64),
@@ -291,10 +291,11 @@ class BattleGame(Game):
         return found
 
     def measures(self, state: State) -> dict[str, Any]:
-        counts = (state.living, state.kills)
-        return dict(
-            zip(MEASURES, (count[:, blue] for count in counts for blue in (0, 1)), strict=True)
-        )
+        return {
+            f"{army}_{measure}": getattr(state, name)[:, blue]
+            for measure, name in COUNTS.items()
+            for blue, army in enumerate(self.group_names)
+        }
 
     def draw(self, state: State, step: Step, row: int, canvas: Canvas) -> None:
         draw.draw(self, state, step, row, canvas)

@@ -74,6 +74,8 @@ def start(row, law, state, out):
     survey(row, law, state, state)
     for blue in range(2):
         state.living[row, blue] = law.start_size[side, blue]
+        state.attacks[row, blue] = 0
+        state.hits[row, blue] = 0
         state.kills[row, blue] = 0
     out.truncated[row] = False
     out.over[row] = False
@@ -135,6 +137,8 @@ def attack(row, law, state, attacks):
         agent = state.queue[row, i]
         if state.status[row, agent] != ALIVE:
             continue
+        side = 1 if is_blue(agent, law) else 0
+        state.attacks[row, side] += 1
         target = place_of(row, agent, law, state) + law.reach[state.last_action[row, agent]]
         victim = np.int64(state.grid[row, target]) - FIRST
         if victim < 0 or is_blue(victim, law) == is_blue(agent, law):
@@ -143,14 +147,15 @@ def attack(row, law, state, attacks):
             continue
         prize = np.float32(0.0)
         state.deed[row, agent] = HIT
+        state.hits[row, side] += 1
         state.hp[row, victim] -= law.damage
         if state.hp[row, victim] < np.float32(0.0):
             state.deed[row, agent] = KILL
             state.status[row, victim] = DYING
             state.reward[row, victim] = law.dead_penalty
             state.grid[row, target] = BLANK
-            state.living[row, 1 if is_blue(victim, law) else 0] -= 1
-            state.kills[row, 1 if is_blue(agent, law) else 0] += 1
+            state.living[row, 1 - side] -= 1
+            state.kills[row, side] += 1
             prize = law.kill_reward
         state.reward[row, agent] += prize + law.attack_penalty
 

@@ -115,7 +115,9 @@ class State(NamedTuple):
         reward: float32 [B, N]; of the last step.
         deed: int8 [B, N]; what an attack of the last step did: NOTHING, MISS, HIT, KILL.
         queue: int32 [B, N]; room for the rules.
-        living, kills: int32 [B, 2]; of red and of blue; kills are of the episode.
+        living: int32 [B, 2]; of red and of blue.
+        attacks, hits, kills: int32 [B, 2]; by red and by blue in the episode. A blow of who died before
+            it fell is none; a kill is a hit, too.
         random: int64 [B]; the engine's generator.
         key, counter: int64 [B]; a stream for what the engine does not draw.
         time: int32 [B]; steps since the row's reset.
@@ -137,6 +139,8 @@ class State(NamedTuple):
     deed: Any
     queue: Any
     living: Any
+    attacks: Any
+    hits: Any
     kills: Any
     random: Any
     key: Any

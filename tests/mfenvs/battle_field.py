@@ -90,6 +90,9 @@ def assert_same_state(state, row, law, naive, what):
     assert state.living[row].tolist() == [len(naive.living(blue)) for blue in (False, True)], what
     losses = [naive.size[blue] - len(naive.living(blue)) for blue in (1, 0)]
     assert state.kills[row].tolist() == losses, what
+    for name, deeds in (("attacks", ("miss", "hit", "kill")), ("hits", ("hit", "kill"))):
+        counts = [sum(naive.deeds[blue, deed] for deed in deeds) for blue in (False, True)]
+        assert getattr(state, name)[row].tolist() == counts, (what, name)
     assert state.random[row] == naive.generator, what
     assert state.time[row] == naive.time, what
     assert state.swapped[row] == naive.swapped, what

@@ -173,6 +173,8 @@ def test_whole_compiled_games_equal_naive_ones(options, seed):
             assert info["blue_alive"][row] == len(naive.living(True))
             assert info["red_kills"][row] == naive.size[1] - len(naive.living(True))
             assert info["blue_kills"][row] == naive.size[0] - len(naive.living(False))
+            missed = naive.deeds[True, "miss"]
+            assert info["blue_attacks"][row] == info["blue_hits"][row] + missed
     assert resets > 0 or options["map_size"] > 12
 
 

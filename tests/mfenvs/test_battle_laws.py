@@ -69,7 +69,10 @@ def assert_lawful(env, before, what):
             died = before.status[row] != board.ALIVE
             assert (state.status[row, died] == board.GONE).all(), f"{what}: back from the dead"
             assert (state.living[row] <= before.living[row]).all(), what
-            assert (state.kills[row] >= before.kills[row]).all(), what
+            for name in ("attacks", "hits", "kills"):
+                assert (getattr(state, name)[row] >= getattr(before, name)[row]).all(), (what, name)
+        assert (state.kills[row] <= state.hits[row]).all(), what
+        assert (state.hits[row] <= state.attacks[row]).all(), what
 
 
 def possible_rewards(law):

@@ -147,8 +147,9 @@ def test_as_many_updates_as_draw_each_transition_so_often():
 
 def test_win_rates_and_kills_are_those_of_the_episodes_ends():
     """The meter's numbers, against what the environment's last steps say."""
-    config = small(opponents={"random": 1.0}, num_envs=4, evaluate_every=0, evaluate_against=())
-    runner = Runner(config=config)
+    close = {"map_size": 12, "max_cycles": 9, "hp": 3.0}  # so that they meet
+    config = small(opponents={"rush": 1.0}, num_envs=4, env_options=close)
+    runner = Runner(config={**config, "evaluate_every": 0, "evaluate_against": ()})
     meter_steps = []
     step = runner.view.step
 
@@ -161,16 +162,20 @@ def test_win_rates_and_kills_are_those_of_the_episodes_ends():
     runner._look_around = lambda log, meter, metrics, last: meters.append(meter)
     runner.train()
     found = meters[-1].read()
-    wins = rounds = kills = 0
+    wins = rounds = kills = hits = attacks = 0
     for seen in meter_steps:
         for row in seen.ended.nonzero().flatten().tolist():
             mine, theirs = ("red", "blue") if runner.teams.seats[row, 0] == 0 else ("blue", "red")
             rounds += 1
             kills += int(seen.measures[f"{mine}_kills"][row])
+            hits += int(seen.measures[f"{mine}_hits"][row])
+            attacks += int(seen.measures[f"{mine}_attacks"][row])
             wins += int(seen.measures[f"{mine}_kills"][row] > seen.measures[f"{theirs}_kills"][row])
     assert rounds == runner.rounds > 8
-    assert found["win_rate"] == found["win_rate_random"] == wins / rounds
+    assert found["win_rate"] == found["win_rate_rush"] == wins / rounds
     assert found["kills"] == kills / rounds
+    assert found["hit_share"] == hits / attacks
+    assert 0 < hits < attacks
 
 
 @pytest.mark.parametrize("name", list(PRESETS))

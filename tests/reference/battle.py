@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -95,6 +96,7 @@ class NaiveBattle:
                     agent.status = "gone"
                 self.agents.append(agent)
         self.size = [len(red), len(blue)]
+        self.deeds = Counter()  # (blue, deed): how often in the episode
 
     def living(self, blue=None):
         return [a for a in self.agents if a.status == "alive" and blue in (None, a.blue)]
@@ -182,6 +184,7 @@ def attack(game, order):
                 agent.deed, prize = "kill", game.kill_reward
                 victim.status, victim.reward = "dying", game.dead_penalty
                 del standing[victim.cell]
+        game.deeds[agent.blue, agent.deed] += 1
         agent.reward = agent.reward + f32(prize + game.attack_penalty)
 
 
