@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file each, tensors beside JSON. Loading one runs no code from it.
 
 A state is a tree of dicts and lists over tensors and plain values (numbers, strings, None, booleans).
-Its tensors are stored under their paths, and the rest as JSON in the file's header.
+Its tensors are stored under their paths, and the rest as JSON in the header, under the name of the
+format alone: safetensors writes several in any order, and equal states should give equal files.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def save(state: dict[str, Any], path: str | Path) -> Path:
     """
     tensors: dict[str, Tensor] = {}
     tree = _pack(state, "", tensors)
-    header = {"format": FORMAT, "tree": json.dumps(tree)}
+    header = {FORMAT: json.dumps(tree)}
     return write_atomically(path, lambda temporary: save_file(tensors, temporary, header))
 
 
@@ -44,12 +45,12 @@ def load(path: str | Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            if header.get("format") != FORMAT:
+            if FORMAT not in header:
                 raise ValueError(
-                    f"{path} has the format {header.get('format')!r}; allowed: {FORMAT!r}"
+                    f"{path} has the header {list(header)}; allowed: one of the format {FORMAT!r}"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = _unpack(json.loads(header["tree"]), tensors)
+        state = _unpack(json.loads(header[FORMAT]), tensors)
     except (SafetensorError, KeyError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged or no checkpoint: {error}") from None
     if not isinstance(state, dict):

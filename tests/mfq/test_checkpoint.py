@@ -76,15 +76,14 @@ def test_a_truncated_file_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        (None, "format None"),
-        ({"format": "other"}, "format 'other'"),
-        ({"format": "mfq-1"}, "tree"),
-        ({"format": "mfq-1", "tree": "{"}, "damaged"),
-        ({"format": "mfq-1", "tree": json.dumps({"call": ["os.system", "ls"]})}, "kind 'call'"),
-        ({"format": "mfq-1", "tree": json.dumps({"tensor": "elsewhere"})}, "elsewhere"),
-        ({"format": "mfq-1", "tree": json.dumps({"dict": [[1, 2, 3]]})}, "an entry"),
-        ({"format": "mfq-1", "tree": json.dumps({"dict": [["a", 5]]})}, "a node"),
-        ({"format": "mfq-1", "tree": json.dumps({"plain": 3})}, "holds a int"),
+        (None, r"header \[\]"),
+        ({"other": "{}"}, r"header \['other'\]; allowed: one of the format 'mfq-1'"),
+        ({"mfq-1": "{"}, "damaged"),
+        ({"mfq-1": json.dumps({"call": ["os.system", "ls"]})}, "kind 'call'"),
+        ({"mfq-1": json.dumps({"tensor": "elsewhere"})}, "elsewhere"),
+        ({"mfq-1": json.dumps({"dict": [[1, 2, 3]]})}, "an entry"),
+        ({"mfq-1": json.dumps({"dict": [["a", 5]]})}, "a node"),
+        ({"mfq-1": json.dumps({"plain": 3})}, "holds a int"),
     ],
 )
 def test_a_strange_header_is_named(tmp_path, header, words):
@@ -92,6 +91,11 @@ def test_a_strange_header_is_named(tmp_path, header, words):
     save_file({"x": torch.zeros(1)}, path, header)
     with pytest.raises(ValueError, match=words):
         checkpoint.load(path)
+
+
+def test_equal_states_give_equal_files(tmp_path):
+    paths = [checkpoint.save(STATE, tmp_path / f"{k}.safetensors") for k in range(8)]
+    assert len({path.read_bytes() for path in paths}) == 1
 
 
 def test_a_missing_file_is_named(tmp_path):
