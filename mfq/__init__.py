@@ -3,7 +3,8 @@
 from mfq.ac_config import ACConfig
 from mfq.actor_critic import ActorCritic
 from mfq.evaluate import evaluate, head_to_head
-from mfq.players import Scripted, load_player
+from mfq.players import Scripted, Uniform, load_player
+from mfq.pretrained import load_pretrained
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.run_config import RunConfig
@@ -27,10 +28,12 @@ __all__ = [
     "Step",
     "TabularQ",
     "Teams",
+    "Uniform",
     "View",
     "evaluate",
     "head_to_head",
     "load_player",
+    "load_pretrained",
     "seating",
     "train",
     "wrap",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mfq.intervals import bootstrap, wilson
-from mfq.players import Scripted, reseed
+from mfq.players import reseed, scripted
 from mfq.team import Teams
 from mfq.train import Player
 from mfq.view import View
@@ -269,7 +269,7 @@ def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
             f"allowed: one for each of {', '.join(map(repr, view.group_names))}"
         )
     seated = {
-        name: Scripted(view, player) if isinstance(player, str) else player
+        name: scripted(view, player) if isinstance(player, str) else player
         for name, player in ((name, players[name]) for name in view.group_names)
     }
     for name, player in seated.items():

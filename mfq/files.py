@@ -25,6 +25,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # mkstemp puts eight characters between the two, by which `clear_leftovers` knows its own.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     try:
@@ -34,6 +35,15 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     finally:
         Path(name).unlink(missing_ok=True)
     return path
+
+
+def clear_leftovers(folder: str | Path) -> None:
+    """Removes what `write_atomically` left half-written in a folder as its process was killed.
+
+    Nobody may be writing there.
+    """
+    for path in Path(folder).glob(".*-????????.*"):
+        path.unlink(missing_ok=True)
 
 
 def write_csv(path: str | Path, rows: Sequence[Any]) -> Path:

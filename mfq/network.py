@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
@@ -251,6 +252,59 @@ class Parts(Encoder):
 
     def forward(self, obs: dict[str, Tensor]) -> Tensor:
         return torch.cat([part(obs[name]) for name, part in self.parts.items()], -1)
+
+
+class InParts(nn.Module):
+    """A network of a picture and vectors beside it, which also takes them in MAgent2's layout: as one
+    picture whose last channels repeat the vectors in each cell.
+
+    Args:
+        network: takes a dict of the parts.
+        parts: the channels of each part by its name, in their order; the first is the picture.
+    """
+
+    def __init__(self, network: nn.Module, parts: dict[str, int]) -> None:
+        super().__init__()
+        self.network, self.parts = network, dict(parts)
+
+    def forward(self, obs: Any, mean: Tensor, agent: Tensor) -> Tensor:
+        """As the network's; ``obs`` may be [M, height, width, channels], too."""
+        if isinstance(obs, Tensor):
+            picture, *vectors = obs.split(list(self.parts.values()), -1)
+            values = [picture, *(vector[:, 0, 0] for vector in vectors)]
+            obs = dict(zip(self.parts, values, strict=True))
+        return self.network(obs, mean, agent)
+
+
+def parts_of(space: spaces.Space[Any]) -> dict[str, int] | None:
+    """The channels of a picture and the lengths of vectors beside it, by name, the picture first.
+
+    None if a space is no Dict of one picture and vectors.
+    """
+    if not isinstance(space, spaces.Dict):
+        return None
+    shapes = {name: part.shape or () for name, part in space.spaces.items()}
+    pictures = [name for name, shape in shapes.items() if len(shape) == 3]
+    if len(pictures) != 1 or any(len(shape) not in (1, 3) for shape in shapes.values()):
+        return None
+    return {name: shapes[name][-1] for name in pictures + [n for n in shapes if n not in pictures]}
+
+
+def split(space: spaces.Space[Any], parts: dict[str, int]) -> spaces.Dict:
+    """The Dict of a picture and vectors that a picture holds, as in `InParts`.
+
+    Raises:
+        ValueError: if the space is no picture of so many channels.
+    """
+    if not isinstance(space, spaces.Box) or len(space.shape) != 3:
+        raise ValueError(f"agents observe {space}; allowed: a picture of {parts}")
+    if space.shape[-1] != sum(parts.values()):
+        raise ValueError(f"a picture has {space.shape[-1]} channels; allowed: {parts}")
+    (name, channels), *vectors = parts.items()
+    shapes = {name: (*space.shape[:2], channels), **{part: (size,) for part, size in vectors}}
+    return spaces.Dict(
+        {part: spaces.Box(-np.inf, np.inf, shape, np.float32) for part, shape in shapes.items()}
+    )
 
 
 def encoder(

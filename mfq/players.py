@@ -7,18 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gymnasium import spaces
 from torch import Tensor
 
-from mfq import checkpoint
+from mfq import checkpoint, pretrained
 from mfq.ac_config import ACConfig
 from mfq.actor_critic import ActorCritic
 from mfq.config import build
+from mfq.network import InParts, split
+from mfq.policy import draw
 from mfq.q_config import QConfig
-from mfq.q_player import QPlayer
+from mfq.q_player import QPlayer, network_of
 from mfq.train import Player
 from mfq.view import Step, View
 
 BEST_FIRST = ("best.safetensors", "last.safetensors")
+
+
+class Uniform:
+    """Any action that is allowed, all alike: the random player of environments without scripts.
+
+    Args:
+        seed: of its draws.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def act(self, step: Step, explore: bool = True) -> Tensor:
+        mask = step.action_mask
+        allowed = torch.ones((*step.actions.shape, step.num_actions)) if mask is None else mask != 0
+        actions = draw(allowed.float().cpu(), self.generator).to(step.actions.device)
+        return actions.where(step.alive, -torch.ones_like(actions))
 
 
 class Scripted:
@@ -42,20 +62,30 @@ class Scripted:
         return self.view.scripted(self.name)
 
 
+def scripted(view: View, name: str) -> Player:
+    """A script of the environment's own by its name; without scripts there is `Uniform` as "random".
+
+    Raises:
+        ValueError: for another name.
+    """
+    return Uniform() if name == "random" and not view.scripts else Scripted(view, name)
+
+
 def load_player(source: str | Path, view: View) -> Player:
     """A player for a view.
 
     Args:
-        source: the name of a script, a checkpoint, or the folder of a run (its best checkpoint, or
-            else its last).
-        view: what it will play.
+        source: the name of a script, a checkpoint, the folder of a run (its best checkpoint, or else its
+            last), or the name of a pretrained player.
+        view: what it will play. A run of observations in parts (battle's view and features) also plays
+            where both are in one picture, as in MAgent2's battle.
 
     Raises:
         OSError: if there is no such file.
         ValueError: if it is neither, or damaged, or does not fit the view.
     """
-    if source in view.scripts:
-        return Scripted(view, str(source))
+    if source in view.scripts or source == "random":
+        return scripted(view, str(source))
     path, state = read_run(source, view.scripts)
     try:
         return _player_of(state, view)
@@ -104,6 +134,8 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
         ValueError: if it is damaged.
     """
     path = Path(source)
+    if not path.exists():
+        path = pretrained.files("battle_v0").get(str(source), path)
     if path.is_dir():
         path = next((path / name for name in BEST_FIRST if (path / name).is_file()), path)
     if not path.is_file():
@@ -124,8 +156,23 @@ def _player_of(state: dict[str, Any], view: View) -> Player:
         agent = ActorCritic(view, config["algo"] == "mfac", options, config["seed"])
         agent.online.load_state_dict(saved["online"])
         return agent.player()
-    player = QPlayer(view, config["algo"] == "mfq", build(QConfig, config["agent"]), config["seed"])
+    return _q_player_of(state, view)
+
+
+def _q_player_of(state: dict[str, Any], view: View) -> QPlayer:
+    config, saved, parts = state["config"], state["agent"], state.get("parts")
+    options, mean_field = build(QConfig, config["agent"]), config["algo"] == "mfq"
+    space = view.observation_space
+    if parts is not None and not isinstance(space, spaces.Dict):
+        space = split(space, parts)
+
+    def make(view: View, generator: torch.Generator) -> torch.nn.Module:
+        return network_of(options, space, view, mean_field, generator)
+
+    player = QPlayer(view, mean_field, options, config["seed"], make)
     player.load_state_dict(saved)
+    if parts is not None:
+        player.module = InParts(player.module, parts)
     return player
 
 

@@ -29,7 +29,7 @@ class QAgent(QPlayer):
     Acting is `QPlayer`'s, arguments are too.
 
     Attributes:
-        target: the target network.
+        target: the target network; ``target_policy``: pi in v^MF.
         replay: the transitions; see ``config.replay``.
         updates: gradient steps made.
     """
@@ -44,6 +44,7 @@ class QAgent(QPlayer):
     ) -> None:
         super().__init__(view, mean_field, config, seed, network)
         config = self.config
+        self.target_policy = config.make_target_policy()
         self.target = copy.deepcopy(self.module).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.module.parameters(), config.learning_rate)
         self.replay = replay_for(
@@ -149,7 +150,7 @@ class QAgent(QPlayer):
             q = self.target(*inputs).float()
             online = self.module(*inputs).float() if config.value == "double" else q
         if config.value == "mean_field":
-            value = mean_field_value(q, self.policy.probabilities(q, self.clock, mask))
+            value = mean_field_value(q, self.target_policy.probabilities(q, self.clock, mask))
         elif config.value == "double":
             value = double_value(online, q, mask)
         else:

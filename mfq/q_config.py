@@ -11,7 +11,7 @@ POLICIES = ("boltzmann", "epsilon_greedy")
 VALUES = ("mean_field", "double", "max")
 PAIRINGS = ("current", "previous")
 PLAYS = ("greedy", "sample")
-REAL = ("clip_gradient", "samples_per_transition")
+REAL = ("clip_gradient", "samples_per_transition", "target_temperature")
 REPLAYS = ("auto", "ring", "compact")
 
 
@@ -29,6 +29,8 @@ class QConfig:
             coherent_steps.
         reconsider: the probability that an agent chooses anew in a step, exploring or not; else it
             repeats what it did (inertia). 1: always.
+        target_temperature: if above 0, pi in v^MF is Boltzmann at this temperature, however the agents
+            explore; 0: it is the policy that they act by.
         value: how s' is valued: "mean_field" (Eq. 10), "double" (the authors' code) or "max".
         pairing: "current" fits Q(s_t, a_t, abar_t), the paper's; "previous" fits
             Q(s_t, a_t, abar_{t-1}), the authors' code's.
@@ -63,6 +65,7 @@ class QConfig:
     coherent_start: float = 0.0
     coherent_steps: int = 1
     reconsider: float = 1.0
+    target_temperature: float = 0.0
     value: str = "mean_field"
     pairing: str = "current"
     iterations: int = 0
@@ -109,6 +112,7 @@ class QConfig:
             ("hard_update", 0),
             ("clip_gradient", 0),
             ("samples_per_transition", 0),
+            ("target_temperature", 0),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name}={getattr(self, name)!r}; allowed: {least} or more")
@@ -141,3 +145,7 @@ class QConfig:
         """The exploring policy."""
         schedule = self.schedule()
         return Boltzmann(schedule) if self.policy == "boltzmann" else EpsilonGreedy(schedule)
+
+    def make_target_policy(self) -> Policy:
+        """pi in v^MF."""
+        return Boltzmann(self.target_temperature) if self.target_temperature else self.make_policy()

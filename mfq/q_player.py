@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
 from mfq.mean_field import iterate
@@ -181,12 +182,23 @@ class QPlayer:
         return step.actions.where(keeps, actions)
 
     def _default_network(self, view: View, generator: torch.Generator) -> nn.Module:
-        return QNetwork(
-            view.observation_space,
-            view.num_agents,
-            view.num_actions,
-            self.mean_field,
-            self.config.hidden,
-            self.config.agent_embedding,
-            generator,
-        )
+        return network_of(self.config, view.observation_space, view, self.mean_field, generator)
+
+
+def network_of(
+    config: QConfig,
+    observation_space: spaces.Space[Any],
+    view: View,
+    mean_field: bool,
+    generator: torch.Generator,
+) -> QNetwork:
+    """The network that a config asks for, of agents that observe this and otherwise are a view's."""
+    return QNetwork(
+        observation_space,
+        view.num_agents,
+        view.num_actions,
+        mean_field,
+        config.hidden,
+        config.agent_embedding,
+        generator,
+    )

@@ -19,8 +19,10 @@ from mfq import checkpoint, distributed
 from mfq.actor_critic import ActorCritic
 from mfq.config import build, to_json
 from mfq.evaluate import evaluate, head_to_head
+from mfq.files import clear_leftovers
 from mfq.log import Log
 from mfq.meter import Meter
+from mfq.network import parts_of
 from mfq.players import load_player
 from mfq.q_agent import QAgent
 from mfq.run_config import ALGORITHMS, RunConfig
@@ -99,6 +101,7 @@ class Runner:
         """
         config, out = self.config, self._folder()
         if out is not None:
+            clear_leftovers(out)
             to_json(config, out / "config.json")
             if self.done == 0:  # what another run left here is not ours to go on from
                 for name in ("last", "best"):
@@ -195,6 +198,7 @@ class Runner:
             "config": asdict(self.config),
             "own_env": self._own_env,
             "own_algo": self._own_algo,
+            "parts": parts_of(self.view.observation_space),
             "agent": agent,
             "teams": teams,
             "view": None if self._step is None else self.view.state_dict(),

@@ -65,6 +65,18 @@ def test_the_target_is_v_mf_at_the_acting_temperature_and_stops_at_death():
     assert target.tolist() == pytest.approx([1 + 0.5 * (policy * NEXT).sum(), -3.0])
 
 
+def test_v_mf_may_have_a_temperature_of_its_own():
+    options = {"policy": "epsilon_greedy", "explore_start": 0.3, "explore_end": 0.3}
+    target = agent_with(Q, **options, target_temperature=0.2).td_target(a_batch())
+    policy = np.exp(NEXT / 0.2) / np.exp(NEXT / 0.2).sum()
+    assert target.tolist() == pytest.approx([1 + 0.5 * (policy * NEXT).sum(), -3.0])
+    # Without one, pi is what the agents act by.
+    target = agent_with(Q, **options).td_target(a_batch())
+    assert float(target[0]) == pytest.approx(1 + 0.5 * (0.7 * 4 + 0.3 * NEXT.mean()))
+    with pytest.raises(ValueError, match="target_temperature=-1"):
+        QConfig(target_temperature=-1)
+
+
 def test_without_a_neighbour_the_mean_is_zero_and_adds_nothing():
     batch = a_batch(next_mean=torch.zeros(2, 3))
     policy = np.exp(np.array(Q) / 0.7) / np.exp(np.array(Q) / 0.7).sum()

@@ -1,0 +1,74 @@
+"""Players that come with the package: a safetensors file for each game and algorithm, in this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfq import checkpoint
+
+if TYPE_CHECKING:
+    from mfq.train import Player
+    from mfq.view import View
+
+FOLDER = Path(__file__).parent
+PLAYED = ("module", "time", "rounds", "generator")  # of an agent's state, what its play needs
+
+
+def files(game: str) -> dict[str, Path]:
+    """The checkpoints of a game, by algorithm.
+
+    Args:
+        game: its id.
+    """
+    found = sorted(FOLDER.glob(f"{game}-*.safetensors"))
+    return {path.stem.removeprefix(f"{game}-"): path for path in found}
+
+
+def load_pretrained(game: str, algo: str, view: View | None = None) -> Player:
+    """A player that comes with the package.
+
+    Args:
+        game: "battle_v0".
+        algo: "mfq" or "iql".
+        view: what it will play; it may be that of MAgent2's own battle_v4. None: our game, with the
+            options that the player was trained with. Where the armies are as large, a player made for
+            the one also plays the other.
+
+    Raises:
+        ValueError: if there is none, or it does not fit the view.
+    """
+    from mfq.players import load_player, options_of
+    from mfq.view import wrap
+
+    found = files(game)
+    if algo not in found:
+        allowed = ", ".join(found) or "none, as the game has no pretrained players"
+        raise ValueError(f"algo={algo!r} for {game!r}; allowed: {allowed}")
+    if view is None:
+        import mfenvs
+
+        view = wrap(mfenvs.make_batched(game, **(options_of([found[algo]], game) or {})))
+    return load_player(found[algo], view)
+
+
+def export(source: str | Path, path: str | Path) -> Path:
+    """Writes what a run's player needs to play, its weights in float16: a file for this folder.
+
+    Args:
+        source: a checkpoint, or the folder of a run, of "mfq" or "iql".
+        path: the file to write.
+
+    Raises:
+        OSError, ValueError: as `mfq.load_player`; or if the run is of another algorithm.
+    """
+    from mfq.players import read_run
+
+    _, state = read_run(source)
+    config = state["config"]
+    if not state["own_algo"] or config["algo"] not in ("mfq", "iql"):
+        raise ValueError(f"{source} is a run of {config['algo']!r}; allowed: mfq, iql")
+    agent = {name: state["agent"][name] for name in PLAYED}
+    agent["module"] = {name: part.half() for name, part in agent["module"].items()}
+    own = {**state, "config": {**config, "out": None}, "agent": agent, "teams": None, "view": None}
+    return checkpoint.save(own, path)

@@ -1,0 +1,141 @@
+"""Players that come with the package, and the layout of MAgent2's own battle."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from magent2.environments import battle_v4
+
+import mfq
+from mfenvs import battle_v0
+from mfq import checkpoint, pretrained
+from mfq.network import InParts, parts_of, split
+from mfq.players import load_player
+from mfq.runner import Runner
+
+# Twelve cells are as small as MAgent2's battle may be.
+OPTIONS = {"map_size": 14, "max_cycles": 20, "minimap_mode": True, "extra_features": True}
+CONFIG = {
+    "steps": 12,
+    "num_envs": 2,
+    "evaluate_every": 0,
+    "save_every": 0,
+    "quiet": True,
+    "env_options": OPTIONS,
+    "agent": {"learn_after": 20, "batch_size": 8, "hidden": [8], "agent_embedding": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """A folder as the package's own, with a little trained "mfq" in it, and the runner."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    runner = Runner("battle_v0", config={**CONFIG, "out": str(folder / "run")})
+    runner.train()
+    pretrained.export(folder / "run", folder / "battle_v0-mfq.safetensors")
+    return folder, runner
+
+
+@pytest.fixture
+def player(shipped, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", shipped[0])
+    return mfq.load_pretrained("battle_v0", "mfq")
+
+
+def test_it_plays_as_the_run_did_but_for_the_rounding_to_float16(shipped, player):
+    agent = shipped[1].agent
+    weights = zip(player.module.network.parameters(), agent.module.parameters(), strict=True)
+    for found, trained in weights:
+        assert found.dtype == torch.float32
+        assert torch.equal(found, trained.half().float())
+    assert (player.time, player.config) == (agent.time, agent.config)
+
+
+def test_a_file_holds_what_play_needs_and_no_more(shipped):
+    path = shipped[0] / "battle_v0-mfq.safetensors"
+    state = checkpoint.load(path)
+    assert set(state["agent"]) == {"module", "time", "rounds", "generator"}
+    assert state["config"]["out"] is None
+    assert state["parts"] == {"view": 7, "features": 34}
+    numbers = sum(part.numel() for part in shipped[1].agent.module.parameters())
+    assert path.stat().st_size < 2 * numbers + 20_000
+
+
+def test_both_layouts_give_the_same_values(player):
+    """An agent of ours in parts, of ours in one picture, and of MAgent2's in one picture."""
+    batched = mfq.wrap(battle_v0.batched_env(**OPTIONS))
+    ours = mfq.wrap(battle_v0.parallel_env(**OPTIONS))
+    theirs = mfq.wrap(battle_v4.parallel_env(**OPTIONS))
+    steps = [view.reset(seed=3) for view in (batched, ours, theirs)]
+    coin = np.random.default_rng(0)
+    for _ in range(12):
+        values = [player.values(s, player.expected_mean(s), s.seats) for s in steps]
+        assert len(values[0]) >= 4
+        for found in values[1:]:
+            assert torch.allclose(found, values[0], atol=1e-6)
+        actions = torch.as_tensor(coin.integers(0, 21, (1, batched.num_agents)))
+        steps = [view.step(actions) for view in (batched, ours, theirs)]
+    assert torch.equal(player.act(steps[0], False), player.act(steps[2], False))
+
+
+def test_a_run_plays_on_magent2(shipped):
+    view = mfq.wrap(battle_v4.parallel_env(**OPTIONS))
+    player = load_player(shipped[0] / "run", view)
+    scores = mfq.evaluate(view, {"red": player, "blue": "random"}, episodes=2)
+    assert scores["red"]["episodes"] == 2
+    with pytest.raises(ValueError, match=r"a picture has 5 channels; allowed: \{'view': 7"):
+        load_player(shipped[0] / "run", mfq.wrap(battle_v4.parallel_env(map_size=14)))
+
+
+def test_what_there_is_not_is_named(shipped, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", shipped[0])
+    with pytest.raises(ValueError, match="algo='ac' for 'battle_v0'; allowed: mfq"):
+        mfq.load_pretrained("battle_v0", "ac")
+    with pytest.raises(ValueError, match="no pretrained players"):
+        mfq.load_pretrained("ising_v0", "mfq")
+
+
+def test_an_actor_critic_is_not_exported(tmp_path):
+    options = {"learn_after": 20, "batch_size": 8, "hidden": [8]}
+    config = {**CONFIG, "actor_critic": options, "out": str(tmp_path / "run")}
+    Runner("battle_v0", "ac", config).train()
+    with pytest.raises(ValueError, match="a run of 'ac'; allowed: mfq, iql"):
+        pretrained.export(tmp_path / "run", tmp_path / "file.safetensors")
+    assert not (tmp_path / "file.safetensors").exists()
+
+
+def test_the_random_player_draws_what_is_allowed_uniformly():
+    view = mfq.wrap(battle_v4.parallel_env(map_size=14))
+    step = view.reset(seed=0)
+    mask = torch.zeros((1, view.num_agents, 21), dtype=torch.int8)
+    mask[..., [2, 5, 20]] = 1
+    step = step.__class__(**{**vars(step), "action_mask": mask})
+    drawn = torch.cat([mfq.Uniform(seed).act(step)[0] for seed in range(300)])
+    counts = torch.bincount(drawn, minlength=21)
+    assert set(counts.nonzero().flatten().tolist()) == {2, 5, 20}
+    # Three standard deviations of a third.
+    assert (counts[[2, 5, 20]] / len(drawn) - 1 / 3).abs().max() < 3 * (2 / 9 / len(drawn)) ** 0.5
+
+
+def test_parts_of_a_space():
+    box = lambda *shape: spaces.Box(0, 1, shape)  # noqa: E731
+    assert parts_of(spaces.Dict(features=box(3), view=box(7, 7, 2))) == {"view": 2, "features": 3}
+    assert parts_of(box(7, 7, 2)) is None
+    assert parts_of(spaces.Dict(a=box(7, 7, 2), b=box(7, 7, 2))) is None
+    assert parts_of(spaces.Dict(a=box(7, 7, 2), b=spaces.Discrete(3))) is None
+    space = split(box(7, 7, 5), {"view": 2, "features": 3})
+    assert (space["view"].shape, space["features"].shape) == ((7, 7, 2), (3,))
+    with pytest.raises(ValueError, match="allowed: a picture of"):
+        split(box(5), {"view": 2, "features": 3})
+
+
+def test_a_network_in_parts_splits_by_hand():
+    class Sum(torch.nn.Module):
+        def forward(self, obs, mean, agent):
+            return obs["view"].sum((1, 2)) + obs["features"][:, :2]
+
+    picture = torch.arange(2 * 2 * 2 * 5.0).reshape(2, 2, 2, 5)
+    picture[..., 2:] = picture[:, :1, :1, 2:]
+    found = InParts(Sum(), {"view": 2, "features": 3})(picture, None, None)
+    # Channel 0 of the first picture: 0 + 5 + 10 + 15, and its first feature, 2.
+    assert found.tolist() == [[30 + 2, 34 + 3], [110 + 22, 114 + 23]]
