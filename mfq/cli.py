@@ -17,6 +17,7 @@ commands:
   compare ising           agents on the Ising lattice, held against exact physics
   compare squeeze         MFQ and IQL on the Gaussian squeeze, over seeds
   compare battle          runs and scripts against each other, on both sides
+  compare curves          the learning curves of runs, over seeds
   play battle             two armies in a window, or as a summary
   list                    the games, algorithms, players and studies there are
 
@@ -170,6 +171,13 @@ def _compare_battle(flags: list[str]) -> int:
     return 0
 
 
+def _compare_curves(flags: list[str]) -> int:
+    from baselines import curves
+
+    curves.run(_parse(curves.CurvesStudy, flags, "mfq compare curves"))
+    return 0
+
+
 def _play(words: list[str]) -> int:
     from dataclasses import replace
 
@@ -207,6 +215,7 @@ STUDIES: dict[str, Callable[[list[str]], int]] = {
     "ising": _compare_ising,
     "squeeze": _compare_squeeze,
     "battle": _compare_battle,
+    "curves": _compare_curves,
 }
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
