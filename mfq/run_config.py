@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mfq.ac_config import ACConfig
+from mfq.ac_config import AUTHORS, ACConfig
 from mfq.config import build, number, whole
 from mfq.q_config import QConfig
 
@@ -143,6 +143,14 @@ PRESETS: dict[str, dict[str, Any]] = {
             "polyak": 0.005,
             "clip_gradient": 0.0,
         },
+    },
+    # The same code's MF-AC; its AC with algo "ac". A round is an episode, and one gradient step.
+    "authors-mfac": {
+        **_ROUNDS,
+        "algo": "mfac",
+        "opponents": {"lagged": 1.0},
+        "sides": "red",
+        "actor_critic": asdict(AUTHORS),
     },
     # The paper's game with as many samples a transition, in larger batches: eight times the authors'
     # batch makes an eighth of the updates, so that the target moves eight times as far in each

@@ -200,7 +200,9 @@ def test_presets_run(name):
 
 
 def test_wrong_options_are_named():
-    with pytest.raises(ValueError, match=r"preset='slow'; allowed: paper, authors, fast, small"):
+    with pytest.raises(
+        ValueError, match=r"preset='slow'; allowed: paper, authors, authors-mfac, fast, small"
+    ):
         preset("slow")
     with pytest.raises(ValueError, match="rounds=-1"):
         RunConfig(rounds=-1)
