@@ -25,7 +25,8 @@ commands:
 flags given beside it win.
 """
 TRAIN = """\
-`--preset paper|authors|authors-mfac|fast|small` starts from a ready set of options (battle); flags beside it win.
+`--preset paper|authors|authors-mfac|fast|small` starts from a ready set of options (battle); flags
+beside it win.
 `--resume DIR [--steps N] [--rounds N] [--minutes M]` goes on with the run in DIR, exactly where its
 last checkpoint was.
 `--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.

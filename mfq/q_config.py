@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mfq.config import number, one_of, positive, whole
 from mfq.network import PRECISIONS
 from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
 
@@ -11,7 +12,6 @@ POLICIES = ("boltzmann", "epsilon_greedy")
 VALUES = ("mean_field", "double", "max")
 PAIRINGS = ("current", "previous")
 PLAYS = ("greedy", "sample")
-REAL = ("clip_gradient", "samples_per_transition", "target_temperature")
 REPLAYS = ("auto", "ring", "compact")
 
 
@@ -94,30 +94,24 @@ class QConfig:
             ("replay", REPLAYS),
             ("precision", PRECISIONS),
         ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r}; allowed: {allowed}")
+            one_of(name, getattr(self, name), allowed)
         for name in ("coherent_start", "reconsider", "gamma", "polyak"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)!r}; allowed: 0 to 1")
-        for name, least in (
-            ("explore_steps", 1),
-            ("explore_rounds", 0),
-            ("coherent_steps", 1),
-            ("iterations", 0),
-            ("agent_embedding", 0),
-            ("batch_size", 1),
-            ("replay_size", 1),
-            ("learn_after", 1),
-            ("updates_per_step", 0),
-            ("hard_update", 0),
-            ("clip_gradient", 0),
-            ("samples_per_transition", 0),
-            ("target_temperature", 0),
+            number(name, getattr(self, name), 0.0, 1.0)
+        for name in ("clip_gradient", "samples_per_transition", "target_temperature"):
+            number(name, getattr(self, name))
+        positive("learning_rate", self.learning_rate)
+        for name in ("batch_size", "replay_size", "learn_after", "explore_steps", "coherent_steps"):
+            whole(name, getattr(self, name), 1)
+        for name in (
+            "explore_rounds",
+            "iterations",
+            "agent_embedding",
+            "updates_per_step",
+            "hard_update",
         ):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name}={getattr(self, name)!r}; allowed: {least} or more")
-            if name not in REAL and not isinstance(getattr(self, name), int):
-                raise TypeError(f"{name}={getattr(self, name)!r}; allowed: an integer")
+            whole(name, getattr(self, name), 0)
+        for width in self.hidden:
+            whole("hidden", width, 1)
         if self.pairing == "previous" and self.iterations:
             raise ValueError(
                 f"iterations={self.iterations!r} with pairing='previous'; allowed: 0, since the "
@@ -128,10 +122,6 @@ class QConfig:
                 f"iterations={self.iterations!r} with replay='compact'; allowed: 0, since the iterated "
                 "mean action could not be told again"
             )
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate={self.learning_rate!r}; allowed: finite, above 0")
-        if any(width < 1 for width in self.hidden):
-            raise ValueError(f"hidden={self.hidden!r}; allowed: widths of at least 1")
         # A bad end of the schedule should not wait for the step that reaches it.
         for end in (self.explore_start, self.explore_end):
             Boltzmann(end) if self.policy == "boltzmann" else EpsilonGreedy(end)
