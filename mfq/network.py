@@ -46,7 +46,7 @@ class QNetwork(nn.Module):
     apart, joined, and put through an MLP.
 
     Args:
-        observation_space: Box of rank 1 or 3 ([height, width, channels]), Discrete, or a Dict of these.
+        observation_space: see `encoder`.
         num_agents: N, how many agents the embedding tells apart.
         num_actions: A.
         mean_field: whether there is a mean action among the inputs.
@@ -54,6 +54,7 @@ class QNetwork(nn.Module):
         agent_embedding: size of the embedding; 0 for none, so that agents are told apart by what they
             observe alone.
         generator: draws the weights.
+        mean_width: numbers of a mean action; None: A.
 
     Raises:
         ValueError: for another space.
@@ -68,13 +69,15 @@ class QNetwork(nn.Module):
         hidden: Sequence[int],
         agent_embedding: int,
         generator: torch.Generator,
+        mean_width: int | None = None,
     ) -> None:
         super().__init__()
         self.observe = encoder(observation_space, generator)
         size = self.observe.size
         self.mean: nn.Module | None = None
         if mean_field:
-            self.mean = mlp([num_actions, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
+            width = num_actions if mean_width is None else mean_width
+            self.mean = mlp([width, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
             size += MEAN_SIZE
         self.identity = _embedding(num_agents, agent_embedding, generator)
         size += agent_embedding
@@ -85,7 +88,7 @@ class QNetwork(nn.Module):
 
         Args:
             obs: [M, ...], or a dict of such.
-            mean: float32 [M, A]; not read without ``mean_field``.
+            mean: float32 [M, mean_width]; not read without ``mean_field``.
             agent: int64 [M].
 
         Returns:
@@ -153,7 +156,7 @@ class Critic(nn.Module):
     def __init__(
         self,
         trunk: Trunk,
-        num_actions: int,
+        mean_width: int,
         num_outputs: int,
         mean_field: bool,
         hidden: Sequence[int],
@@ -164,7 +167,7 @@ class Critic(nn.Module):
         self.mean: nn.Module | None = None
         sizes = [trunk.size]
         if mean_field:
-            self.mean = mlp([num_actions, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
+            self.mean = mlp([mean_width, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
             sizes = [trunk.size + MEAN_SIZE, *hidden]
         self.head = mlp([*sizes, num_outputs], generator)
 
@@ -182,14 +185,14 @@ class Encoder(nn.Module):
 
 
 class Vector(Encoder):
-    """Numbers [M, D], as they are."""
+    """Numbers [M, ...] of any shape, as they are, in one row of ``size``."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
 
     def forward(self, obs: Tensor) -> Tensor:
-        return obs.float()
+        return _real(obs).reshape(len(obs), self.size)
 
 
 class OneHot(Encoder):
@@ -203,6 +206,24 @@ class OneHot(Encoder):
         return nn.functional.one_hot(obs.long() - self.start, self.size).float()
 
 
+class OneHots(Encoder):
+    """Numbers [M, ...] of a MultiDiscrete space, each as a one-hot."""
+
+    start: Tensor
+
+    def __init__(self, space: spaces.MultiDiscrete) -> None:
+        super().__init__()
+        self.counts = [int(n) for n in space.nvec.flatten()]
+        self.size = sum(self.counts)
+        start = torch.from_numpy(space.start.flatten().astype("int64"))
+        self.register_buffer("start", start, persistent=False)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        columns = (obs.long().flatten(1) - self.start).unbind(1)
+        hot = (nn.functional.one_hot(c, n) for c, n in zip(columns, self.counts, strict=True))
+        return torch.cat(list(hot), -1).float()
+
+
 class Picture(Encoder):
     """[M, height, width, channels]: two valid 3 x 3 convolutions of 32, then 256 (the authors' net)."""
 
@@ -211,8 +232,6 @@ class Picture(Encoder):
     def __init__(self, shape: tuple[int, ...], generator: torch.Generator) -> None:
         super().__init__()
         height, width, channels = shape
-        if min(height, width) < 5:
-            raise ValueError(f"a picture of {shape} is too small; allowed: at least 5 x 5")
         self.layers = nn.Sequential(
             _glorot(nn.utils.skip_init(nn.Conv2d, channels, 32, 3), generator),
             nn.ReLU(),
@@ -226,7 +245,7 @@ class Picture(Encoder):
         self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(obs.float().movedim(-1, 1))
+        return self.layers(_real(obs).movedim(-1, 1))
 
 
 class Flat(Encoder):
@@ -238,7 +257,7 @@ class Flat(Encoder):
         self.layers = nn.Sequential(_linear(torch.Size(shape).numel(), size, generator), nn.ReLU())
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(obs.float().flatten(1))
+        return self.layers(_real(obs).flatten(1))
 
 
 class Parts(Encoder):
@@ -246,17 +265,25 @@ class Parts(Encoder):
 
     def __init__(self, parts: dict[str, Encoder]) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict(parts)
+        self.names = list(parts)
+        # A module's name has no dots; those of nested observations have.
+        self.parts = nn.ModuleDict({name.replace(".", "/"): part for name, part in parts.items()})
         self.size = sum(part.size for part in parts.values())
 
     def forward(self, obs: dict[str, Tensor]) -> Tensor:
-        return torch.cat([part(obs[name]) for name, part in self.parts.items()], -1)
+        pairs = zip(self.names, self.parts.values(), strict=True)
+        return torch.cat([part(obs[name]) for name, part in pairs], -1)
 
 
 def encoder(
     space: spaces.Space[Any], generator: torch.Generator, pictures: str = "conv"
 ) -> Encoder:
     """The encoder that fits a space.
+
+    A Box of rank 3, at least 5 x 5 in its first two, is a picture [height, width, channels]; other
+    Boxes and MultiBinary are numbers in a row; Discrete is a one-hot, MultiDiscrete several; a Dict has
+    the encoders of its parts. Observations of dtype uint8 are taken as shares of 255, other integers
+    as they are.
 
     Args:
         space: of the observations.
@@ -273,12 +300,14 @@ def encoder(
         return _parts(space, generator, pictures)
     if isinstance(space, spaces.Box) and len(space.shape) == 3 and pictures == "flat":
         return Flat(space.shape, generator)
-    if isinstance(space, spaces.Box) and len(space.shape) == 1:
-        return Vector(space.shape[0])
-    if isinstance(space, spaces.Box) and len(space.shape) == 3:
+    if isinstance(space, spaces.Box) and len(space.shape) == 3 and min(space.shape[:2]) >= 5:
         return Picture(space.shape, generator)
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
+        return Vector(torch.Size(space.shape or ()).numel())
+    if isinstance(space, spaces.MultiDiscrete):
+        return OneHots(space)
     raise ValueError(
-        f"no encoder for {space}; allowed: Discrete, Box of rank 1 or 3, or a Dict of these"
+        f"no encoder for {space}; allowed: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these"
     )
 
 
@@ -296,6 +325,11 @@ def _parts(space: spaces.Dict, generator: torch.Generator, pictures: str) -> Par
         else:
             parts[name] = encoder(part, generator, pictures)
     return Parts(parts)
+
+
+def _real(obs: Tensor) -> Tensor:
+    """Float32; of bytes their shares of 255, as pictures have them."""
+    return obs.float() / 255 if obs.dtype == torch.uint8 else obs.float()
 
 
 def mlp(sizes: Sequence[int], generator: torch.Generator, last_relu: bool = False) -> nn.Sequential:
