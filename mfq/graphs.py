@@ -63,12 +63,16 @@ class Graphs:
         graph: see `mfq.wrap`.
         groups, types: int [N].
 
+    Attributes:
+        moves: whether the graph may change.
+
     Raises:
         ValueError, TypeError: for a graph that does not fit.
     """
 
     def __init__(self, env: Any, graph: GraphLike, groups: np.ndarray, types: np.ndarray) -> None:
         self._num_agents = len(groups)
+        self.moves = True  # or may
         labels = {"all": np.zeros_like(groups), "type": types, "team": groups}
         if graph is None and (owner := _owner_of_graph(env)) is not None:
             self._source: Callable[[], Any] = lambda: owner.neighbor_graph
@@ -109,7 +113,7 @@ class Graphs:
 
     def _fix(self, graph: NeighborGraph) -> None:
         self._checked(graph)
-        self._source = lambda: graph
+        self._source, self.moves = lambda: graph, False
 
     def _checked(self, graph: NeighborGraph) -> NeighborGraph:
         if graph.num_agents != self._num_agents:
@@ -125,6 +129,35 @@ class Graphs:
                 f"positions gave an array of shape {places.shape}; allowed: ({self._num_agents}, dims)"
             )
         return RadiusGraph(places[None], near.radius, labels)
+
+
+class RowGraphs(NeighborGraph):
+    """A graph of its own for each row.
+
+    Args:
+        graphs: B of them, each of the same number of agents and of a single row.
+    """
+
+    fixed = False
+
+    def __init__(self, graphs: Sequence[NeighborGraph]) -> None:
+        self.graphs, self.num_agents = list(graphs), graphs[0].num_agents
+        self.include_self = any(graph.include_self for graph in graphs)
+
+    @property
+    def max_degree(self) -> int:
+        return max(graph.max_degree for graph in self.graphs)
+
+    def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
+        if not 0 <= row < len(self.graphs):
+            raise ValueError(f"row={row!r} is out of range; allowed: 0 to {len(self.graphs) - 1}")
+        return self.graphs[row].neighbors(agent)
+
+    def _sum(self, x: Any) -> Any:
+        total = x * 0
+        for row, graph in enumerate(self.graphs):
+            total[row : row + 1] = graph._sum(x[row : row + 1])
+        return total
 
 
 def _owner_of_graph(env: Any) -> Any:

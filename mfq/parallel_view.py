@@ -58,6 +58,11 @@ class ParallelView(View):
         return self._graphs.now()
 
     @property
+    def graph_moves(self) -> bool:
+        """Whether the graph may change."""
+        return self._graphs.moves
+
+    @property
     def type_names(self) -> tuple[str, ...]:
         return self._type_names
 

@@ -246,6 +246,12 @@ class View(ABC):
         moments, one after the other: [M, ...], or a dict of such. Raises as `snapshot` does."""
         raise AttributeError(f"{type(self).__name__} has no snapshots to observe")
 
+    def close(self) -> None:
+        """Closes the environment."""
+        env = getattr(self, "env", None)
+        if env is not None:
+            env.close()
+
     def state_dict(self) -> dict[str, Any] | None:
         """The rows' whole state, to go on exactly; None where the environment cannot tell."""
         return None
@@ -260,7 +266,8 @@ def wrap(env: Any, graph: GraphLike = None) -> View:
 
     Args:
         env: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv (one whose agents act at the same time), a
-            gymnasium.Env, or a View (returned as it is).
+            gymnasium.Env, or a View (returned as it is). A list of environments: copies of one, each a
+            row (see `mfq.Workers` for slow ones).
         graph: None takes the environment's own neighbour graph, or else "team". "all", "type" (equal
             spaces) or "team" (equal names but for the number) are complete graphs among these; a
             single agent has no neighbour. Or a NeighborGraph, a fixed edge list int [2, E], `Within` a
@@ -274,12 +281,15 @@ def wrap(env: Any, graph: GraphLike = None) -> View:
     """
     # Here, since these build on what is above.
     from mfq.batched_view import BatchedView
+    from mfq.copies import Copies
     from mfq.parallel_view import OneAgent, ParallelView
 
     if isinstance(env, View):
         if graph is not None:
             raise ValueError("graph is given with a View, which has one; allowed: None")
         return env
+    if isinstance(env, list | tuple):
+        return Copies.of(env, graph)
     if hasattr(env, "num_envs") and hasattr(env, "neighbor_graph"):
         return BatchedView(env, graph)
     if isinstance(env, gymnasium.Env):
@@ -290,7 +300,7 @@ def wrap(env: Any, graph: GraphLike = None) -> View:
         return ParallelView(env, graph)
     raise TypeError(
         f"env is a {type(env).__name__}; allowed: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv, "
-        "a gymnasium.Env, or a View"
+        "a gymnasium.Env, a View, or a list of environments"
     )
 
 
