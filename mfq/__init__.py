@@ -2,8 +2,10 @@
 
 from mfq.ac_config import ACConfig
 from mfq.actor_critic import ActorCritic
+from mfq.by_type import ByType
 from mfq.evaluate import evaluate, head_to_head
-from mfq.players import Scripted, Uniform, load_player
+from mfq.graphs import Within
+from mfq.players import Random, Scripted, load_player
 from mfq.pretrained import load_pretrained
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
@@ -18,18 +20,20 @@ from mfq.view import Step, View, wrap
 __all__ = [
     "ACConfig",
     "ActorCritic",
+    "ByType",
     "Lagged",
     "Pool",
     "QAgent",
     "QConfig",
+    "Random",
     "RunConfig",
     "Runner",
     "Scripted",
     "Step",
     "TabularQ",
     "Teams",
-    "Uniform",
     "View",
+    "Within",
     "evaluate",
     "head_to_head",
     "load_player",

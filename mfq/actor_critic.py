@@ -294,7 +294,7 @@ class ActorCritic:
         actor = Actor(trunk(), size, generator)
         critic = Critic(
             actor.trunk if config.shared_trunk else trunk(),
-            size,
+            view.mean_width,
             size if config.critic == "q" else 1,
             self.mean_field,
             config.mean_hidden,

@@ -25,8 +25,10 @@ commands:
 flags given beside it win.
 """
 TRAIN = """\
-`--preset paper|authors|authors-mfac|fast|small` starts from a ready set of options (battle); flags
-beside it win.
+`--env` takes a game (see `mfq list`), MODULE:FACTORY of an environment of your own, or an id of
+PettingZoo's or Gymnasium's, such as CartPole-v1.
+`--preset paper|authors|authors-mfac|fast|small` starts from a ready set of options (battle),
+`--preset cartpole` from one for small single-agent tasks; flags beside it win.
 `--resume DIR [--steps N] [--rounds N] [--minutes M]` goes on with the run in DIR, exactly where its
 last checkpoint was.
 `--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.
@@ -89,6 +91,10 @@ def _train(flags: list[str]) -> int:
         if flags:
             raise ValueError(f"{flags[0]!r} beside --resume; allowed: --steps, --rounds, --minutes")
         runner = Runner.load(folder, **changes)
+        if runner.starts_anew:
+            print(
+                "mfq: the environment cannot tell its state: a new episode starts", file=sys.stderr
+            )
     else:
         options, flags = _take_settings(flags)
         ready, flags = _take("--preset", flags)
@@ -125,13 +131,15 @@ def _evaluate(words: list[str]) -> int:
         raise ValueError(f"--checkpoint {which}; allowed: last, best")
     if len(words) != 1:
         raise ValueError(f"evaluate takes one folder; got {words}")
-    runner = Runner.load(Path(words[0]) / f"{which or 'last'}.safetensors", out=None)
+    file = Path(words[0]) / f"{which or 'last'}.safetensors"
+    runner = Runner.load(file, out=None, workers=0)
     _print_scores(
         runner.evaluate(
             None if episodes is None else _whole("--episodes", episodes),
             None if seed is None else _whole("--seed", seed),
         )
     )
+    runner.finish()
     return 0
 
 

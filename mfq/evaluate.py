@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mfq.intervals import bootstrap, wilson
-from mfq.players import reseed, scripted
+from mfq.players import parts_of, reseed, script
 from mfq.team import Teams
 from mfq.train import Player
 from mfq.view import View
@@ -269,7 +269,7 @@ def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
             f"allowed: one for each of {', '.join(map(repr, view.group_names))}"
         )
     seated = {
-        name: scripted(view, player) if isinstance(player, str) else player
+        name: script(player, view) if isinstance(player, str) else player
         for name, player in ((name, players[name]) for name in view.group_names)
     }
     for name, player in seated.items():
@@ -282,7 +282,7 @@ def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
 @contextmanager
 def _undisturbed(teams: Teams, seed: int) -> Iterator[None]:
     """Within, the players' generators are freshly seeded; afterwards players are as before."""
-    players: list[Any] = list(teams.players.values())
+    players: list[Any] = [part for player in teams.players.values() for part in parts_of(player)]
     generators = [getattr(player, "generator", None) for player in players]
     before = [None if generator is None else generator.get_state() for generator in generators]
     times = [getattr(player, "time", None) for player in players]

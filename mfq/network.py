@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq.encoders import encoder, linear, mlp
+
 MEAN_HIDDEN, MEAN_SIZE = 64, 32
-BESIDE = 32  # numbers to which a vector beside a picture is encoded
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -47,7 +46,7 @@ class QNetwork(nn.Module):
     apart, joined, and put through an MLP.
 
     Args:
-        observation_space: Box of rank 1 or 3 ([height, width, channels]), Discrete, or a Dict of these.
+        observation_space: see `encoder`.
         num_agents: N, how many agents the embedding tells apart.
         num_actions: A.
         mean_field: whether there is a mean action among the inputs.
@@ -55,6 +54,8 @@ class QNetwork(nn.Module):
         agent_embedding: size of the embedding; 0 for none, so that agents are told apart by what they
             observe alone.
         generator: draws the weights.
+        mean_width: numbers of a mean action; None: A.
+        filters: of each convolution of a picture.
 
     Raises:
         ValueError: for another space.
@@ -69,13 +70,16 @@ class QNetwork(nn.Module):
         hidden: Sequence[int],
         agent_embedding: int,
         generator: torch.Generator,
+        mean_width: int | None = None,
+        filters: int = 32,
     ) -> None:
         super().__init__()
-        self.observe = encoder(observation_space, generator)
+        self.observe = encoder(observation_space, generator, filters=filters)
         size = self.observe.size
         self.mean: nn.Module | None = None
         if mean_field:
-            self.mean = mlp([num_actions, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
+            width = num_actions if mean_width is None else mean_width
+            self.mean = mlp([width, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
             size += MEAN_SIZE
         self.identity = _embedding(num_agents, agent_embedding, generator)
         size += agent_embedding
@@ -86,7 +90,7 @@ class QNetwork(nn.Module):
 
         Args:
             obs: [M, ...], or a dict of such.
-            mean: float32 [M, A]; not read without ``mean_field``.
+            mean: float32 [M, mean_width]; not read without ``mean_field``.
             agent: int64 [M].
 
         Returns:
@@ -138,7 +142,7 @@ class Actor(nn.Module):
     def __init__(self, trunk: Trunk, num_actions: int, generator: torch.Generator) -> None:
         super().__init__()
         self.trunk = trunk
-        self.head = _linear(trunk.size, num_actions, generator)
+        self.head = linear(trunk.size, num_actions, generator)
 
     def forward(self, obs: Any, agent: Tensor) -> Tensor:
         return self.head(self.trunk(obs, agent))
@@ -154,7 +158,7 @@ class Critic(nn.Module):
     def __init__(
         self,
         trunk: Trunk,
-        num_actions: int,
+        mean_width: int,
         num_outputs: int,
         mean_field: bool,
         hidden: Sequence[int],
@@ -165,7 +169,7 @@ class Critic(nn.Module):
         self.mean: nn.Module | None = None
         sizes = [trunk.size]
         if mean_field:
-            self.mean = mlp([num_actions, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
+            self.mean = mlp([mean_width, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
             sizes = [trunk.size + MEAN_SIZE, *hidden]
         self.head = mlp([*sizes, num_outputs], generator)
 
@@ -176,204 +180,10 @@ class Critic(nn.Module):
         return self.head(torch.cat(parts, -1))
 
 
-class Encoder(nn.Module):
-    """A part of the observation as features; ``size`` says how many."""
-
-    size: int
-
-
-class Vector(Encoder):
-    """Numbers [M, D], as they are."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, obs: Tensor) -> Tensor:
-        return obs.float()
-
-
-class OneHot(Encoder):
-    """One of ``size`` numbers from ``start`` on, int64 [M]."""
-
-    def __init__(self, size: int, start: int) -> None:
-        super().__init__()
-        self.size, self.start = size, start
-
-    def forward(self, obs: Tensor) -> Tensor:
-        return nn.functional.one_hot(obs.long() - self.start, self.size).float()
-
-
-class Picture(Encoder):
-    """[M, height, width, channels]: two valid 3 x 3 convolutions of 32, then 256 (the authors' net)."""
-
-    size = 256
-
-    def __init__(self, shape: tuple[int, ...], generator: torch.Generator) -> None:
-        super().__init__()
-        height, width, channels = shape
-        if min(height, width) < 5:
-            raise ValueError(f"a picture of {shape} is too small; allowed: at least 5 x 5")
-        self.layers = nn.Sequential(
-            _glorot(nn.utils.skip_init(nn.Conv2d, channels, 32, 3), generator),
-            nn.ReLU(),
-            _glorot(nn.utils.skip_init(nn.Conv2d, 32, 32, 3), generator),
-            nn.ReLU(),
-            nn.Flatten(),
-            _linear(32 * (height - 4) * (width - 4), self.size, generator),
-            nn.ReLU(),
-        )
-        # As observations lie in memory; several times faster than the other way round.
-        self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(obs.float().movedim(-1, 1))
-
-
-class Flat(Encoder):
-    """Numbers [M, ...] of any shape in one row, then ``size`` (the authors' actor-critic has 256)."""
-
-    def __init__(self, shape: Sequence[int], generator: torch.Generator, size: int = 256) -> None:
-        super().__init__()
-        self.size = size
-        self.layers = nn.Sequential(_linear(torch.Size(shape).numel(), size, generator), nn.ReLU())
-
-    def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(obs.float().flatten(1))
-
-
-class Parts(Encoder):
-    """A dict of observations, each with an encoder of its own."""
-
-    def __init__(self, parts: dict[str, Encoder]) -> None:
-        super().__init__()
-        self.parts = nn.ModuleDict(parts)
-        self.size = sum(part.size for part in parts.values())
-
-    def forward(self, obs: dict[str, Tensor]) -> Tensor:
-        return torch.cat([part(obs[name]) for name, part in self.parts.items()], -1)
-
-
-class InParts(nn.Module):
-    """A network of a picture and vectors beside it, which also takes them in MAgent2's layout: as one
-    picture whose last channels repeat the vectors in each cell.
-
-    Args:
-        network: takes a dict of the parts.
-        parts: the channels of each part by its name, in their order; the first is the picture.
-    """
-
-    def __init__(self, network: nn.Module, parts: dict[str, int]) -> None:
-        super().__init__()
-        self.network, self.parts = network, dict(parts)
-
-    def forward(self, obs: Any, mean: Tensor, agent: Tensor) -> Tensor:
-        """As the network's; ``obs`` may be [M, height, width, channels], too."""
-        if isinstance(obs, Tensor):
-            picture, *vectors = obs.split(list(self.parts.values()), -1)
-            values = [picture, *(vector[:, 0, 0] for vector in vectors)]
-            obs = dict(zip(self.parts, values, strict=True))
-        return self.network(obs, mean, agent)
-
-
-def parts_of(space: spaces.Space[Any]) -> dict[str, int] | None:
-    """The channels of a picture and the lengths of vectors beside it, by name, the picture first.
-
-    None if a space is no Dict of one picture and vectors.
-    """
-    if not isinstance(space, spaces.Dict):
-        return None
-    shapes = {name: part.shape or () for name, part in space.spaces.items()}
-    pictures = [name for name, shape in shapes.items() if len(shape) == 3]
-    if len(pictures) != 1 or any(len(shape) not in (1, 3) for shape in shapes.values()):
-        return None
-    return {name: shapes[name][-1] for name in pictures + [n for n in shapes if n not in pictures]}
-
-
-def split(space: spaces.Space[Any], parts: dict[str, int]) -> spaces.Dict:
-    """The Dict of a picture and vectors that a picture holds, as in `InParts`.
-
-    Raises:
-        ValueError: if the space is no picture of so many channels.
-    """
-    if not isinstance(space, spaces.Box) or len(space.shape) != 3:
-        raise ValueError(f"agents observe {space}; allowed: a picture of {parts}")
-    if space.shape[-1] != sum(parts.values()):
-        raise ValueError(f"a picture has {space.shape[-1]} channels; allowed: {parts}")
-    (name, channels), *vectors = parts.items()
-    shapes = {name: (*space.shape[:2], channels), **{part: (size,) for part, size in vectors}}
-    return spaces.Dict(
-        {part: spaces.Box(-np.inf, np.inf, shape, np.float32) for part, shape in shapes.items()}
-    )
-
-
-def encoder(
-    space: spaces.Space[Any], generator: torch.Generator, pictures: str = "conv"
-) -> Encoder:
-    """The encoder that fits a space.
-
-    Args:
-        space: of the observations.
-        generator: draws the weights.
-        pictures: "conv": `Picture`, with the vectors beside it in a Dict encoded to `BESIDE`, as the
-            authors' Q-network has it; or "flat": pictures, and each Box of a Dict, become `Flat`.
-
-    Raises:
-        ValueError: for a space without one.
-    """
-    if isinstance(space, spaces.Discrete):
-        return OneHot(int(space.n), int(space.start))
-    if isinstance(space, spaces.Dict):
-        return _parts(space, generator, pictures)
-    if isinstance(space, spaces.Box) and len(space.shape) == 3 and pictures == "flat":
-        return Flat(space.shape, generator)
-    if isinstance(space, spaces.Box) and len(space.shape) == 1:
-        return Vector(space.shape[0])
-    if isinstance(space, spaces.Box) and len(space.shape) == 3:
-        return Picture(space.shape, generator)
-    raise ValueError(
-        f"no encoder for {space}; allowed: Discrete, Box of rank 1 or 3, or a Dict of these"
-    )
-
-
-def _parts(space: spaces.Dict, generator: torch.Generator, pictures: str) -> Parts:
-    shapes = {
-        name: part.shape or () for name, part in space.items() if isinstance(part, spaces.Box)
-    }
-    parts: dict[str, Encoder] = {}
-    for name, part in space.items():
-        shape = shapes.get(name, ())
-        if pictures == "flat" and torch.Size(shape).numel() and name in shapes:
-            parts[name] = Flat(shape, generator)
-        elif len(shape) == 1 and shape[0] and any(len(other) == 3 for other in shapes.values()):
-            parts[name] = Flat(shape, generator, BESIDE)
-        else:
-            parts[name] = encoder(part, generator, pictures)
-    return Parts(parts)
-
-
-def mlp(sizes: Sequence[int], generator: torch.Generator, last_relu: bool = False) -> nn.Sequential:
-    """Linear layers with relu between them (and after the last, if asked)."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [_linear(inputs, outputs, generator), nn.ReLU()]
-    return nn.Sequential(*(layers if last_relu else layers[:-1]))
-
-
 def _embedding(num_agents: int, size: int, generator: torch.Generator) -> nn.Embedding | None:
     """Who an agent is; None for a size of 0."""
     if not size:
         return None
     layer: nn.Embedding = nn.utils.skip_init(nn.Embedding, num_agents, size)
     nn.init.normal_(layer.weight, generator=generator)
-    return layer
-
-
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
-    return _glorot(nn.utils.skip_init(nn.Linear, inputs, outputs), generator)
-
-
-def _glorot(layer: Any, generator: torch.Generator) -> nn.Module:
-    nn.init.xavier_uniform_(layer.weight, generator=generator)
-    nn.init.zeros_(layer.bias)
     return layer

@@ -12,44 +12,73 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.view import GraphLike, Graphs, Step, View
+from mfq.agent_types import AgentTypes, numbered, prefix, type_names
+from mfq.graphs import GraphLike, Graphs
+from mfq.observations import MASK, Reader
+from mfq.view import Step, View
 
 
 class ParallelView(View):
-    """One PettingZoo ParallelEnv as one row; new tensors each step."""
+    """One PettingZoo ParallelEnv as one row; new tensors each step.
+
+    The agents are its possible agents. Who is not among its agents (dead, or yet to come) is not alive;
+    who leaves without a word, neither terminated nor truncated, counts as terminated.
+    """
 
     num_envs = 1
 
     def __init__(self, env: Any, graph: GraphLike) -> None:
         self.env = env
-        self.agents = list(env.possible_agents)
+        self.agents = _agents_of(env)
         self.num_agents = len(self.agents)
         self.device = torch.device("cpu")
-        self.observation_space, self.action_space = _shared_spaces(env)
-        prefixes = [agent.rsplit("_", 1)[0] for agent in self.agents]
-        labels = {name: label for label, name in enumerate(dict.fromkeys(prefixes))}
-        self.group_names = tuple(labels)
-        self.groups = torch.tensor([labels[name] for name in prefixes])
-        self.types = torch.zeros(self.num_agents, dtype=torch.int64)
-        self._graphs = Graphs(env, graph, self.groups.numpy())
+        groups, names = numbered([prefix(agent) for agent in self.agents])
+        self.group_names, self.groups = tuple(names), torch.tensor(groups)
+        kinds, self._readers = _types_of(env, self.agents)
+        self.types, self._type_names = kinds.of, kinds.names
+        if len(kinds.names) > 1:
+            self.kinds = kinds
+        else:
+            self.observation_space = kinds.observation_spaces[0]
+            self.action_space = kinds.action_spaces[0]
+        self._counts: list[int] = kinds.counts.tolist()
+        self._starts = [int(kinds.action_spaces[k].start) for k in self.types.tolist()]
+        self._members = [
+            (self.types == k).nonzero()[:, 0].tolist() for k in range(len(kinds.names))
+        ]
+        self._open = (np.arange(max(self._counts)) < np.array(self._counts)[:, None])[None]
+        self._open = self._open.astype(np.int8)  # every action that there is
+        self._masked = any(reader.has_mask for reader in self._readers)
+        self._graphs = Graphs(env, graph, self.groups.numpy(), self.types.numpy())
         self._over = True
+        self._present: set[str] = set()
 
     @property
     def graph(self) -> NeighborGraph:
         return self._graphs.now()
 
+    @property
+    def graph_moves(self) -> bool:
+        """Whether the graph may change."""
+        return self._graphs.moves
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        return self._type_names
+
     def reset(self, seed: int | None = None) -> Step:
         obs, infos = self.env.reset(seed=seed)
-        self._over = False
+        self._over, self._present = False, set(self.env.agents)
+        self._masked |= any(MASK in infos.get(agent, ()) for agent in self.agents)
         return self._step(obs, {}, {}, {}, infos, sent={}, before=self.graph, reset=True)
 
     def step(self, actions: Tensor) -> Step:
         if self._over:
             return self.reset()
-        chosen, start = actions[0].tolist(), int(self.action_space.start)
+        chosen = actions[0].tolist()
         living = set(self.env.agents)
         sent = {
-            agent: chosen[i] + start
+            agent: chosen[i] + self._starts[i]
             for i, agent in enumerate(self.agents)
             if agent in living and chosen[i] >= 0
         }
@@ -69,18 +98,21 @@ class ParallelView(View):
         before: NeighborGraph,
         reset: bool,
     ) -> Step:
-        start = int(self.action_space.start)
         infos = {agent: infos.get(agent, {}) for agent in self.agents}
-        terminated = [bool(terminations.get(agent, False)) for agent in self.agents]
+        present = set(self.env.agents)
+        timed_out = {agent for agent, ended in truncations.items() if ended}
+        left = self._present - present - timed_out
+        terminated = [agent in left or bool(terminations.get(agent)) for agent in self.agents]
         # An episode that a time limit ended leaves its agents alive, though PettingZoo drops them.
-        living = set(self.env.agents) | {agent for agent, ended in truncations.items() if ended}
+        living = present | timed_out
         alive = [
             agent in living and not gone
             for agent, gone in zip(self.agents, terminated, strict=True)
         ]
+        self._present = present
         in_effect = [
             infos[agent].get("action", sent[agent] - start if agent in sent else -1)
-            for agent in self.agents
+            for agent, start in zip(self.agents, self._starts, strict=True)
         ]
         acting = [bool(infos[agent].get("acting", agent in sent)) for agent in self.agents]
         return Step(
@@ -88,7 +120,7 @@ class ParallelView(View):
             reward=torch.tensor([[float(rewards.get(agent, 0.0)) for agent in self.agents]]),
             terminated=torch.tensor([terminated]),
             # Of the episode: an agent whose own time is up leaves the others playing.
-            truncated=torch.tensor([self._over and any(truncations.values())]),
+            truncated=torch.tensor([self._over and bool(timed_out)]),
             alive=torch.tensor([alive]),
             acting=torch.tensor([acting]),
             actions=torch.tensor([in_effect]),
@@ -96,60 +128,86 @@ class ParallelView(View):
             reset=torch.tensor([reset]),
             graph=self.graph,
             graph_before=before,
-            num_actions=self.num_actions,
+            num_actions=max(self._counts),
+            types=self.kinds,
         )
 
-    def _observations(self, obs: dict[str, Any], alive: list[bool]) -> Tensor:
-        dtype, shape = self.observation_space.dtype, self.observation_space.shape or ()
-        nothing = getattr(self.observation_space, "start", 0)
-        stacked = np.full((1, self.num_agents, *shape), nothing, dtype)
-        for i, agent in enumerate(self.agents):
-            if alive[i] and agent in obs:
-                found = obs[agent]
-                stacked[0, i] = found["observation"] if isinstance(found, dict) else found
-        return torch.as_tensor(stacked)
+    def _observations(self, obs: dict[str, Any], alive: list[bool]) -> Any:
+        found = [
+            obs.get(agent) if here else None for agent, here in zip(self.agents, alive, strict=True)
+        ]
+        if self.kinds is None:
+            return self._readers[0].stack(self.agents, found)
+        stacked = {}
+        for k, (name, reader) in enumerate(zip(self.kinds.names, self._readers, strict=True)):
+            own: list[Any] = [None] * self.num_agents
+            for i in self._members[k]:
+                own[i] = found[i]
+            stacked[name] = reader.stack(self.agents, own)
+        return stacked
 
     def _mask(self, obs: dict[str, Any], infos: dict[str, dict[str, Any]]) -> Tensor | None:
-        masks = np.ones((1, self.num_agents, self.num_actions), np.int8)
-        found = False
-        for i, agent in enumerate(self.agents):
+        """int8 [1, N, A], in full for whom nothing is said; None where nobody is ever told anything."""
+        masks = self._open.copy()
+        for i, (agent, count) in enumerate(zip(self.agents, self._counts, strict=True)):
             source = obs.get(agent)
-            mask = infos[agent].get("action_mask")
+            mask = infos[agent].get(MASK)
             if mask is None and isinstance(source, dict):
-                mask = source.get("action_mask")
-            if mask is not None:
-                masks[0, i], found = mask, True
-        return torch.as_tensor(masks) if found else None
+                mask = source.get(MASK)
+            if mask is None:
+                continue
+            if not self._masked:
+                raise ValueError(
+                    f"agent {agent!r} brings an action_mask, which nobody did at the reset; allowed: "
+                    "masks from the reset on, or in the observation space"
+                )
+            if np.shape(mask) != (count,):
+                raise ValueError(
+                    f"agent {agent!r} has an action_mask of shape {np.shape(mask)}; allowed: ({count},)"
+                )
+            masks[0, i, :count] = np.asarray(mask) != 0
+        return torch.from_numpy(masks) if self._masked else None
 
 
-def _shared_spaces(env: Any) -> tuple[spaces.Space[Any], spaces.Discrete]:
-    """The one observation and the one action space that all agents have.
+def _agents_of(env: Any) -> list[str]:
+    """Everybody that there ever is, in order.
 
     Raises:
-        ValueError: naming the agent whose space is not allowed, or differs from the first agent's.
+        ValueError: if the environment does not say so.
     """
-    first, *others = env.possible_agents
-    observation, action = env.observation_space(first), env.action_space(first)
-    if isinstance(observation, spaces.Dict) and "action_mask" in observation.spaces:
-        observation = observation["observation"]
-    if not isinstance(observation, spaces.Box | spaces.Discrete):
+    agents = list(getattr(env, "possible_agents", None) or ())
+    if not agents:
         raise ValueError(
-            f"agent {first!r} observes {observation}; allowed: Box or Discrete, or a Dict of an "
-            "'observation' of these and an 'action_mask'"
+            f"{type(env).__name__} has no possible_agents; allowed: a list of all agents that there "
+            "will ever be"
         )
-    if not isinstance(action, spaces.Discrete):
-        raise ValueError(f"agent {first!r} acts in {action}; allowed: Discrete")
-    for agent in others:
-        for kind, mine, its in (
-            ("observation", env.observation_space(first), env.observation_space(agent)),
-            ("action", action, env.action_space(agent)),
-        ):
-            if mine != its:
-                raise ValueError(
-                    f"agent {agent!r} has the {kind} space {its}, but {first!r} has {mine}; allowed: "
-                    "the same for all"
-                )
-    return observation, action
+    return agents
+
+
+def _types_of(env: Any, agents: list[str]) -> tuple[AgentTypes, list[Reader]]:
+    """The types of the agents, and a reader of the observations of each.
+
+    Raises:
+        ValueError: naming the agent whose space is not allowed.
+    """
+    found: list[tuple[Any, Any]] = []
+    readers: list[Reader] = []
+    labels = []
+    for agent in agents:
+        its = env.observation_space(agent), env.action_space(agent)
+        if its not in found:
+            if not isinstance(its[1], spaces.Discrete):
+                raise ValueError(f"agent {agent!r} acts in {its[1]}; allowed: Discrete")
+            found.append(its)
+            readers.append(Reader(agent, its[0]))
+        labels.append(found.index(its))
+    kinds = AgentTypes(
+        of=torch.tensor(labels),
+        names=type_names(agents, labels),
+        observation_spaces=tuple(reader.space for reader in readers),
+        action_spaces=tuple(action for _, action in found),
+    )
+    return kinds, readers
 
 
 class OneAgent(pettingzoo.ParallelEnv):

@@ -13,8 +13,9 @@ from torch import Tensor
 from mfq import checkpoint, pretrained
 from mfq.ac_config import ACConfig
 from mfq.actor_critic import ActorCritic
+from mfq.by_type import ByType
 from mfq.config import build
-from mfq.network import InParts, split
+from mfq.encoders import InParts, split
 from mfq.policy import draw
 from mfq.q_config import QConfig
 from mfq.q_player import QPlayer, network_of
@@ -62,21 +63,51 @@ class Scripted:
         return self.view.scripted(self.name)
 
 
-def scripted(view: View, name: str) -> Player:
-    """A script of the environment's own by its name; without scripts there is `Uniform` as "random".
+class Random:
+    """Plays actions at random, all of those that it may with equal probability.
+
+    Args:
+        seed: of its draws.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def act(self, step: Step, explore: bool = True) -> Tensor:
+        """Actions int64 [B, N]; -1 for those that it does not play or that are dead."""
+        seats, mask = step.seats, step.action_mask
+        if mask is not None:
+            may = mask.flatten(0, 1)[seats].double().cpu()
+        elif step.types is not None:
+            counts = step.types.counts.expand_as(step.actions).flatten()[seats].cpu()
+            may = (torch.arange(step.num_actions) < counts[:, None]).double()
+        else:
+            may = torch.ones((len(seats), step.num_actions), dtype=torch.float64)
+        return step.spread(draw(may, self.generator).to(step.actions.device), seats)
+
+
+def script(name: str, view: View) -> Player:
+    """The environment's scripted player of a name; "random" there is in any.
 
     Raises:
         ValueError: for another name.
     """
-    return Uniform() if name == "random" and not view.scripts else Scripted(view, name)
+    if name == "random" and name not in view.scripts:
+        return Random()
+    return Scripted(view, name)
+
+
+def parts_of(player: Any) -> list[Any]:
+    """The players that a player is made of, where it is of several; else itself."""
+    return list(getattr(player, "parts", [player]))
 
 
 def load_player(source: str | Path, view: View) -> Player:
     """A player for a view.
 
     Args:
-        source: the name of a script, a checkpoint, the folder of a run (its best checkpoint, or else its
-            last), or the name of a pretrained player.
+        source: the name of a script, "random", a checkpoint, the folder of a run (its best checkpoint,
+            or else its last), or the name of a pretrained player.
         view: what it will play. A run of observations in parts (battle's view and features) also plays
             where both are in one picture, as in MAgent2's battle.
 
@@ -85,7 +116,7 @@ def load_player(source: str | Path, view: View) -> Player:
         ValueError: if it is neither, or damaged, or does not fit the view.
     """
     if source in view.scripts or source == "random":
-        return scripted(view, str(source))
+        return script(str(source), view)
     path, state = read_run(source, view.scripts)
     try:
         return _player_of(state, view)
@@ -148,19 +179,42 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
 
 def _player_of(state: dict[str, Any], view: View) -> Player:
     """From a checkpoint of the Runner's. Here, and nowhere else, is what play needs of its layout."""
-    config, saved = state["config"], state["agent"]
     if not state["own_algo"]:
         raise ValueError("its algorithm is its user's; allowed: mfq, iql, mfac, ac")
+    config, saved = state["config"], state["agent"]
+    if view.kinds is None:
+        return _one_player(config, saved, state.get("parts"), view, config["seed"])
+    if list(saved.get("types", {})) != list(view.type_names):
+        raise ValueError(f"it has not the types {list(view.type_names)}")
+    kinds = iter(saved["types"].values())
+    return ByType(
+        view, lambda its, seed: _one_player(config, next(kinds), None, its, seed), config["seed"]
+    )
+
+
+def _one_player(
+    config: dict[str, Any],
+    saved: dict[str, Any],
+    parts: dict[str, int] | None,
+    view: View,
+    seed: int,
+) -> Player:
+    """The player of a view of agents of one type."""
     if config["algo"] in ("mfac", "ac"):
         options = build(ACConfig, config["actor_critic"])
-        agent = ActorCritic(view, config["algo"] == "mfac", options, config["seed"])
+        agent = ActorCritic(view, config["algo"] == "mfac", options, seed)
         agent.online.load_state_dict(saved["online"])
         return agent.player()
-    return _q_player_of(state, view)
+    return _q_player(config, saved, parts, view, seed)
 
 
-def _q_player_of(state: dict[str, Any], view: View) -> QPlayer:
-    config, saved, parts = state["config"], state["agent"], state.get("parts")
+def _q_player(
+    config: dict[str, Any],
+    saved: dict[str, Any],
+    parts: dict[str, int] | None,
+    view: View,
+    seed: int,
+) -> QPlayer:
     options, mean_field = build(QConfig, config["agent"]), config["algo"] == "mfq"
     space = view.observation_space
     if parts is not None and not isinstance(space, spaces.Dict):
@@ -169,7 +223,7 @@ def _q_player_of(state: dict[str, Any], view: View) -> QPlayer:
     def make(view: View, generator: torch.Generator) -> torch.nn.Module:
         return network_of(options, space, view, mean_field, generator)
 
-    player = QPlayer(view, mean_field, options, config["seed"], make)
+    player = QPlayer(view, mean_field, options, seed, make)
     player.load_state_dict(saved)
     if parts is not None:
         player.module = InParts(player.module, parts)
@@ -178,8 +232,9 @@ def _q_player_of(state: dict[str, Any], view: View) -> QPlayer:
 
 def reseed(player: Any, seed: int) -> None:
     """Seeds a player's own generator, where it has one."""
-    if isinstance(generator := getattr(player, "generator", None), torch.Generator):
-        generator.manual_seed(seed)
+    for part in parts_of(player):
+        if isinstance(generator := getattr(part, "generator", None), torch.Generator):
+            generator.manual_seed(seed)
 
 
 def state_of(player: Any) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class QConfig:
         play: how to act without exploration: "greedy", or "sample": drawn from the policy as it is at
             the schedule's end (of epsilon-greedy, its greedy part).
         gamma: discount, 0 to 1. At 0 nothing of s' is stored.
+        filters: of each of the two convolutions of a picture; the paper's network has 32.
         hidden: widths of the joint layers.
         agent_embedding: size of the embedding of who an agent is; 0 for none.
         learning_rate: Adam's.
@@ -71,6 +72,7 @@ class QConfig:
     iterations: int = 0
     play: str = "greedy"
     gamma: float = 0.95
+    filters: int = 32
     hidden: tuple[int, ...] = (64, 64)
     agent_embedding: int = 8
     learning_rate: float = 1e-3
@@ -100,7 +102,14 @@ class QConfig:
         for name in ("clip_gradient", "samples_per_transition", "target_temperature"):
             number(name, getattr(self, name))
         positive("learning_rate", self.learning_rate)
-        for name in ("batch_size", "replay_size", "learn_after", "explore_steps", "coherent_steps"):
+        for name in (
+            "batch_size",
+            "replay_size",
+            "learn_after",
+            "explore_steps",
+            "coherent_steps",
+            "filters",
+        ):
             whole(name, getattr(self, name), 1)
         for name in (
             "explore_rounds",

@@ -49,6 +49,11 @@ class QPlayer:
     ) -> None:
         self.view, self.mean_field = view, mean_field
         self.config = config = config if config is not None else QConfig()
+        if config.iterations and view.mean_width != view.num_actions:
+            raise ValueError(
+                f"iterations={config.iterations!r} with agents of several types; allowed: 0, since one "
+                "type's learner cannot tell what the others would do"
+            )
         self.policy = config.make_policy()
         build = network if network is not None else self._default_network
         self.module = build(view, torch.Generator().manual_seed(seed)).to(view.device)
@@ -201,4 +206,6 @@ def network_of(
         config.hidden,
         config.agent_embedding,
         generator,
+        view.mean_width,
+        config.filters,
     )

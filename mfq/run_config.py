@@ -17,13 +17,17 @@ class RunConfig:
     """Options of a `Runner`, and of `mfq train`.
 
     Attributes:
-        env: id of the game, such as "gaussian_squeeze_v0".
+        env: id of the game, such as "gaussian_squeeze_v0"; or of any environment: MODULE:FACTORY (a
+            function or class that makes one), or PettingZoo's or Gymnasium's id.
         algo: "mfq", "iql", "mfac" or "ac".
         steps: environment steps of each row.
         rounds: if above 0, trains until so many episodes have ended, over all rows, instead.
         minutes: if above 0, stops after so much training even if there is more to do (a run that is
             resumed counts anew).
-        num_envs: rows that play at once.
+        num_envs: rows that play at once; of an environment of one's own, copies.
+        workers: processes that play these copies; 0: the learner's own. For slow environments.
+        graph: neighbours: "all", "type" or "team", or MODULE:NAME of anything that `mfq.wrap` takes.
+            None: the environment's own, or else "team".
         seed: of everything.
         device: where games and networks are.
         out: folder for config.json, log.csv and checkpoints. None writes nothing.
@@ -40,7 +44,7 @@ class RunConfig:
             says so.
         tensorboard: also logs there.
         quiet: shows no progress bar.
-        env_options: of the game.
+        env_options: of the game, or keyword arguments of the factory.
         agent: see `QConfig`.
         actor_critic: see `ACConfig`; for "mfac" and "ac".
     """
@@ -51,6 +55,8 @@ class RunConfig:
     rounds: int = 0
     minutes: float = 0.0
     num_envs: int = 1
+    workers: int = 0
+    graph: str | None = None
     seed: int = 0
     device: str = "cpu"
     out: str | None = None
@@ -74,6 +80,7 @@ class RunConfig:
             ("steps", 1),
             ("rounds", 0),
             ("num_envs", 1),
+            ("workers", 0),
             ("seed", 0),
             ("log_every", 0),
             ("evaluate_every", 0),

@@ -16,16 +16,16 @@ from typing import Any
 import torch
 
 from mfq import checkpoint, distributed
-from mfq.actor_critic import ActorCritic
+from mfq.algorithms import make_agent
 from mfq.config import build, to_json
+from mfq.encoders import picture_parts
 from mfq.evaluate import evaluate, head_to_head
 from mfq.files import clear_leftovers
 from mfq.log import Log
 from mfq.meter import Meter
-from mfq.network import parts_of
 from mfq.players import load_player
-from mfq.q_agent import QAgent
-from mfq.run_config import ALGORITHMS, RunConfig
+from mfq.run_config import RunConfig
+from mfq.sources import KINDS, graph_of, maker, rows
 from mfq.team import Teams, seating
 from mfq.train import Agent
 from mfq.view import Step, View, wrap
@@ -35,8 +35,8 @@ class Runner:
     """Trains an agent on an environment.
 
     Args:
-        env: an environment or a `View` (see `mfq.wrap`), the id of a game of mfenvs, or None for the
-            id in the config.
+        env: an environment or a `View` (see `mfq.wrap`), a function that makes environments, a name (an
+            id of a game of mfenvs, or what `RunConfig.env` allows), or None for the name in the config.
         algo: one of `ALGORITHMS`, or a class that is called with (view, config.agent, seed) and keeps
             the `Agent` protocol; None takes the config's.
         config: a `RunConfig`, or a dict of its fields.
@@ -68,13 +68,21 @@ class Runner:
         distributed.join(config.device)
         self._own_env = env is None or isinstance(env, str)
         self._own_algo = algo is None or isinstance(algo, str)
-        if not self._own_env and (config.num_envs != 1 or config.env_options):
+        self._factory = None if self._own_env or not callable(env) else env
+        self._can_make = self._own_env or self._factory is not None
+        if not self._own_env and config.env_options:
+            raise ValueError("env_options are for environments by name; allowed with others: none")
+        if not self._can_make and (config.num_envs != 1 or config.workers):
             raise ValueError(
-                "num_envs and env_options are for games given by id; allowed with an environment of "
-                "your own: neither"
+                "num_envs and workers are for environments that can be made; allowed with an "
+                "environment of your own: neither, or a function that makes it"
             )
-        self.view: View = self._make_view(config.num_envs) if self._own_env else wrap(env)
-        self.agent: Agent = self._make_agent(algo)
+        self.view: View = (
+            self._make_view(config.num_envs)
+            if self._can_make
+            else wrap(env, graph_of(config.graph))
+        )
+        self.agent: Agent = make_agent(self.view, algo, config)
         self.teams: Teams | None = None
         if config.opponents:
             self.teams = seating(
@@ -117,8 +125,10 @@ class Runner:
             config.quiet or distributed.rank() > 0,
         )
         if self._step is None:
-            # As one process with all rows would seed them, where rows have seeds that count up.
-            self._step = self.view.reset(seed=config.seed + distributed.rank() * config.num_envs)
+            # As one process with all rows would seed them, where rows have seeds that count up; and
+            # where a run goes on in a new episode, other seeds than those it began with.
+            seed = config.seed + distributed.rank() * config.num_envs + self.done
+            self._step = self.view.reset(seed=seed)
         playing = self.teams or self.agent
         meter, metrics = Meter(self.view, self.teams), dict[str, float]()
         until = time.monotonic() + 60 * config.minutes if config.minutes else float("inf")
@@ -145,9 +155,9 @@ class Runner:
         return self._progress >= self._goal
 
     def evaluate(self, episodes: int | None = None, seed: int | None = None) -> dict[str, float]:
-        """Episodes without exploration in fresh rows (or in the user's own environment).
+        """Episodes without exploration in a fresh copy (or in the user's own environment).
 
-        Training is not disturbed, unless the environment is the user's own: that one is reset.
+        Training is not disturbed, unless the environment is an object of the user's: that one is reset.
 
         Returns:
             The scores of `mfq.evaluate` for the agent playing everybody, unless it has opponents; and
@@ -157,10 +167,17 @@ class Runner:
         config = self.config
         episodes = config.evaluation_episodes if episodes is None else episodes
         seed = config.seed if seed is None else seed
-        view = self._make_view(config.evaluation_envs) if self._own_env else self.view
-        if not self._own_env:
-            self._step = None
-        scores: dict[str, float] = {}
+        if self._can_make:
+            view = self._make_view(config.evaluation_envs)
+            try:
+                return self._scores(view, episodes, seed)
+            finally:
+                view.close()
+        self._step = None
+        return self._scores(self.view, episodes, seed)
+
+    def _scores(self, view: View, episodes: int, seed: int) -> dict[str, float]:
+        config, scores = self.config, dict[str, float]()
         with torch.no_grad():
             if not config.evaluate_against:
                 return evaluate(view, self.agent, episodes, seed)
@@ -186,7 +203,8 @@ class Runner:
     def save(self, path: str | Path) -> Path:
         """Writes a checkpoint that `load` goes on from exactly, on the same number of torch threads.
 
-        On an environment of the user's, which cannot tell its state, the episode starts anew.
+        On an environment that cannot tell its state, as most can not, the episode starts anew
+        (`starts_anew`).
         """
         agent, teams = self.agent.state_dict(), None
         if self.teams is not None:
@@ -198,7 +216,7 @@ class Runner:
             "config": asdict(self.config),
             "own_env": self._own_env,
             "own_algo": self._own_algo,
-            "parts": parts_of(self.view.observation_space),
+            "parts": picture_parts(self.view.observation_space),
             "agent": agent,
             "teams": teams,
             "view": None if self._step is None else self.view.state_dict(),
@@ -215,7 +233,7 @@ class Runner:
 
         Args:
             path: a checkpoint, or a folder with last.safetensors, where the run then goes on.
-            env: the environment, if the run had one of the user's own.
+            env: the environment, or the function that makes it, if the run's had no name.
             algo: the class, likewise.
             changes: fields of the config to change, such as ``steps``; of ``agent``,
                 ``actor_critic`` and ``env_options``, a dict of those to change.
@@ -260,10 +278,13 @@ class Runner:
         return runner
 
     def finish(self) -> None:
-        """Closes the environment."""
-        env = getattr(self.view, "env", None)
-        if env is not None:
-            env.close()
+        """Closes the environment, and ends its workers."""
+        self.view.close()
+
+    @property
+    def starts_anew(self) -> bool:
+        """Whether training goes on in a new episode, instead of where it was."""
+        return self.done > 0 and self._step is None
 
     # -- its parts ------------------------------------------------------------------------------
 
@@ -272,24 +293,27 @@ class Runner:
             raise KeyboardInterrupt
 
     def _make_view(self, num_envs: int) -> View:
+        config, graph = self.config, graph_of(self.config.graph)
+        make = self._factory or maker(config.env, config.env_options)
+        if make is None:
+            return wrap(self._game(num_envs), graph)
+        if torch.device(config.device).type != "cpu":
+            raise ValueError(f"device={config.device!r} for {config.env}; allowed: cpu")
+        return rows(make, num_envs, config.workers, graph)
+
+    def _game(self, num_envs: int) -> Any:
+        """A game of mfenvs."""
         import mfenvs
+        from mfenvs.registry import GAMES
 
         config = self.config
-        return wrap(
-            mfenvs.make_batched(
-                config.env, num_envs=num_envs, device=config.device, **config.env_options
-            )
+        if config.env.removeprefix("mfenvs/") not in GAMES:
+            raise ValueError(f"env={config.env!r} is unknown; allowed: {', '.join(GAMES)}, {KINDS}")
+        if config.workers:
+            raise ValueError(f"workers={config.workers!r} for {config.env}; allowed: 0, it is fast")
+        return mfenvs.make_batched(
+            config.env, num_envs=num_envs, device=config.device, **config.env_options
         )
-
-    def _make_agent(self, algo: Any) -> Agent:
-        config = self.config
-        if algo is not None and not isinstance(algo, str):
-            return algo(self.view, config.agent, config.seed)
-        if config.algo not in ALGORITHMS:
-            raise ValueError(f"algo={config.algo!r}; allowed: {ALGORITHMS}, or a class")
-        if config.algo in ("mfac", "ac"):
-            return ActorCritic(self.view, config.algo == "mfac", config.actor_critic, config.seed)
-        return QAgent(self.view, config.algo == "mfq", config.agent, config.seed)
 
     @property
     def _goal(self) -> int:
@@ -322,7 +346,7 @@ class Runner:
             log.write(self.done, {"rounds": self.rounds, **found, **metrics, **own})
         if _due(self.done, config.save_every, last):
             self._save_as("last")
-        if self._own_env and _due(self.done, config.evaluate_every, last):
+        if self._can_make and _due(self.done, config.evaluate_every, last):
             scores = self.evaluate()
             log.write(self.done, {f"eval_{name}": value for name, value in scores.items()})
             wins = [value for name, value in scores.items() if name.endswith("_win_rate")]

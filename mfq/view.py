@@ -6,24 +6,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
-import numpy as np
 import pettingzoo
 import torch
 from gymnasium import spaces
 from pettingzoo.utils.conversions import aec_to_parallel
 from torch import Tensor
 
-from mfenvs.graph import CompleteGraph, EdgesGraph, NeighborGraph
+from mfenvs.graph import NeighborGraph
+from mfq.agent_types import AgentTypes
+from mfq.graphs import GraphLike
 from mfq.mean_field import mean_action
-
-STEP_INFO = {"acting", "actions", "action_mask", "reset"}
-GraphLike = NeighborGraph | Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +28,8 @@ class Step:
     """What an agent may know after a step (or a reset). Tensors stay valid through the next step.
 
     Attributes:
-        obs: [B, N, ...], or a dict of such; zeros for the dead.
+        obs: [B, N, ...], or a dict of such; zeros for the dead. Of agents of several types, a dict of
+            such by the name of the type, zeros for agents of other types; see `of_type`.
         reward: float32 [B, N].
         terminated: bool [B, N]; on the step of the death only.
         truncated: bool [B]; the time limit ended the episode.
@@ -42,9 +40,10 @@ class Step:
         reset: bool [B]; the row started anew, so this is no outcome of the actions given.
         graph: who is whose neighbour now.
         graph_before: who was, when ``actions`` were chosen.
-        num_actions: A.
+        num_actions: A; of agents of several types, the most that one has.
         measures: per-row quantities that the environment reports, name -> [B].
         mine: bool [B, N]; whom the receiver of this step plays. None: everybody.
+        types: the types of the agents, where there are several.
     """
 
     obs: Any
@@ -61,10 +60,17 @@ class Step:
     num_actions: int
     measures: dict[str, Tensor] = field(default_factory=dict)
     mine: Tensor | None = None
+    types: AgentTypes | None = None
 
     @cached_property
     def mean_action(self) -> Tensor:
-        """abar of the step's actions, float32 [B, N, A]: what acting now may know of the others."""
+        """abar of the step's actions, float32 [B, N, A]: what acting now may know of the others.
+
+        Of agents of several types it is the mean of one-hots over (type, action), as wide as the sum
+        of the types' A."""
+        if self.types is not None:
+            places = self.types.place(self.actions)
+            return mean_action(self.graph_before, places, self.types.width)
         return mean_action(self.graph_before, self.actions, self.num_actions)
 
     @cached_property
@@ -101,6 +107,32 @@ class Step:
         counted = next_step.acting & ~next_step.reset[:, None]
         return counted if self.mine is None else counted & self.mine
 
+    def of_type(self, k: int) -> Step:
+        """The step as agents of type k see it: their observations, masks and actions, for them to play;
+        the mean action is everybody's. The same object when it is asked for again."""
+        if self.types is None:
+            return self
+        if k not in self._by_type:
+            space = self.types.action_spaces[k]
+            mine = (self.types.of == k).expand_as(self.alive)
+            mask = self.action_mask
+            step = replace(
+                self,
+                obs=self.obs[self.types.names[k]],
+                actions=self.actions.where(mine, -1),
+                action_mask=None if mask is None else mask[..., : int(space.n)],
+                num_actions=int(space.n),
+                mine=mine if self.mine is None else mine & self.mine,
+                types=None,
+            )
+            step.__dict__["mean_action"] = self.mean_action
+            self._by_type[k] = step
+        return self._by_type[k]
+
+    @cached_property
+    def _by_type(self) -> dict[int, Step]:
+        return {}
+
     def given_to(self, mine: Tensor) -> Step:
         """The step as handed to one who plays ``mine``, bool [B, N]."""
         step = replace(self, mine=mine)
@@ -109,15 +141,17 @@ class Step:
 
 
 class View(ABC):
-    """B rows of N agents that share their spaces.
+    """B rows of N agents.
 
     Attributes:
         num_envs, num_agents, num_actions: B, N, A.
         agents: names.
         groups, types: int64 [N].
         group_names: by the number of the group.
-        observation_space, action_space: of one agent.
+        observation_space, action_space: of one agent. Where agents are of several types, each has its
+            own (`of_type`), and asking for these is a ValueError.
         device: where the tensors are.
+        kinds: the types' names and spaces, where there are several; else None.
     """
 
     num_envs: int
@@ -129,10 +163,41 @@ class View(ABC):
     observation_space: spaces.Space[Any]
     action_space: spaces.Discrete
     device: torch.device
+    kinds: AgentTypes | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("observation_space", "action_space") and self.kinds is not None:
+                raise ValueError(
+                    f"{name} of agents of several types ({', '.join(self.kinds.names)}); allowed: "
+                    f"view.of_type(k).{name}, and mfq.ByType for a learner of each type"
+                )
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     @property
     def num_actions(self) -> int:
         return int(self.action_space.n)
+
+    @property
+    def mean_width(self) -> int:
+        """How wide mean actions are: A, or with several types the sum of theirs."""
+        return self.num_actions if self.kinds is None else self.kinds.width
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """By the number of the type."""
+        return ("type_0",) if self.kinds is None else self.kinds.names
+
+    def of_type(self, k: int) -> View:
+        """The same rows and agents, with the spaces of type k; its steps are `Step.of_type`'s.
+
+        Raises:
+            ValueError: for a type that there is not.
+        """
+        if not 0 <= k < len(self.type_names):
+            raise ValueError(f"k={k!r}; allowed: 0 to {len(self.type_names) - 1}")
+        return self if self.kinds is None else TypeView(self, self.kinds, k)
 
     @property
     @abstractmethod
@@ -181,6 +246,12 @@ class View(ABC):
         moments, one after the other: [M, ...], or a dict of such. Raises as `snapshot` does."""
         raise AttributeError(f"{type(self).__name__} has no snapshots to observe")
 
+    def close(self) -> None:
+        """Closes the environment."""
+        env = getattr(self, "env", None)
+        if env is not None:
+            env.close()
+
     def state_dict(self) -> dict[str, Any] | None:
         """The rows' whole state, to go on exactly; None where the environment cannot tell."""
         return None
@@ -194,159 +265,78 @@ def wrap(env: Any, graph: GraphLike = None) -> View:
     """The view of an environment.
 
     Args:
-        env: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv, a gymnasium.Env, or a View (returned
-            as it is).
-        graph: None takes the environment's own neighbour graph, or else a complete one within each
-            group (a single agent has no neighbour); a NeighborGraph; or a function that is given the
-            environment after each step and returns a NeighborGraph or an edge list int [2, E].
+        env: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv (one whose agents act at the same time), a
+            gymnasium.Env, or a View (returned as it is). A list of environments: copies of one, each a
+            row (see `mfq.Workers` for slow ones).
+        graph: None takes the environment's own neighbour graph, or else "team". "all", "type" (equal
+            spaces) or "team" (equal names but for the number) are complete graphs among these; a
+            single agent has no neighbour. Or a NeighborGraph, a fixed edge list int [2, E], `Within` a
+            radius, or a function that is given the environment after each step and returns a
+            NeighborGraph or an edge list.
 
     Raises:
         TypeError: for anything else.
-        ValueError: if agents have no Discrete actions, or different spaces, or the graph has another
-            number of agents.
+        ValueError: if an agent has no Discrete actions, or observes what no tensor holds, or acts in
+            turns, or the graph does not fit.
     """
     # Here, since these build on what is above.
+    from mfq.batched_view import BatchedView
+    from mfq.copies import Copies
     from mfq.parallel_view import OneAgent, ParallelView
 
     if isinstance(env, View):
         if graph is not None:
             raise ValueError("graph is given with a View, which has one; allowed: None")
         return env
+    if isinstance(env, list | tuple):
+        return Copies.of(env, graph)
     if hasattr(env, "num_envs") and hasattr(env, "neighbor_graph"):
         return BatchedView(env, graph)
     if isinstance(env, gymnasium.Env):
         env = OneAgent(env)
     elif isinstance(env, pettingzoo.AECEnv):
-        env = aec_to_parallel(env)
+        env = _parallel(env)
     if isinstance(env, pettingzoo.ParallelEnv):
         return ParallelView(env, graph)
     raise TypeError(
         f"env is a {type(env).__name__}; allowed: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv, "
-        "a gymnasium.Env, or a View"
+        "a gymnasium.Env, a View, or a list of environments"
     )
 
 
-class Graphs:
-    """The neighbour graph of the moment, from whichever source the user chose."""
-
-    def __init__(self, env: Any, graph: GraphLike, groups: np.ndarray) -> None:
-        self._env, self._num_agents = env, len(groups)
-        if callable(graph):
-            self._source: Callable[[], Any] = lambda: graph(env)
-        elif graph is not None:
-            self._source = lambda: graph
-        elif (owner := _owner_of_graph(env)) is not None:
-            self._source = lambda: owner.neighbor_graph
-        else:
-            complete = CompleteGraph(len(groups), groups)
-            self._source = lambda: complete
-
-    def now(self) -> NeighborGraph:
-        found = self._source()
-        if not isinstance(found, NeighborGraph):
-            found = EdgesGraph(found, self._num_agents)
-        if found.num_agents != self._num_agents:
-            raise ValueError(
-                f"graph has {found.num_agents} agents; allowed: {self._num_agents}, as the environment"
-            )
-        return found
+def _parallel(env: Any) -> Any:
+    """The ParallelEnv of an AECEnv whose agents act at the same time."""
+    try:
+        return aec_to_parallel(env)
+    except AssertionError:
+        name = env.metadata.get("name", type(env).__name__)
+        raise ValueError(
+            f"{name} is played in turns (its metadata has no is_parallelizable=True); allowed: AEC "
+            "environments whose agents act at the same time, since a mean action is of one moment"
+        ) from None
 
 
-def _owner_of_graph(env: Any) -> Any:
-    """The environment, or the one within PettingZoo's wrappers, that has a graph of its own."""
-    while env is not None and not hasattr(env, "neighbor_graph"):
-        env = getattr(env, "aec_env", None) or getattr(env, "env", None)
-    return env
+class TypeView(View):
+    """A view as agents of one type see it: what their network is made for."""
 
+    def __init__(self, view: View, kinds: AgentTypes, k: int) -> None:
+        self.view, self.k, self._width = view, k, kinds.width
+        self.num_envs, self.num_agents, self.agents = view.num_envs, view.num_agents, view.agents
+        self.groups, self.group_names, self.types = view.groups, view.group_names, view.types
+        self.observation_space = kinds.observation_spaces[k]
+        self.action_space = kinds.action_spaces[k]
+        self.device = view.device
 
-class BatchedView(View):
-    """A BatchedEnv, whose tensors pass through as they are."""
-
-    def __init__(self, env: Any, graph: GraphLike) -> None:
-        self.env = env
-        self.num_envs, self.num_agents, self.agents = env.num_envs, env.num_agents, env.agents
-        self.groups, self.types, self.device = env.groups, env.types, env.device
-        labels = range(int(self.groups.max()) + 1)
-        game = getattr(env, "game", None)
-        self.group_names = tuple(getattr(game, "group_names", [f"group_{k}" for k in labels]))
-        self.observation_space = env.single_observation_space
-        self.action_space = env.single_action_space
-        self._graphs = Graphs(env, graph, self.groups.cpu().numpy())
-        self._last: Step | None = None
+    @property
+    def mean_width(self) -> int:
+        return self._width
 
     @property
     def graph(self) -> NeighborGraph:
-        return self._graphs.now()
+        return self.view.graph
 
     def reset(self, seed: int | None = None) -> Step:
-        obs, info = self.env.reset(seed=seed)
-        agents, rows = (self.num_envs, self.num_agents), (self.num_envs,)
-        return self._step(
-            obs,
-            reward=torch.zeros(agents, device=self.device),
-            terminated=torch.zeros(agents, dtype=torch.bool, device=self.device),
-            truncated=torch.zeros(rows, dtype=torch.bool, device=self.device),
-            info=info,
-            before=self.graph,
-        )
+        return self.view.reset(seed).of_type(self.k)
 
     def step(self, actions: Tensor) -> Step:
-        before = self.graph
-        obs, reward, terminated, truncated, info = self.env.step(actions)
-        return self._step(obs, reward, terminated, truncated, info, before)
-
-    @property
-    def scripts(self) -> tuple[str, ...]:
-        return getattr(getattr(self.env, "game", None), "scripts", ())
-
-    def scripted(self, name: str) -> Tensor:
-        return self.env.scripted(name)
-
-    @property
-    def has_snapshots(self) -> bool:
-        return hasattr(self.env, "snapshot") and hasattr(self.env, "observe")
-
-    def snapshot(self) -> Any:
-        return self.env.snapshot()
-
-    def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
-        return self.env.observe(snapshot, rows, agents)
-
-    def state_dict(self) -> dict[str, Any] | None:
-        if self._last is None or not hasattr(self.env, "state_dict"):
-            return None
-        # A graph that moves would no longer tell what the neighbours did.
-        return {**self.env.state_dict(), "mean_action": self._last.mean_action}
-
-    def load_state_dict(self, state: dict[str, Any]) -> Step:
-        self.env.load_state_dict(state)
-        obs, reward, terminated, truncated, info = self.env.last()
-        step = self._step(obs, reward, terminated, truncated, info, self.graph)
-        step.__dict__["mean_action"] = state["mean_action"].to(self.device)  # as if computed
-        return step
-
-    def _step(
-        self,
-        obs: Any,
-        reward: Tensor,
-        terminated: Tensor,
-        truncated: Tensor,
-        info: dict[str, Tensor],
-        before: NeighborGraph,
-    ) -> Step:
-        self._last = Step(
-            obs=obs,
-            reward=reward,
-            terminated=terminated,
-            truncated=truncated,
-            alive=self.env.alive,
-            acting=info["acting"],
-            actions=info["actions"],
-            action_mask=info.get("action_mask"),
-            reset=info["reset"],
-            graph=self.graph,
-            graph_before=before,
-            num_actions=self.num_actions,
-            measures={name: info[name] for name in info.keys() - STEP_INFO},
-        )
-        return self._last
+        return self.view.step(actions).of_type(self.k)

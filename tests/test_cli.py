@@ -67,7 +67,7 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
     [
         (["trian"], "unknown command 'trian'; allowed: train, evaluate, compare, play, list"),
         (["compare", "chess"], "unknown study 'chess'; allowed: ising, squeeze, battle"),
-        (["train", "--env", "chess_v6"], "id='chess_v6' is unknown; allowed: "),
+        (["train", "--env", "chess_v6"], "env='chess_v6' is unknown; allowed: "),
         (["train", "--algo", "dqn"], "algo='dqn'"),
         (["train", "--set", "num_agents"], "--set num_agents; allowed: NAME=VALUE"),
         (["train", "--set", "agents=3"], "no option 'agents'"),

@@ -9,7 +9,7 @@ from magent2.environments import battle_v4
 import mfq
 from mfenvs import battle_v0
 from mfq import checkpoint, pretrained
-from mfq.network import InParts, parts_of, split
+from mfq.encoders import InParts, picture_parts, split
 from mfq.players import load_player
 from mfq.runner import Runner
 
@@ -112,7 +112,7 @@ def test_the_random_player_draws_what_is_allowed_uniformly():
     mask = torch.zeros((1, view.num_agents, 21), dtype=torch.int8)
     mask[..., [2, 5, 20]] = 1
     step = step.__class__(**{**vars(step), "action_mask": mask})
-    drawn = torch.cat([mfq.Uniform(seed).act(step)[0] for seed in range(300)])
+    drawn = torch.cat([mfq.Random(seed).act(step)[0] for seed in range(300)])
     counts = torch.bincount(drawn, minlength=21)
     assert set(counts.nonzero().flatten().tolist()) == {2, 5, 20}
     # Three standard deviations of a third.
@@ -121,10 +121,13 @@ def test_the_random_player_draws_what_is_allowed_uniformly():
 
 def test_parts_of_a_space():
     box = lambda *shape: spaces.Box(0, 1, shape)  # noqa: E731
-    assert parts_of(spaces.Dict(features=box(3), view=box(7, 7, 2))) == {"view": 2, "features": 3}
-    assert parts_of(box(7, 7, 2)) is None
-    assert parts_of(spaces.Dict(a=box(7, 7, 2), b=box(7, 7, 2))) is None
-    assert parts_of(spaces.Dict(a=box(7, 7, 2), b=spaces.Discrete(3))) is None
+    assert picture_parts(spaces.Dict(features=box(3), view=box(7, 7, 2))) == {
+        "view": 2,
+        "features": 3,
+    }
+    assert picture_parts(box(7, 7, 2)) is None
+    assert picture_parts(spaces.Dict(a=box(7, 7, 2), b=box(7, 7, 2))) is None
+    assert picture_parts(spaces.Dict(a=box(7, 7, 2), b=spaces.Discrete(3))) is None
     space = split(box(7, 7, 5), {"view": 2, "features": 3})
     assert (space["view"].shape, space["features"].shape) == ((7, 7, 2), (3,))
     with pytest.raises(ValueError, match="allowed: a picture of"):

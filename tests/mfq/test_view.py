@@ -244,7 +244,7 @@ class Continuous(Mortal):
     ("make", "error", "words"),
     [
         (lambda: mfq.wrap(object()), TypeError, "object"),
-        (lambda: mfq.wrap(Uneven()), ValueError, "'sheep_1'"),
+        (lambda: mfq.QAgent(mfq.wrap(Uneven())), ValueError, "several types"),
         (lambda: mfq.wrap(Continuous()), ValueError, "'wolf_0' acts in Box"),
         (lambda: mfq.wrap(Mortal(), graph=CompleteGraph(3)).graph, ValueError, "3 agents"),
         (lambda: mfq.wrap(mfq.wrap(Mortal()), graph=CompleteGraph(4)), ValueError, "graph"),

@@ -1,0 +1,37 @@
+"""Agents by the name of their algorithm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mfq.actor_critic import ActorCritic
+from mfq.by_type import ByType
+from mfq.q_agent import QAgent
+from mfq.run_config import ALGORITHMS, RunConfig
+from mfq.train import Agent
+from mfq.view import View
+
+
+def make_agent(view: View, algo: Any, config: RunConfig) -> Agent:
+    """A run's agent; of agents of several types, one learner a type.
+
+    Args:
+        view: what it plays.
+        algo: None or a string for the config's; or a class, see `mfq.Runner`.
+        config: the run's.
+
+    Raises:
+        ValueError: for an unknown algorithm.
+    """
+    own = algo is not None and not isinstance(algo, str)
+    if not own and config.algo not in ALGORITHMS:
+        raise ValueError(f"algo={config.algo!r}; allowed: {ALGORITHMS}, or a class")
+
+    def make(view: View, seed: int) -> Agent:
+        if own:
+            return algo(view, config.agent, seed)
+        if config.algo in ("mfac", "ac"):
+            return ActorCritic(view, config.algo == "mfac", config.actor_critic, seed)
+        return QAgent(view, config.algo == "mfq", config.agent, seed)
+
+    return make(view, config.seed) if view.kinds is None else ByType(view, make, config.seed)

@@ -1,0 +1,107 @@
+"""The view of a BatchedEnv."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mfenvs.graph import NeighborGraph
+from mfq.graphs import GraphLike, Graphs
+from mfq.view import Step, View
+
+STEP_INFO = {"acting", "actions", "action_mask", "reset"}
+
+
+class BatchedView(View):
+    """A BatchedEnv, whose tensors pass through as they are."""
+
+    def __init__(self, env: Any, graph: GraphLike) -> None:
+        self.env = env
+        self.num_envs, self.num_agents, self.agents = env.num_envs, env.num_agents, env.agents
+        self.groups, self.types, self.device = env.groups, env.types, env.device
+        labels = range(int(self.groups.max()) + 1)
+        game = getattr(env, "game", None)
+        self.group_names = tuple(getattr(game, "group_names", [f"group_{k}" for k in labels]))
+        self.observation_space = env.single_observation_space
+        self.action_space = env.single_action_space
+        self._graphs = Graphs(env, graph, self.groups.cpu().numpy(), self.types.cpu().numpy())
+        self._last: Step | None = None
+
+    @property
+    def graph(self) -> NeighborGraph:
+        return self._graphs.now()
+
+    def reset(self, seed: int | None = None) -> Step:
+        obs, info = self.env.reset(seed=seed)
+        agents, rows = (self.num_envs, self.num_agents), (self.num_envs,)
+        return self._step(
+            obs,
+            reward=torch.zeros(agents, device=self.device),
+            terminated=torch.zeros(agents, dtype=torch.bool, device=self.device),
+            truncated=torch.zeros(rows, dtype=torch.bool, device=self.device),
+            info=info,
+            before=self.graph,
+        )
+
+    def step(self, actions: Tensor) -> Step:
+        before = self.graph
+        obs, reward, terminated, truncated, info = self.env.step(actions)
+        return self._step(obs, reward, terminated, truncated, info, before)
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        return getattr(getattr(self.env, "game", None), "scripts", ())
+
+    def scripted(self, name: str) -> Tensor:
+        return self.env.scripted(name)
+
+    @property
+    def has_snapshots(self) -> bool:
+        return hasattr(self.env, "snapshot") and hasattr(self.env, "observe")
+
+    def snapshot(self) -> Any:
+        return self.env.snapshot()
+
+    def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
+        return self.env.observe(snapshot, rows, agents)
+
+    def state_dict(self) -> dict[str, Any] | None:
+        if self._last is None or not hasattr(self.env, "state_dict"):
+            return None
+        # A graph that moves would no longer tell what the neighbours did.
+        return {**self.env.state_dict(), "mean_action": self._last.mean_action}
+
+    def load_state_dict(self, state: dict[str, Any]) -> Step:
+        self.env.load_state_dict(state)
+        obs, reward, terminated, truncated, info = self.env.last()
+        step = self._step(obs, reward, terminated, truncated, info, self.graph)
+        step.__dict__["mean_action"] = state["mean_action"].to(self.device)  # as if computed
+        return step
+
+    def _step(
+        self,
+        obs: Any,
+        reward: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+        info: dict[str, Tensor],
+        before: NeighborGraph,
+    ) -> Step:
+        self._last = Step(
+            obs=obs,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            alive=self.env.alive,
+            acting=info["acting"],
+            actions=info["actions"],
+            action_mask=info.get("action_mask"),
+            reset=info["reset"],
+            graph=self.graph,
+            graph_before=before,
+            num_actions=self.num_actions,
+            measures={name: info[name] for name in info.keys() - STEP_INFO},
+        )
+        return self._last

@@ -1,0 +1,447 @@
+"""Third-party environments: types, deaths, late joiners, every observation space, masks."""
+
+import gymnasium
+import numpy as np
+import pettingzoo
+import pytest
+import torch
+from gymnasium import spaces
+
+import mfq
+from mfq.encoders import encoder
+from tests.mfq.scenes import Scene, box
+
+TWO = {"a_0": (box(1), spaces.Discrete(2)), "a_1": (box(1), spaces.Discrete(2))}
+MIXED = {
+    "wolf_0": (box(2), spaces.Discrete(3)),
+    "sheep_0": (box(4), spaces.Discrete(2, start=1)),
+    "wolf_1": (box(2), spaces.Discrete(3)),
+    "sheep_1": (box(4), spaces.Discrete(2, start=1)),
+}
+
+
+def number(agent, time):
+    return np.array([time], np.float32)
+
+
+def mixed(length=3, **options):
+    def observe(agent, time):
+        return np.full(MIXED[agent][0].shape, time + 1, np.float32)
+
+    return Scene(MIXED, [list(MIXED)] * length, observe, **options)
+
+
+# -- types -----------------------------------------------------------------------------------------
+
+
+def test_agents_of_equal_spaces_are_a_type_named_by_their_prefix():
+    view = mfq.wrap(mixed())
+    assert view.types.tolist() == [0, 1, 0, 1]
+    assert view.type_names == view.group_names == ("wolf", "sheep")
+    wolves, sheep = view.of_type(0), view.of_type(1)
+    assert (wolves.observation_space.shape, wolves.num_actions) == ((2,), 3)
+    assert (sheep.observation_space.shape, sheep.num_actions) == ((4,), 2)
+    assert view.mean_width == wolves.mean_width == sheep.mean_width == 5
+    with pytest.raises(ValueError, match="several types"):
+        _ = view.observation_space
+    with pytest.raises(ValueError, match="0 to 1"):
+        view.of_type(2)
+    alike = mfq.wrap(Scene(TWO, [list(TWO)], number))
+    assert alike.of_type(0) is alike
+    assert (alike.types.tolist(), alike.type_names, alike.mean_width) == ([0, 0], ("a",), 2)
+
+
+def test_a_prefix_that_two_types_share_names_neither():
+    cast = {**TWO, "a_2": (box(2), spaces.Discrete(2)), "b": (box(1), spaces.Discrete(2))}
+    view = mfq.wrap(Scene(cast, [list(cast)], number))
+    assert view.types.tolist() == [0, 0, 1, 0]
+    assert view.type_names == ("type_0", "type_1")
+    assert view.group_names == ("a", "b")
+
+
+def test_a_step_as_each_type_sees_it():
+    env = mixed()
+    view = mfq.wrap(env, graph="all")
+    view.reset()
+    step = view.step(torch.tensor([[2, 1, 0, 0]]))
+    assert env.sent == [{"wolf_0": 2, "sheep_0": 2, "wolf_1": 0, "sheep_1": 1}]
+    wolves, sheep = step.of_type(0), step.of_type(1)
+    assert wolves.obs.tolist() == [[[2, 2], [0, 0], [2, 2], [0, 0]]]
+    assert sheep.obs.tolist() == [[[0] * 4, [2] * 4, [0] * 4, [2] * 4]]
+    assert wolves.seats.tolist() == [0, 2]
+    assert sheep.seats.tolist() == [1, 3]
+    assert sheep.actions.tolist() == [[-1, 1, -1, 0]]
+    assert (wolves.num_actions, sheep.num_actions) == (3, 2)
+    # One-hots over (wolf 0, 1, 2; sheep 0, 1), the mean of the three others'.
+    expected = torch.tensor([[1, 0, 0, 1, 1], [1, 0, 1, 1, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1]])
+    assert torch.allclose(step.mean_action, expected[None] / 3)
+    assert wolves.mean_action is step.mean_action
+    assert step.of_type(1) is sheep
+    alone = step.given_to(torch.tensor([[True, True, False, False]]))
+    assert alone.of_type(0).seats.tolist() == [0]
+
+
+def test_masks_of_types_with_more_and_fewer_actions():
+    masks = {"wolf_0": [1, 0, 1], "sheep_1": [0, 1]}
+
+    def infos(agent, time):
+        found = masks.get(agent)
+        return {} if found is None else {"action_mask": np.array(found, np.int8)}
+
+    step = mfq.wrap(mixed(infos=infos)).reset()
+    assert step.action_mask.dtype == torch.int8
+    assert step.of_type(0).action_mask[0].tolist() == [[1, 0, 1], [1, 1, 0], [1, 1, 1], [0, 1, 0]]
+    assert step.of_type(1).mask_at(torch.tensor([1, 3])).tolist() == [[1, 1], [0, 1]]
+
+
+def test_random_play_keeps_to_each_types_actions_and_masks():
+    view = mfq.wrap(mixed(length=200))
+    step, player, seen = view.reset(), mfq.Random(), []
+    for _ in range(100):
+        seen.append(player.act(step))
+        step = view.step(seen[-1])
+    assert torch.cat(seen).amax(0).tolist() == [2, 1, 2, 1]
+    assert torch.cat(seen).amin(0).tolist() == [0, 0, 0, 0]
+
+
+def learner(view, seed=0, **options):
+    config = {"gamma": 0.0, "learn_after": 50, "batch_size": 32, "hidden": (16,)}
+    config |= {"explore_steps": 200, "learning_rate": 5e-3, "agent_embedding": 0}
+    return mfq.QAgent(view, True, mfq.QConfig(**config | options), seed)
+
+
+def test_a_network_a_type_learns_what_is_good_for_each():
+    good = {"wolf": 2, "sheep": 1}  # a sheep's actions are 1 and 2, of which 1 is its 0
+
+    def earn(agent, action, time):
+        return float(action == good[agent.split("_")[0]])
+
+    view = mfq.wrap(mixed(length=10, earn=earn))
+    agent = mfq.ByType(view, learner, seed=1)
+    before = mfq.evaluate(view, mfq.Random(), 20, seed=3)["return"]
+    mfq.train(view, agent, 400)
+    assert agent.act(view.reset(), explore=False).tolist() == [[2, 0, 2, 0]]
+    assert mfq.evaluate(view, agent, 2)["return"] == 10 > 1.5 * before
+    metrics = agent.learn()
+    assert {"wolf_loss", "sheep_loss"} <= metrics.keys()
+    twin = mfq.ByType(view, learner, seed=7)
+    twin.load_state_dict(agent.state_dict())
+    assert twin.act(view.reset(), explore=False).tolist() == [[2, 0, 2, 0]]
+    assert agent.player().act(view.reset(), explore=False).tolist() == [[2, 0, 2, 0]]
+    with pytest.raises(ValueError, match="has types"):
+        twin.load_state_dict({"types": {}})
+
+
+def test_each_type_hears_what_the_other_did():
+    """A wolf's reward is whether the sheep did, a step ago, what it does now: only the mean tells."""
+    cast = {"wolf_0": MIXED["wolf_0"], "sheep_0": MIXED["sheep_0"]}
+    said = []
+
+    def earn(agent, action, time):
+        if agent == "sheep_0":
+            said.append(action)
+            return 0.0
+        return float(action == (said[-1] if said else 1))
+
+    def observe(agent, time):
+        return np.ones(cast[agent][0].shape, np.float32)
+
+    env = Scene(cast, [list(cast)] * 50, observe, earn=earn)
+    view = mfq.wrap(env, graph="all")
+
+    def make(its, seed):
+        if its.num_actions == 2:  # the sheep stay as random as they begin
+            return learner(its, seed, learning_rate=1e-12, explore_start=9.0, explore_end=9.0)
+        return learner(its, seed, pairing="previous", explore_end=0.02)
+
+    agent = mfq.ByType(view, make)
+    mfq.train(view, agent, 600)
+    wolf = agent.agents[0]
+    for sheep, best in ((0, 1), (1, 2)):
+        step = view.step(torch.tensor([[0, sheep]]))
+        assert not bool(step.reset)
+        assert wolf.act(step.of_type(0), explore=False)[0, 0] == best
+
+
+def test_several_types_refuse_iterated_mean_actions():
+    view = mfq.wrap(mixed())
+    with pytest.raises(ValueError, match="iterations=2 with agents of several types"):
+        mfq.QAgent(view.of_type(0), True, mfq.QConfig(iterations=2))
+
+
+def test_actor_critics_of_each_type_learn():
+    view = mfq.wrap(mixed(length=9), graph="all")
+    config = mfq.ACConfig(learn_after=20, batch_size=8)
+    agent = mfq.ByType(view, lambda its, seed: mfq.ActorCritic(its, True, config, seed))
+    mfq.train(view, agent, 40)
+    assert {"wolf_loss", "sheep_entropy"} <= agent.learn().keys()
+    weights = agent.agents[0].online["critic"].mean[0].weight
+    assert weights.shape[1] == 5
+
+
+# -- who is there ----------------------------------------------------------------------------------
+
+
+def test_late_joiners_live_from_when_they_come():
+    env = Scene(TWO, [["a_0"], ["a_0"], ["a_0", "a_1"], ["a_0", "a_1"]], number)
+    view = mfq.wrap(env)
+    step = view.reset()
+    assert step.alive.tolist() == [[True, False]]
+    assert step.seats.tolist() == [0]
+    step = view.step(torch.tensor([[1, 1]]))
+    assert env.sent[-1] == {"a_0": 1}
+    assert (step.acting.tolist(), step.actions.tolist()) == ([[True, False]], [[1, -1]])
+    step = view.step(torch.tensor([[1, 1]]))
+    assert (step.alive.tolist(), step.acting.tolist()) == ([[True, True]], [[True, False]])
+    assert step.obs[0, :, 0].tolist() == [2, 2]
+    assert not step.mean_action[0, 0].any()  # the newcomer had done nothing
+    step = view.step(torch.tensor([[1, 0]]))
+    assert step.mean_action[0].tolist() == [[1, 0], [0, 1]]
+    assert not bool(step.ended)
+    step = view.step(torch.tensor([[1, 0]]))
+    assert bool(step.ended)
+    assert bool(step.truncated)
+    assert not step.terminated.any()
+
+
+def test_an_episode_goes_on_while_new_agents_come():
+    env = Scene(TWO, [["a_0"], ["a_1"], ["a_1"]], number, dies={"a_0": 1})
+    view = mfq.wrap(env)
+    view.reset()
+    step = view.step(torch.tensor([[0, -1]]))
+    assert (step.terminated.tolist(), step.alive.tolist()) == ([[True, False]], [[False, True]])
+    assert not bool(step.ended)
+    assert step.obs[0, :, 0].tolist() == [0, 1]  # the dead observe nothing
+
+
+def test_who_leaves_without_a_word_counts_as_dead():
+    env = Scene(TWO, [["a_0", "a_1"], ["a_0"], ["a_0"]], number)
+    view = mfq.wrap(env)
+    view.reset()
+    step = view.step(torch.tensor([[0, 0]]))
+    assert step.terminated.tolist() == [[False, True]]
+    assert step.alive.tolist() == [[True, False]]
+    assert view.step(torch.tensor([[0, 0]])).terminated.tolist() == [[False, False]]
+
+
+def test_possible_agents_that_never_come_are_never_played():
+    env = Scene(TWO, [["a_0"]] * 30, number)
+    view = mfq.wrap(env)
+    agent = learner(view)
+    mfq.train(view, agent, 100)
+    assert all(set(actions) == {"a_0"} for actions in env.sent)
+    assert agent.replay.sample(64)["agent"].unique().tolist() == [0]
+
+
+def test_an_agent_that_dies_learns_from_its_last_transition_alone():
+    env = Scene(TWO, [["a_0", "a_1"]] * 2 + [["a_1"]] * 2, number, dies={"a_0": 2})
+    view = mfq.wrap(env)
+    agent = learner(view, gamma=0.9, learn_after=10**6)
+    mfq.train(view, agent, 4)
+    fields = {name: part[:6] for name, part in agent.replay._fields.items()}
+    assert fields["agent"].tolist() == [0, 1, 0, 1, 1, 1]
+    assert fields["reward"].tolist() == [1, 1, 2, 2, 3, 4]
+    assert fields["terminated"].tolist() == [False, False, True, False, False, False]
+
+
+# -- observations ----------------------------------------------------------------------------------
+
+SPACES = [
+    (box(), np.float32(3), 1),
+    (box(3), np.arange(3, dtype=np.float32), 3),
+    (box(2, 3), np.ones((2, 3), np.float32), 6),
+    (box(6, 5, 2), np.ones((6, 5, 2), np.float32), 256),
+    (box(3, 4, 2), np.ones((3, 4, 2), np.float32), 24),
+    (box(2, 2, 2, 2), np.ones((2, 2, 2, 2), np.float32), 16),
+    (box(2, dtype=np.uint16), np.array([7, 8], np.uint16), 2),
+    (spaces.Discrete(4, start=2), 3, 4),
+    (spaces.MultiDiscrete([3, 2], start=[1, 5]), np.array([3, 5]), 5),
+    (spaces.MultiBinary(3), np.array([1, 0, 1], np.int8), 3),
+    (spaces.MultiBinary((2, 2)), np.ones((2, 2), np.int8), 4),
+    (
+        spaces.Dict({"a": box(2), "in": spaces.Dict({"b": spaces.Discrete(3)})}),
+        {"a": np.array([1, 2], np.float32), "in": {"b": 2}},
+        5,
+    ),
+]
+
+
+@pytest.mark.parametrize(("space", "value", "size"), SPACES, ids=lambda part: str(part)[:40])
+def test_every_observation_space_reaches_a_network(space, value, size):
+    cast = {"a_0": (space, spaces.Discrete(2)), "a_1": (space, spaces.Discrete(2))}
+    view = mfq.wrap(Scene(cast, [["a_0"]] * 20, lambda agent, time: value))
+    step = view.reset(seed=0)
+    read = step.obs
+    if isinstance(space, spaces.Dict):
+        assert {name: part[0, 0].tolist() for name, part in read.items()} == {
+            "a": [1, 2],
+            "in.b": 2,
+        }
+        read = read["a"]
+        assert not read[0, 1].any()
+    else:
+        assert read[0, 0].tolist() == np.asarray(value).tolist()
+        assert (read[0, 1] == torch.as_tensor(np.asarray(getattr(space, "start", 0)))).all()
+    made = encoder(view.observation_space, torch.Generator())
+    features = made(step.obs_at(torch.tensor([0, 1])))
+    assert features.shape == (2, made.size) == (2, size)
+    assert made(step.obs_at(torch.zeros(0, dtype=torch.int64))).shape == (0, size)
+    agent = learner(view, gamma=0.9, learn_after=5, batch_size=4)
+    mfq.train(view, agent, 12)
+    assert np.isfinite(agent.learn()["loss"])
+
+
+def test_one_hots_of_many_numbers_by_hand():
+    made = encoder(spaces.MultiDiscrete([3, 2], start=[1, 5]), torch.Generator())
+    assert made(torch.tensor([[3, 5], [1, 6]])).tolist() == [[0, 0, 1, 1, 0], [1, 0, 0, 0, 1]]
+
+
+def test_bytes_become_shares_and_stay_bytes_in_memory():
+    cast = {"a_0": (box(2, dtype=np.uint8, high=255), spaces.Discrete(2))}
+    view = mfq.wrap(Scene(cast, [["a_0"]] * 9, lambda a, t: np.array([0, 51], np.uint8)))
+    step = view.reset()
+    assert step.obs.dtype == torch.uint8
+    made = encoder(view.observation_space, torch.Generator())
+    assert torch.allclose(made(step.obs[0]), torch.tensor([[0.0, 0.2]]))
+
+
+# -- masks -----------------------------------------------------------------------------------------
+
+
+def with_mask(agent, time):
+    return {"observation": number(agent, time), "action_mask": np.array([time % 2, 1], np.int8)}
+
+
+def test_a_mask_beside_the_observation():
+    space = spaces.Dict({"observation": box(1), "action_mask": spaces.MultiBinary(2)})
+    cast = {"a_0": (space, spaces.Discrete(2)), "a_1": (space, spaces.Discrete(2))}
+    env = Scene(cast, [["a_0"], ["a_0"]], with_mask)
+    view = mfq.wrap(env)
+    step = view.reset()
+    assert view.observation_space == box(1)
+    assert step.action_mask.tolist() == [[[0, 1], [1, 1]]]
+    assert step.obs.shape == (1, 2, 1)
+    agent = learner(view, gamma=0.9, learn_after=10, batch_size=4)
+    mfq.train(view, agent, 30)
+    forbidden = [sent["a_0"] for sent in env.sent[::2]]
+    assert set(forbidden) == {1}
+
+
+def test_a_mask_beside_other_parts_leaves_a_dict():
+    parts = {"x": box(1), "y": spaces.Discrete(2), "action_mask": spaces.MultiBinary(2)}
+    cast = {"a_0": (spaces.Dict(parts), spaces.Discrete(2))}
+
+    def observe(agent, time):
+        return {"x": number(agent, time), "y": 1, "action_mask": np.array([1, 0], np.int8)}
+
+    step = mfq.wrap(Scene(cast, [["a_0"]], observe)).reset()
+    assert list(step.obs) == ["x", "y"]
+    assert step.action_mask.tolist() == [[[1, 0]]]
+
+
+def test_masks_in_infos_that_end_with_the_agents_do_not_change_what_is_stored():
+    def infos(agent, time):
+        return {"action_mask": np.array([1, 1], np.int8)} if time < 2 else {}
+
+    view = mfq.wrap(Scene(TWO, [list(TWO)] * 4, number, infos=infos))
+    agent = learner(view, gamma=0.9, learn_after=4, batch_size=4)
+    mfq.train(view, agent, 20)
+    assert agent.learn()["loss"] >= 0
+
+
+# -- what is refused -------------------------------------------------------------------------------
+
+
+def refused(observation=None, action=None, **options):
+    space = box(1) if observation is None else observation
+    cast = {**TWO, "rogue": (space, spaces.Discrete(2) if action is None else action)}
+    view = mfq.wrap(Scene(cast, [list(cast)], **{"observe": number, **options}))
+    return view.reset()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"action": box(2)}, r"agent 'rogue' acts in Box\(0.0, 9.0, \(2,\).*allowed: Discrete"),
+        ({"action": spaces.MultiDiscrete([2, 2])}, r"agent 'rogue' acts in MultiDiscrete"),
+        ({"action": spaces.MultiBinary(2)}, r"agent 'rogue' acts in MultiBinary"),
+        ({"observation": spaces.Text(5)}, r"agent 'rogue' observes Text"),
+        ({"observation": spaces.Dict({"a": spaces.Text(5)})}, r"'rogue' observes Text.*\(a\)"),
+        ({"observation": spaces.Dict({"action_mask": box(2)})}, "more than a mask"),
+        ({"observe": lambda a, t: np.zeros(2, np.float32)}, r"'a_0' observed .*\(2,\).*\(1,\)"),
+        (
+            {"infos": lambda a, t: {"action_mask": np.ones(3, np.int8)}},
+            r"'a_0' has an action_mask of shape \(3,\); allowed: \(2,\)",
+        ),
+    ],
+)
+def test_what_is_refused_names_the_agent_and_the_space(options, words):
+    with pytest.raises(ValueError, match=words):
+        refused(**options)
+
+
+def test_a_mask_that_comes_too_late_is_refused():
+    def infos(agent, time):
+        return {"action_mask": np.ones(2, np.int8)} if time else {}
+
+    view = mfq.wrap(Scene(TWO, [list(TWO)] * 4, number, infos=infos))
+    view.reset()
+    with pytest.raises(ValueError, match="brings an action_mask"):
+        view.step(torch.tensor([[0, 0]]))
+
+
+class InTurns(pettingzoo.AECEnv):
+    metadata = {"name": "turns_v0"}  # noqa: RUF012
+    possible_agents = ["a", "b"]  # noqa: RUF012
+
+
+def test_games_of_turns_are_refused():
+    with pytest.raises(ValueError, match="turns_v0 is played in turns"):
+        mfq.wrap(InTurns())
+
+
+def test_an_environment_without_a_list_of_agents_is_refused():
+    with pytest.raises(ValueError, match="possible_agents"):
+        mfq.wrap(Scene({}, [[]], number))
+
+
+# -- Gymnasium -------------------------------------------------------------------------------------
+
+
+def test_a_time_limit_bootstraps_and_a_fall_does_not():
+    for limit, terminated in ((4, False), (500, True)):
+        view = mfq.wrap(gymnasium.make("CartPole-v1", max_episode_steps=limit))
+        step = view.reset(seed=0)
+        while not bool(step.ended):
+            step = view.step(torch.ones(1, 1, dtype=torch.int64))
+        assert bool(step.truncated) is not terminated
+        assert bool(step.terminated) is terminated
+        # What a limit cut short is still observed, since its value counts.
+        assert bool(step.alive) is not terminated
+        assert bool(step.obs.any()) is not terminated
+        assert bool(view.step(torch.ones(1, 1, dtype=torch.int64)).reset)
+
+
+def test_a_single_agent_with_a_dict_and_a_mask():
+    class Lock(gymnasium.Env):
+        observation_space = spaces.Dict({"at": spaces.Discrete(3), "seen": spaces.MultiBinary(2)})
+        action_space = spaces.Discrete(3, start=-1)
+
+        def reset(self, seed=None, options=None):
+            super().reset(seed=seed)
+            return {"at": 1, "seen": np.array([1, 0], np.int8)}, {
+                "action_mask": np.array([0, 1, 1], np.int8)
+            }
+
+        def step(self, action):
+            self.last = action
+            obs, info = self.reset()
+            return obs, 0.0, False, False, info
+
+    env = Lock()
+    view = mfq.wrap(env)
+    step = view.reset(seed=1)
+    assert step.obs["seen"].tolist() == [[[1, 0]]]
+    assert step.action_mask.tolist() == [[[0, 1, 1]]]
+    view.step(torch.tensor([[2]]))
+    assert env.last == 1
