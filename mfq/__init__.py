@@ -15,6 +15,7 @@ from mfq.tabular import TabularQ
 from mfq.team import Teams, seating
 from mfq.train import train
 from mfq.view import Step, View, wrap
+from mfq.workers import Workers
 
 __all__ = [
     "ACConfig",
@@ -33,6 +34,7 @@ __all__ = [
     "Teams",
     "View",
     "Within",
+    "Workers",
     "evaluate",
     "head_to_head",
     "load_player",
