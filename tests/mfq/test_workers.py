@@ -134,6 +134,15 @@ def test_a_graph_of_each_row_by_hand():
         graph.neighbors(0, 2)
 
 
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as file:  # a zombie is no process any more
+        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+
+
 def play(view, steps):
     for _ in range(steps):
         view.step(torch.zeros(2, 3, dtype=torch.int64))
