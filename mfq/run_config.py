@@ -208,6 +208,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_envs": 8,
         "evaluate_every": 2500,
         "evaluation_episodes": 20,
+        "evaluation_envs": 20,
         "log_every": 500,
         "save_every": 5000,
         "agent": {
