@@ -16,6 +16,7 @@ from mfq.tabular import TabularQ
 from mfq.team import Teams, seating
 from mfq.train import train
 from mfq.view import Step, View, wrap
+from mfq.workers import Workers
 
 __all__ = [
     "ACConfig",
@@ -34,6 +35,7 @@ __all__ = [
     "Teams",
     "View",
     "Within",
+    "Workers",
     "evaluate",
     "head_to_head",
     "load_player",

@@ -239,6 +239,8 @@ def reseed(player: Any, seed: int) -> None:
 
 def state_of(player: Any) -> dict[str, Any]:
     """What a player's play depends on: weights, generator, the time of its schedules."""
+    if (parts := parts_of(player)) != [player]:
+        return {"parts": [state_of(part) for part in parts]}
     state: dict[str, Any] = {}
     if (module := getattr(player, "module", None)) is not None:
         state["module"] = module.state_dict()
@@ -251,6 +253,10 @@ def state_of(player: Any) -> dict[str, Any]:
 
 def restore(player: Any, state: dict[str, Any]) -> None:
     """Takes up a `state_of` a player of the same make."""
+    if "parts" in state:
+        for part, saved in zip(parts_of(player), state["parts"], strict=True):
+            restore(part, saved)
+        return
     if "module" in state:
         player.module.load_state_dict(state["module"])
     if "generator" in state:

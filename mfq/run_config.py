@@ -209,6 +209,31 @@ PRESETS: dict[str, dict[str, Any]] = {
             "polyak": 0.005,
         },
     },
+    # One agent and few numbers: 8 copies of 25,000 steps are the 200,000 steps that it may take.
+    "cartpole": {
+        "env": "CartPole-v1",
+        "steps": 25_000,
+        "num_envs": 8,
+        "evaluate_every": 2500,
+        "evaluation_episodes": 20,
+        "evaluation_envs": 20,
+        "log_every": 500,
+        "save_every": 5000,
+        "agent": {
+            "policy": "epsilon_greedy",
+            "explore_start": 1.0,
+            "explore_end": 0.04,
+            "explore_steps": 2500,
+            "value": "double",
+            "gamma": 0.99,
+            "hidden": (128, 128),
+            "agent_embedding": 0,
+            "batch_size": 128,
+            "replay_size": 100_000,
+            "samples_per_transition": 16.0,
+            "polyak": 0.01,
+        },
+    },
 }
 
 

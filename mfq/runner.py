@@ -299,7 +299,7 @@ class Runner:
             return wrap(self._game(num_envs), graph)
         if torch.device(config.device).type != "cpu":
             raise ValueError(f"device={config.device!r} for {config.env}; allowed: cpu")
-        return rows(make, num_envs, config.workers, graph)
+        return rows(make, num_envs, config.workers if num_envs > 1 else 0, graph)
 
     def _game(self, num_envs: int) -> Any:
         """A game of mfenvs."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from mfq.players import reseed, restore, state_of
+from mfq.players import parts_of, reseed, restore, state_of
 from mfq.train import Player
 from mfq.view import Step
 
@@ -108,13 +108,14 @@ class Lagged(Follower):
 
     def _move(self, share: float) -> None:
         old, self.player = self.player, self.learner.player()
-        if (generator := getattr(old, "generator", None)) is not None:
-            self.player.generator.set_state(generator.get_state())  # type: ignore[attr-defined]
-        own = old.module.state_dict()
-        with torch.no_grad():
-            for name, values in self.player.module.state_dict().items():
-                if values.is_floating_point():
-                    values.lerp_(own[name], 1 - share)
+        for before, now in zip(parts_of(old), parts_of(self.player), strict=True):
+            if (generator := getattr(before, "generator", None)) is not None:
+                now.generator.set_state(generator.get_state())
+            own = before.module.state_dict()
+            with torch.no_grad():
+                for name, values in now.module.state_dict().items():
+                    if values.is_floating_point():
+                        values.lerp_(own[name], 1 - share)
 
     def state_dict(self) -> dict[str, Any]:
         return {"player": state_of(self.player), "episodes": self.episodes}
