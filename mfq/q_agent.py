@@ -16,17 +16,21 @@ from torch import Tensor, nn
 from mfq import distributed
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.network import in_precision
+from mfq.policy import Policy
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
 from mfq.replay import named, observation
-from mfq.values import double_value, max_value, mean_field_value, td_target
+from mfq.values import OPERATORS, Successors, ValueOperator, td_target
 from mfq.view import Step, View
 
 
 class QAgent(QPlayer):
     """Deep Q-learning of the agents that it plays, through one shared network.
 
-    Acting is `QPlayer`'s, arguments are too.
+    Acting is `QPlayer`'s, and so are the arguments, but for the last.
+
+    Args:
+        value: how next states are valued, instead of as ``config.value`` says.
 
     Attributes:
         target: the target network; ``target_policy``: pi in v^MF.
@@ -41,10 +45,14 @@ class QAgent(QPlayer):
         config: QConfig | None = None,
         seed: int = 0,
         network: MakeNetwork | None = None,
+        policy: Policy | None = None,
+        value: ValueOperator | None = None,
     ) -> None:
-        super().__init__(view, mean_field, config, seed, network)
+        super().__init__(view, mean_field, config, seed, network, policy)
         config = self.config
-        self.target_policy = config.make_target_policy()
+        own_target = config.target_temperature or policy is None
+        self.target_policy = config.make_target_policy() if own_target else self.policy
+        self.value_operator = OPERATORS[config.value] if value is None else value
         self.target = copy.deepcopy(self.module).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.module.parameters(), config.learning_rate)
         self.replay = replay_for(
@@ -146,15 +154,19 @@ class QAgent(QPlayer):
             return batch["reward"]
         inputs = observation("next_obs", batch), batch["next_mean"], batch["agent"]
         mask = batch.get("next_mask")
-        with in_precision(self.view.device, config.precision):
-            q = self.target(*inputs).float()
-            online = self.module(*inputs).float() if config.value == "double" else q
-        if config.value == "mean_field":
-            value = mean_field_value(q, self.target_policy.probabilities(q, self.clock, mask))
-        elif config.value == "double":
-            value = double_value(online, q, mask)
-        else:
-            value = max_value(q, mask)
+
+        def ask(network: nn.Module) -> Tensor:
+            with in_precision(self.view.device, config.precision):
+                return network(*inputs).float()
+
+        q = ask(self.target)
+        after = Successors(
+            q,
+            mask,
+            ask_online=lambda: ask(self.module),
+            ask_policy=lambda: self.target_policy.probabilities(q, self.clock, mask),
+        )
+        value = self.value_operator(after)
         return td_target(batch["reward"], value, batch["terminated"], config.gamma)
 
     def _is_ready(self) -> bool:

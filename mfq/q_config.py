@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from mfq.config import number, one_of, positive, whole
 from mfq.network import PRECISIONS
 from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
+from mfq.values import OPERATORS
 
 POLICIES = ("boltzmann", "epsilon_greedy")
-VALUES = ("mean_field", "double", "max")
+VALUES = tuple(OPERATORS)
 PAIRINGS = ("current", "previous")
 PLAYS = ("greedy", "sample")
 REPLAYS = ("auto", "ring", "compact")

@@ -32,6 +32,7 @@ class QPlayer:
         seed: of weights and draws; no global generator is touched.
         network: None, or a function of (view, generator) that returns a module with the signature of
             `QNetwork.forward`, to be used in its place.
+        policy: explores, and is pi in v^MF, instead of the config's.
 
     Attributes:
         module: the network.
@@ -46,6 +47,7 @@ class QPlayer:
         config: QConfig | None = None,
         seed: int = 0,
         network: MakeNetwork | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.view, self.mean_field = view, mean_field
         self.config = config = config if config is not None else QConfig()
@@ -54,7 +56,8 @@ class QPlayer:
                 f"iterations={config.iterations!r} with agents of several types; allowed: 0, since one "
                 "type's learner cannot tell what the others would do"
             )
-        self.policy = config.make_policy()
+        self.policy = config.make_policy() if policy is None else policy
+        self._own_policy = policy is not None
         build = network if network is not None else self._default_network
         self.module = build(view, torch.Generator().manual_seed(seed)).to(view.device)
         self.generator = torch.Generator(view.device).manual_seed(seed + 2)
@@ -69,7 +72,7 @@ class QPlayer:
     def player(self) -> QPlayer:
         """A copy that plays as this one does now, with weights and draws of its own."""
         twin = QPlayer.__new__(QPlayer)  # no use in drawing weights that are not kept
-        for name in ("view", "mean_field", "config", "policy", "time", "rounds"):
+        for name in ("view", "mean_field", "config", "policy", "_own_policy", "time", "rounds"):
             setattr(twin, name, getattr(self, name))
         twin._asked = None
         twin.module = copy.deepcopy(self.module).requires_grad_(False)
@@ -115,10 +118,12 @@ class QPlayer:
         )
 
     def metrics(self) -> dict[str, float]:
-        """How it explores: the temperature or epsilon, and the entropy (nats) of its last policies."""
-        config = self.config
-        name = "temperature" if config.policy == "boltzmann" else "epsilon"
-        found = {name: config.schedule()(self.clock)}
+        """How it explores: the temperature or epsilon of the config's policy, and the entropy (nats) of
+        its last policies."""
+        config, found = self.config, dict[str, float]()
+        if not self._own_policy:
+            name = "temperature" if config.policy == "boltzmann" else "epsilon"
+            found[name] = config.schedule()(self.clock)
         if self._asked is not None and len(self._asked[0]):
             pi = self.policy.probabilities(self._asked[0], self.clock, self._asked[1])
             found["entropy"] = float(torch.special.entr(pi).sum(-1).mean())
@@ -144,9 +149,11 @@ class QPlayer:
     def _policy(self, explore: bool) -> Policy:
         if explore:
             return self.policy
-        if self.config.play == "greedy" or not isinstance(self.policy, Boltzmann):
-            return Greedy()
-        return Boltzmann(self.config.explore_end)
+        if self.config.play == "sample" and self._own_policy:
+            return self.policy
+        if self.config.play == "sample" and isinstance(self.policy, Boltzmann):
+            return Boltzmann(self.config.explore_end)
+        return Greedy()
 
     def _respond(self, step: Step, mean: Tensor) -> Tensor:
         """What all the living would do: draws from the policy, given a mean action."""

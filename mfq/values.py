@@ -5,8 +5,42 @@ Legend: B rows, N agents, A actions. All q are float [..., A].
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
 import torch
 from torch import Tensor
+
+
+@dataclass
+class Successors:
+    """What is known of the M next states of a batch; what costs a pass is worked out when asked for.
+
+    Attributes:
+        q: the target network's values, float32 [M, A].
+        mask: int8 [M, A], what may be chosen there; None if everything may.
+        ask_online, ask_policy: work out ``online`` and ``policy``.
+    """
+
+    q: Tensor
+    mask: Tensor | None
+    ask_online: Callable[[], Tensor]
+    ask_policy: Callable[[], Tensor]
+
+    @cached_property
+    def online(self) -> Tensor:
+        """The online network's values, float32 [M, A]."""
+        return self.ask_online()
+
+    @cached_property
+    def policy(self) -> Tensor:
+        """pi(. | s', abar'), float32 [M, A]."""
+        return self.ask_policy()
+
+
+ValueOperator = Callable[[Successors], Tensor]
+"""The values [M] of next states."""
 
 
 def mean_field_value(q_target: Tensor, policy: Tensor) -> Tensor:
@@ -67,3 +101,11 @@ def monte_carlo_returns(
 
 def _allowed(q: Tensor, mask: Tensor | None) -> Tensor:
     return q if mask is None else q.masked_fill(mask == 0, -torch.inf)
+
+
+OPERATORS: dict[str, ValueOperator] = {
+    "mean_field": lambda after: mean_field_value(after.q, after.policy),
+    "double": lambda after: double_value(after.online, after.q, after.mask),
+    "max": lambda after: max_value(after.q, after.mask),
+}
+"""By their names in `QConfig`."""
