@@ -13,11 +13,13 @@ from mfq.tabular import TabularQ
 from mfq.team import Teams, seating
 from mfq.train import train
 from mfq.view import Step, View, wrap
+from mfq.wrappers import MeanActionObservation
 
 __all__ = [
     "ACConfig",
     "ActorCritic",
     "Lagged",
+    "MeanActionObservation",
     "Pool",
     "QAgent",
     "QConfig",
