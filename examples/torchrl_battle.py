@@ -69,7 +69,10 @@ def main(args: list[str] | None = None) -> TensorDict:
     print(f"{len(battle)} steps")
     for army in ("red", "blue"):
         alive, rewards = battle["next", army, "mask"], battle["next", army, "reward"]
-        print(f"{army}: {int(alive[-2].sum())} of {alive.shape[1]} alive before the last step,", end=" ")
+        print(
+            f"{army}: {int(alive[-2].sum())} of {alive.shape[1]} alive before the last step,",
+            end=" ",
+        )
         print(f"return {float(rewards.sum(0).mean()):.3f} an agent")
     return battle
 
