@@ -1,10 +1,10 @@
-"""Stable-Baselines3's PPO on battle, through SuperSuit: both armies share one policy, and play each other.
+"""Stable-Baselines3's PPO on battle, through SuperSuit: both armies share one policy.
 
-    python examples/sb3_battle.py --steps 2000 --out examples/results/sb3_battle.csv
+    python examples/sb3_battle.py --out examples/results/sb3_battle.csv
 
 A vector needs as many entries at all times, so SuperSuit's `black_death` shows the dead black pictures, and
 they go on choosing without effect. It sees the end of an episode a step late, and tells a time limit as a
-termination (tests/test_supersuit.py); battles here mostly end before it. The score is how often the red
+termination (tests/test_supersuit.py). The score is how often the red
 army under the policy beats a blue one that plays at random: more of it lives at the end.
 """
 
@@ -22,7 +22,6 @@ from stable_baselines3.common.utils import set_random_seed
 from mfenvs import battle_v0
 from mfq.files import write_csv
 from mfq.intervals import wilson
-
 
 CYCLES = 100  # a battle, at most
 
@@ -101,7 +100,7 @@ def main(args: list[str] | None = None) -> list[Battle]:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--map-size", type=int, default=16)
     parser.add_argument("--copies", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--battles", type=int, default=50)
     parser.add_argument("--out", default=None, help="a CSV file; nothing is written without one")

@@ -1,6 +1,6 @@
 """Stable-Baselines3's DQN with and without the mean action in its observation, on a coordination game.
 
-    python examples/sb3_mean_action.py --seeds 8 --out examples/results/sb3_mean_action.csv
+    python examples/sb3_mean_action.py --out examples/results/sb3_mean_action.csv
 
 Spins of an antiferromagnet earn by differing from their neighbours, whom they do not see; one colour of
 the checkerboard chooses while the other holds. `MeanActionObservation` tells what the neighbours did last,

@@ -1,6 +1,6 @@
 """Tianshou's multi-agent DQN on the Gaussian squeeze: a learner for each agent.
 
-    pip install -e ".[tianshou]"     # without constraints.txt: it pins an older filelock, by way of virtualenv
+    pip install -e ".[tianshou]"     # without constraints.txt, whose filelock is too new for it
     python examples/tianshou_squeeze.py --epochs 5
 
 Tianshou's PettingZooEnv takes the AEC form, where agents move one after the other and all are paid when the
@@ -31,7 +31,7 @@ AGENTS, CYCLES = 4, 5
 
 
 def make() -> PettingZooEnv:
-    """Four agents choose from 0 to 4; the best sum, 11, pays 1 to each."""
+    """Four agents choose from 0 to 4; the best sum, 10, pays 1 to each."""
     return PettingZooEnv(
         gaussian_squeeze_v0.env(
             num_agents=AGENTS,

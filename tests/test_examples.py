@@ -81,7 +81,7 @@ def mean_reward(episodes, method):
 
 def test_dqn_needs_the_mean_action(tmp_path, capsys):
     out = tmp_path / "found.csv"
-    arguments = ["--side", "4", "--steps", "60", "--seeds", "2", "--episodes", "3"]
+    arguments = ["--side", "4", "--steps", "100", "--seeds", "2", "--episodes", "3"]
     episodes = sb3_mean_action.main([*arguments, "--out", str(out)])
     assert len(episodes) == 2 * 2 * 3
     assert mean_reward(episodes, "with") > 1.0
