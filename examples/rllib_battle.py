@@ -3,8 +3,8 @@
     pip install -e ".[rllib]"     # in a virtual environment of its own: it pins gymnasium 1.2.2
     python examples/rllib_battle.py --iterations 10 --out examples/results/rllib_battle.csv
 
-`battle_v0` goes in as it is, deaths included. RLlib has no default network for pictures of 13 x 13, so its
-convolutions are given.
+`battle_v0` goes in as it is, deaths included. RLlib has no default network for pictures of 13 x 13, so
+its convolutions are given.
 """
 
 from __future__ import annotations

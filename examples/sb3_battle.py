@@ -2,10 +2,10 @@
 
     python examples/sb3_battle.py --out examples/results/sb3_battle.csv
 
-A vector needs as many entries at all times, so SuperSuit's `black_death` shows the dead black pictures, and
-they go on choosing without effect. It sees the end of an episode a step late, and tells a time limit as a
-termination (tests/test_supersuit.py). The score is how often the red
-army under the policy beats a blue one that plays at random: more of it lives at the end.
+A vector needs as many entries at all times, so SuperSuit's `black_death` shows the dead black pictures,
+and they go on choosing without effect. It sees the end of an episode a step late, and tells a time
+limit as a termination (tests/test_supersuit.py). The score is how often the red army under the policy
+beats a blue one that plays at random: more of it lives at the end.
 """
 
 from __future__ import annotations

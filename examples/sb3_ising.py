@@ -3,10 +3,11 @@
     python examples/sb3_ising.py --side 8 --rows 4 --steps 500
 
 Spins in a random field, each of which sees its own spin and its own field. The field outdoes the
-neighbours, so everybody is best off following it, and agents who share DQN's parameters, as in independent
-Q-learning, can learn that. SB3 wants its own kind of vector: one that starts an episode anew in the step
-that ended the last (Gymnasium's SAME_STEP), with the last observation in the infos. `mfenvs` starts anew in
-the step after (NEXT_STEP); `StageVecEnv` is the bridge, for every game whose agents all stay to the end.
+neighbours, so everybody is best off following it, and agents who share DQN's parameters, as in
+independent Q-learning, can learn that. SB3 wants its own kind of vector: one that starts an episode
+anew in the step that ended the last (Gymnasium's SAME_STEP), with the last observation in the infos.
+`mfenvs` starts anew in the step after (NEXT_STEP); `StageVecEnv` is the bridge, for every game whose
+agents all stay to the end.
 """
 
 from __future__ import annotations

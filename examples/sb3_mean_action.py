@@ -3,11 +3,11 @@
     python examples/sb3_mean_action.py --out examples/results/sb3_mean_action.csv
 
 Spins of an antiferromagnet earn by differing from their neighbours, whom they do not see; one colour of
-the checkerboard chooses while the other holds. `MeanActionObservation` tells what the neighbours did last,
-and so what to do. Without it a choice can depend on one's own spin alone, which in a random start says
-nothing of the neighbours: no policy that all share can then earn more than 0 in the mean. A score is the
-mean reward of an agent and step (at most 2) and the staggered magnetisation at the end (at most 1), in
-greedy episodes that begin in random states.
+the checkerboard chooses while the other holds. `MeanActionObservation` tells what the neighbours did
+last, and so what to do. Without it a choice can depend on one's own spin alone, which in a random start
+says nothing of the neighbours: no policy that all share can then earn more than 0 in the mean. A score
+is the mean reward of an agent and step (at most 2) and the staggered magnetisation at the end (at most
+1), in greedy episodes that begin in random states.
 """
 
 from __future__ import annotations

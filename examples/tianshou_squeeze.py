@@ -3,10 +3,10 @@
     pip install -e ".[tianshou]"     # without constraints.txt, whose filelock is too new for it
     python examples/tianshou_squeeze.py --epochs 5
 
-Tianshou's PettingZooEnv takes the AEC form, where agents move one after the other and all are paid when the
-last has moved. A transition ends with the next agent's move, so that an agent's own reward comes up to N
-transitions later: hence returns of N steps (``n_step_return_horizon``). An episode ends for Tianshou when
-the agent whose turn it is has ended, and so battle, whose agents die, is no game for it.
+Tianshou's PettingZooEnv takes the AEC form, where agents move one after the other and all are paid when
+the last has moved. A transition ends with the next agent's move, so that an agent's own reward comes up
+to N transitions later: hence returns of N steps (``n_step_return_horizon``). An episode ends for
+Tianshou when the agent whose turn it is has ended, and so battle, whose agents die, is no game for it.
 """
 
 from __future__ import annotations

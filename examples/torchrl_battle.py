@@ -5,8 +5,8 @@
 TorchRL groups agents by their names, so each army is a group, and tells who lives in a ``mask``. Two
 things to know: by default it ends an episode of a ParallelEnv as soon as *one* agent is done
 (``done_on_any=False`` is what battle needs), and it takes the keys of the infos at the first reset for
-those of all infos. Those of `mfenvs` come and go (``action`` where another one was in effect, and so on), so
-`OnlyMasks` leaves what a learner needs.
+those of all infos. Those of `mfenvs` come and go (``action`` where another one was in effect, and so
+on), so `OnlyMasks` leaves what a learner needs.
 """
 
 from __future__ import annotations
