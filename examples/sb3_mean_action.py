@@ -40,19 +40,31 @@ class Episode(NamedTuple):
     order: float
 
 
-def make(method: str, side: int) -> Any:
+class Study(NamedTuple):
+    """What is compared: lattices of side x side, ``copies`` of them at once, ``steps`` of each in
+    training. A coupling above 0 rewards agreement instead."""
+
+    side: int = 10
+    coupling: float = -1.0
+    copies: int = 4
+    steps: int = 300
+    seeds: int = 8
+    episodes: int = 10
+
+
+def make(study: Study, method: str) -> Any:
     """The game, with or without the mean action, as a PettingZoo ParallelEnv."""
-    env = ising_v0.parallel_env(side=side, coupling=-1.0, update="checkerboard", max_cycles=CYCLES)
+    options = {"side": study.side, "coupling": study.coupling, "max_cycles": CYCLES}
+    env = ising_v0.parallel_env(update="checkerboard", **options)
     return MeanActionObservation(env) if method == "with" else env
 
 
-def train(method: str, side: int, copies: int, steps: int, seed: int) -> DQN:
-    """DQN on ``copies`` lattices, each agent of each an environment; ``steps`` of each lattice."""
-    vector = supersuit.pettingzoo_env_to_vec_env_v1(make(method, side))
-    vector = supersuit.concat_vec_envs_v1(vector, copies, base_class="stable_baselines3")
-    vector.venv.reset(
-        seed=seed
-    )  # SuperSuit's vector for SB3 takes no seed itself, nor does DQN then
+def train(study: Study, method: str, seed: int) -> DQN:
+    """DQN, each agent of each lattice an environment."""
+    vector = supersuit.pettingzoo_env_to_vec_env_v1(make(study, method))
+    vector = supersuit.concat_vec_envs_v1(vector, study.copies, base_class="stable_baselines3")
+    # SuperSuit's vector for SB3 takes no seed itself, nor does DQN then.
+    vector.venv.reset(seed=seed)
     set_random_seed(seed)
     model = DQN(
         "MlpPolicy",
@@ -67,35 +79,39 @@ def train(method: str, side: int, copies: int, steps: int, seed: int) -> DQN:
         device="cpu",
     )
     model.action_space.seed(seed)
-    return model.learn(steps * vector.num_envs)
+    return model.learn(study.steps * vector.num_envs)
 
 
-def play(model: DQN, method: str, side: int, seed: int, episode: int) -> Episode:
+def play(study: Study, model: DQN, method: str, seed: int, episode: int) -> Episode:
     """A greedy episode, the same start for either method."""
-    env = make(method, side)
+    env = make(study, method)
     obs, _ = env.reset(seed=10_000 + episode)
     earned = []
     while env.agents:
         actions, _ = model.predict(np.stack(list(obs.values())), deterministic=True)
         obs, rewards, *_ = env.step(dict(zip(env.agents, actions.tolist(), strict=True)))
         earned += rewards.values()
-    order = abs(env.unwrapped.measures["staggered_magnetisation"])
-    return Episode(method, seed, episode, float(np.mean(earned)), order)
+    order = "staggered_magnetisation" if study.coupling < 0 else "magnetisation"
+    measured = abs(env.unwrapped.measures[order])
+    return Episode(method, seed, episode, float(np.mean(earned)), measured)
 
 
-def compare(side: int, copies: int, steps: int, seeds: int, episodes: int) -> list[Episode]:
+def compare(study: Study) -> list[Episode]:
     """Trains either method with every seed, and plays."""
     found = []
     for method in METHODS:
-        for seed in range(seeds):
-            model = train(method, side, copies, steps, seed)
-            found += [play(model, method, side, seed, episode) for episode in range(episodes)]
+        for seed in range(study.seeds):
+            model = train(study, method, seed)
+            found += [
+                play(study, model, method, seed, episode) for episode in range(study.episodes)
+            ]
     return found
 
 
-def table(episodes: list[Episode], seeds: int) -> str:
+def table(episodes: list[Episode]) -> str:
     """Means with 95% intervals (bootstrap over seeds, and over episodes within them)."""
-    lines = [f"{'mean action':<12}  {'reward':<22}  staggered magnetisation"]
+    seeds = len({episode.seed for episode in episodes})
+    lines = [f"{'mean action':<12}  {'reward':<22}  order"]
     for method in METHODS:
         mine = [episode for episode in episodes if episode.method == method]
         columns = [[episode.reward for episode in mine], [episode.order for episode in mine]]
@@ -110,18 +126,16 @@ def table(episodes: list[Episode], seeds: int) -> str:
 
 def main(args: list[str] | None = None) -> list[Episode]:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--side", type=int, default=10)
-    parser.add_argument("--copies", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--episodes", type=int, default=10)
+    for name, value in Study()._asdict().items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
     parser.add_argument("--out", default=None, help="a CSV file; nothing is written without one")
-    options = parser.parse_args(args)
+    options = vars(parser.parse_args(args))
+    out = options.pop("out")
     torch.set_num_threads(1)  # the tensors are small
-    episodes = compare(options.side, options.copies, options.steps, options.seeds, options.episodes)
-    print(table(episodes, options.seeds))
-    if options.out:
-        write_csv(options.out, episodes)
+    episodes = compare(Study(**options))
+    print(table(episodes))
+    if out:
+        write_csv(out, episodes)
     return episodes
 
 

@@ -7,6 +7,8 @@ Tianshou's PettingZooEnv takes the AEC form, where agents move one after the oth
 the last has moved. A transition ends with the next agent's move, so that an agent's own reward comes up
 to N transitions later: hence returns of N steps (``n_step_return_horizon``). An episode ends for
 Tianshou when the agent whose turn it is has ended, and so battle, whose agents die, is no game for it.
+And (2.0.1) `eps_training` does nothing here, since the policies of single agents are not told that they
+train.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from tianshou.utils.net.common import Net
 
 from mfenvs import gaussian_squeeze_v0
 
-AGENTS, CYCLES = 4, 5
+AGENTS, CYCLES, EXPLORE = 4, 5, 0.3
 
 
 def make() -> PettingZooEnv:
@@ -53,7 +55,7 @@ def learner(env: PettingZooEnv) -> DQN:
         model=model,
         action_space=env.action_space,
         observation_space=env.observation_space,
-        eps_training=0.3,
+        eps_inference=EXPLORE,  # not eps_training: see above
     )
     return DQN(
         policy=policy,
@@ -66,9 +68,18 @@ def learner(env: PettingZooEnv) -> DQN:
 
 def play(algorithm: MultiAgentOffPolicyAlgorithm) -> float:
     """The mean reward of a greedy episode's steps: G / G*, at most 1."""
+    explore(algorithm, 0.0)
     collector = Collector(algorithm, DummyVectorEnv([make]))
     collector.reset()
-    return float(np.mean(collector.collect(n_episode=1).returns)) / CYCLES
+    found = float(np.mean(collector.collect(n_episode=1).returns)) / CYCLES
+    explore(algorithm, EXPLORE)
+    return found
+
+
+def explore(algorithm: MultiAgentOffPolicyAlgorithm, share: float) -> None:
+    """Sets how often agents choose at random."""
+    for policy in algorithm.policy.policies.values():
+        policy.set_eps_inference(share)
 
 
 def train(epochs: int, seed: int) -> tuple[float, float]:

@@ -1,9 +1,12 @@
 """The scripts in examples/ run and do what their pages say: other people's learners on our games."""
 
 import csv
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -22,8 +25,7 @@ def committed(name, kind):
     with (RESULTS / f"{name}.csv").open() as file:
         header, *rows = csv.reader(file)
     assert tuple(header) == kind._fields
-    types = kind.__annotations__.values()
-    casts = [{"str": str, "int": int, "float": float}[kind] for kind in types]
+    casts = get_type_hints(kind).values()
     return [kind(*(cast(cell) for cast, cell in zip(casts, row, strict=True))) for row in rows]
 
 
@@ -87,17 +89,18 @@ def test_dqn_needs_the_mean_action(tmp_path, capsys):
     assert mean_reward(episodes, "with") > 1.0
     assert mean_reward(episodes, "without") <= 0.3  # of single random starts; 0 in the mean of all
     assert len(out.read_text().splitlines()) == 13
-    assert sb3_mean_action.table(episodes, 2) in capsys.readouterr().out
+    assert sb3_mean_action.table(episodes) in capsys.readouterr().out
 
 
 def test_the_page_has_the_committed_results():
-    episodes = committed("sb3_mean_action", sb3_mean_action.Episode)
-    seeds = {episode.seed for episode in episodes}
-    assert len(seeds) >= 3
-    battles = committed("sb3_battle", sb3_battle.Battle)
-    assert len({battle.seed for battle in battles}) >= 3
-    for table in (sb3_mean_action.table(episodes, len(seeds)), sb3_battle.table(battles)):
-        for line in table.splitlines():
+    for name, script, kind in (
+        ("sb3_mean_action", sb3_mean_action, sb3_mean_action.Episode),
+        ("sb3_mean_action_ferromagnet", sb3_mean_action, sb3_mean_action.Episode),
+        ("sb3_battle", sb3_battle, sb3_battle.Battle),
+    ):
+        rows = committed(name, kind)
+        assert len({row.seed for row in rows}) >= 3
+        for line in script.table(rows).splitlines():
             assert line in PAGE
 
 
@@ -146,22 +149,33 @@ def test_torchrl_needs_infos_that_keep_their_keys():
     assert env.rollout(9)["site", "action_mask"].shape == (6, 16, 2)
 
 
-@pytest.mark.parametrize(
-    ("library", "arguments"),
-    [("ray", ["--map-size", "12", "--batch", "256", "--iterations", "1"])],
-)
-def test_rllib_trains_on_battle(library, arguments, tmp_path):
-    pytest.importorskip(
-        library,
-        reason="it pins gymnasium 1.2.2: see docs/other_learners.md for a place of its own",
-    )
+def run(script, *arguments):
+    """What a script prints, in a process of its own."""
+    command = [sys.executable, str(ROOT / "examples" / script), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, check=True, cwd=ROOT, env=environment, capture_output=True, text=True
+    ).stdout
+
+
+def test_rllib_trains_on_battle(tmp_path):
+    pytest.importorskip("ray", reason="ray is absent: it pins gymnasium (docs/other_learners.md)")
     out = tmp_path / "found.csv"
-    script = [sys.executable, str(ROOT / "examples" / "rllib_battle.py"), *arguments]
-    subprocess.run([*script, "--out", str(out)], check=True, cwd=ROOT)
+    arguments = ["--map-size", "12", "--batch", "256", "--iterations", "1", "--out", str(out)]
+    assert "steps" in run("rllib_battle.py", *arguments)
     with out.open() as file:
         (found,) = csv.DictReader(file)
     assert int(found["steps"]) >= 256
     assert float(found["red"]) < 0
+
+
+def test_tianshou_trains_on_the_squeeze():
+    pytest.importorskip(
+        "tianshou", reason="tianshou is absent: it pins virtualenv (docs/other_learners.md)"
+    )
+    found = run("tianshou_squeeze.py", "--epochs", "1", "--seed", "2")
+    before, after = map(float, re.findall(r"\d\.\d+", found))
+    assert before < after
 
 
 def test_rllib_s_committed_result_is_of_several_iterations():
