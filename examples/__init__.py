@@ -1,0 +1,1 @@
+"""Scripts that play our games with other people's learners (docs/other_learners.md)."""

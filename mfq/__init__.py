@@ -17,12 +17,14 @@ from mfq.team import Teams, seating
 from mfq.train import train
 from mfq.view import Step, View, wrap
 from mfq.workers import Workers
+from mfq.wrappers import MeanActionObservation
 
 __all__ = [
     "ACConfig",
     "ActorCritic",
     "ByType",
     "Lagged",
+    "MeanActionObservation",
     "Pool",
     "QAgent",
     "QConfig",
