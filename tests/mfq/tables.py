@@ -1,0 +1,72 @@
+"""Actor-critics whose networks are tables of numbers, and steps made by hand."""
+
+import numpy as np
+import torch
+from torch import nn
+
+import mfq
+from mfenvs.graph import CompleteGraph
+from mfq.ac_config import ACConfig
+from mfq.actor_critic import ActorCritic
+from mfq.view import Step
+from tests.reference.matrix_game import MatrixGame
+
+
+class Table(nn.Module):
+    """A number per output, whatever is observed; a critic adds the mean action times 10."""
+
+    def __init__(self, numbers):
+        super().__init__()
+        self.numbers = nn.Parameter(torch.tensor(numbers))
+
+    def forward(self, obs, *rest):
+        out = self.numbers.expand(len(rest[-1]), -1)
+        mean = rest[0] if len(rest) == 2 else None
+        if mean is None or not mean.shape[-1]:
+            return out
+        # A value takes up a third of the tilt for the last action.
+        return out + 10 * mean if out.shape[-1] > 1 else out + 10 * mean[:, -1:] / 3
+
+
+LOGITS, Q = [0.5, -0.3, 1.1], [1.0, 2.0, 4.0]
+
+
+def agent_with(logits=LOGITS, values=Q, mean_field=True, agents=2, **config):
+    """An agent on a game of three actions whose networks are tables."""
+    view = mfq.wrap(MatrixGame(torch.zeros(1, 3, 3, 2)))
+    view.num_agents = agents
+    config = {"learn_after": 1, "gamma": 0.5, "entropy": 0.0, "clip_gradient": 0.0, **config}
+    return ActorCritic(
+        view, mean_field, ACConfig(**config), network=lambda view, coin: (Table(logits), Table(values))
+    )  # fmt: skip
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum()
+
+
+def a_step(actions, *, alive=None, acting=None, mask=None, reward=0.0, groups=None, **rest):
+    actions = torch.tensor([actions])
+    yes = torch.ones_like(actions, dtype=torch.bool)
+    graph = CompleteGraph(actions.shape[1], None if groups is None else np.array(groups))
+    alive = yes if alive is None else torch.tensor([alive])
+    parts = {
+        "obs": torch.zeros(*actions.shape, dtype=torch.int64),
+        "reward": torch.full(actions.shape, reward),
+        "terminated": ~yes,
+        "truncated": torch.zeros(1, dtype=torch.bool),
+        "alive": alive,
+        "acting": alive if acting is None else torch.tensor([acting]),
+        "actions": actions,
+        "action_mask": mask,
+        "reset": torch.zeros(1, dtype=torch.bool),
+        "graph": graph,
+        "graph_before": graph,
+        "num_actions": 3,
+    }
+    return Step(**{**parts, **rest})
+
+
+def stored(agent):
+    """The transitions in the replay."""
+    return {name: part[: len(agent.replay)] for name, part in agent.replay._fields.items()}
