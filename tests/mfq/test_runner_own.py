@@ -164,7 +164,7 @@ def test_opponents_of_several_types_follow_the_learner():
     agent = mfq.ByType(view, agent_of)
     teams = mfq.seating(view, agent, {"lagged": 0.5, "random": 0.5}, sides="wolf")
     assert torch.equal(teams.seats, torch.tensor([[0, 1, 0], [0, 2, 0]]))
-    mfq.train(view, teams, 60)
+    mfq.train(view, teams, 400)
     assert agent.act(view.reset(), explore=False)[:, 0].tolist() == [2, 2]
     state = teams.state_dict()
     twin = mfq.seating(view, mfq.ByType(view, agent_of), {"lagged": 0.5, "random": 0.5}, "wolf")
