@@ -201,8 +201,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "polyak": 0.005,
         },
     },
-    # One agent and few numbers: 8 copies of 8,000 steps, four gradient steps each (docs/your_env.md). Values
-    # of a long horizon are large and alike; gamma .98 keeps them apart.
+    # One agent and few numbers: 8 copies of 8,000 steps, four gradient steps each (docs/your_env.md).
+    # Values of a long horizon are large and alike; gamma .98 keeps them apart.
     "cartpole": {
         "env": "CartPole-v1",
         "steps": 8000,
