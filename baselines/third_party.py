@@ -107,13 +107,13 @@ GAMES: dict[str, Game] = {
     ),
     "pursuit_v5": Game(
         _pettingzoo("sisl/pursuit-v5", max_cycles=200),
-        steps=15_000,
-        agent={**_COMMON, "explore_steps": 4000, "gamma": 0.97, "agent_embedding": 8},
+        steps=5_000,
+        agent={**_COMMON, "explore_steps": 1500, "gamma": 0.97, "agent_embedding": 8},
     ),
     "knights_archers_zombies_v11": Game(
         _pettingzoo("butterfly/knights_archers_zombies-v11", max_cycles=900),
-        steps=30_000,
-        agent={**_COMMON, "explore_steps": 8000, "gamma": 0.98, "agent_embedding": 8},
+        steps=20_000,
+        agent={**_COMMON, "explore_steps": 5000, "gamma": 0.98, "agent_embedding": 8},
     ),
     "simple_spread_v3": Game(
         _spread,

@@ -132,6 +132,18 @@ def test_a_network_a_type_learns_what_is_good_for_each():
         twin.load_state_dict({"types": {}})
 
 
+def test_evaluation_leaves_the_learners_as_they_were():
+    view = mfq.wrap(mixed(length=5))
+    agent = mfq.ByType(view, learner)
+    mfq.train(view, agent, 20)
+    before = [(a.generator.get_state(), a.time) for a in agent.agents]
+    first = mfq.evaluate(view, agent, 3, seed=1, explore=True)
+    assert mfq.evaluate(view, agent, 3, seed=1, explore=True) == first
+    for (state, time), its in zip(before, agent.agents, strict=True):
+        assert torch.equal(its.generator.get_state(), state)
+        assert its.time == time
+
+
 def test_each_type_hears_what_the_other_did():
     """A wolf's reward is whether the sheep did, a step ago, what it does now: only the mean tells."""
     cast = {"wolf_0": MIXED["wolf_0"], "sheep_0": MIXED["sheep_0"]}

@@ -182,6 +182,7 @@ def test_win_rates_and_kills_are_those_of_the_episodes_ends():
 def test_presets_run(name):
     """Each on a small map for a few steps, so that every option is used."""
     config = preset(name)
+    small = {"map_size": 14, "max_cycles": 5} if config.env == "battle_v0" else {}
     runner = Runner(
         config=replace(
             config,
@@ -191,7 +192,7 @@ def test_presets_run(name):
             evaluate_against=(),
             evaluate_every=0,
             quiet=True,
-            env_options={**config.env_options, "map_size": 14, "max_cycles": 5},
+            env_options={**config.env_options, **small},
             agent=replace(config.agent, learn_after=5, batch_size=8, replay_size=200),
         )
     )
@@ -200,9 +201,8 @@ def test_presets_run(name):
 
 
 def test_wrong_options_are_named():
-    with pytest.raises(
-        ValueError, match=r"preset='slow'; allowed: paper, authors, authors-mfac, fast, small"
-    ):
+    names = "paper, authors, authors-mfac, fast, small, cartpole"
+    with pytest.raises(ValueError, match=f"preset='slow'; allowed: {names}"):
         preset("slow")
     with pytest.raises(ValueError, match="rounds=-1"):
         RunConfig(rounds=-1)

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
+import pettingzoo
 import pytest
 import torch
 
@@ -99,6 +101,25 @@ def test_the_command_finds_modules_where_it_is_called(tmp_path):
     assert (tmp_path / "run" / "last.safetensors").exists()
 
 
+def test_the_tutorials_environment_from_the_command_line(tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "docs/your_env.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    assert len(code.splitlines()) < 60
+    lines = code.splitlines()[:-6]
+    (tmp_path / "convention.py").write_text("\n".join(lines) + "\n")
+    yaml = text.split("may hold any option")[1].split("\n\n")[1]
+    config = textwrap.dedent(yaml).replace("steps: 600", "steps: 40")
+    (tmp_path / "mine.yaml").write_text(config.replace("num_envs: 8", "num_envs: 2"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["train", "--config", "mine.yaml", "--quiet"]) == 0
+    resolved = json.loads((tmp_path / "runs/mine/config.json").read_text())
+    assert resolved["env_options"] == {"num_agents": 30}
+    words = ["--env", "convention:Convention", "--graph", "convention:ring", "--steps", "20"]
+    assert main(["train", *words, "--set", "num_agents=5", "rounds=7", "--quiet"]) == 0
+    assert "length                       7" in capsys.readouterr().out
+
+
 def test_ids_of_gymnasium_and_pettingzoo():
     runner = mfq.Runner("CartPole-v1", config={**SMALL, "num_envs": 3, "steps": 40})
     assert (runner.view.num_envs, runner.view.num_agents) == (3, 1)
@@ -106,6 +127,16 @@ def test_ids_of_gymnasium_and_pettingzoo():
     assert scores["return"] == scores["length"]
     assert maker("sisl/pursuit-v5", {"max_cycles": 3})().possible_agents[0] == "pursuer_0"
     assert maker("chess") is None
+
+
+def test_an_id_of_ones_own():
+    name = "mine/meadow-v0"
+    pettingzoo.register("parallel", name, entry_point="tests.mfq.meadow:Meadow")
+    try:
+        runner = mfq.Runner(name, config={**SMALL, "env_options": {"length": 3}})
+        assert runner.run()["length"] == 3
+    finally:
+        pettingzoo.parallel_registry.pop(name)
 
 
 def test_a_function_makes_copies_and_an_object_is_reset(tmp_path):
@@ -164,7 +195,7 @@ def test_opponents_of_several_types_follow_the_learner():
     agent = mfq.ByType(view, agent_of)
     teams = mfq.seating(view, agent, {"lagged": 0.5, "random": 0.5}, sides="wolf")
     assert torch.equal(teams.seats, torch.tensor([[0, 1, 0], [0, 2, 0]]))
-    mfq.train(view, teams, 60)
+    mfq.train(view, teams, 400)
     assert agent.act(view.reset(), explore=False)[:, 0].tolist() == [2, 2]
     state = teams.state_dict()
     twin = mfq.seating(view, mfq.ByType(view, agent_of), {"lagged": 0.5, "random": 0.5}, "wolf")
