@@ -216,7 +216,7 @@ class Runner:
             "config": asdict(self.config),
             "own_env": self._own_env,
             "own_algo": self._own_algo,
-            "parts": picture_parts(self.view.observation_space),
+            "parts": None if self.view.kinds else picture_parts(self.view.observation_space),
             "agent": agent,
             "teams": teams,
             "view": None if self._step is None else self.view.state_dict(),
