@@ -137,6 +137,35 @@ def test_torchrl_s_rollout_is_the_battle_that_was_played(capsys):
     assert env.agents == []
 
 
+def rushing(battle):
+    """A policy of TorchRL that does what the scripted player of a battle of 6 against 6 would."""
+
+    def act(tensordict):
+        actions = battle.scripted("rush")
+        for army in ("red", "blue"):
+            tensordict[army, "action"] = torch.tensor(
+                [actions.get(f"{army}_{i}", 0) for i in range(6)]
+            )
+        return tensordict
+
+    return act
+
+
+def test_torchrl_would_end_a_battle_with_the_first_death():
+    lengths = {}
+    for done_on_any in (None, False):
+        battle = battle_v0.parallel_env(map_size=16, max_cycles=90, damage=10.0)
+        with pytest.warns(UserWarning, match="PettingZoo in TorchRL is tested using version"):
+            env = torchrl_battle.PettingZooWrapper(
+                battle, use_mask=True, done_on_any=done_on_any, seed=1
+            )
+        found = env.rollout(90, policy=rushing(battle))
+        lengths[done_on_any] = len(found)
+        living = sum(int(found[army, "mask"][-1].sum()) for army in ("red", "blue"))
+        assert (living == 12) == (done_on_any is None)
+    assert lengths[None] < lengths[False] <= 90
+
+
 def test_torchrl_needs_infos_that_keep_their_keys():
     make = torchrl_battle.PettingZooWrapper
     torch.manual_seed(0)

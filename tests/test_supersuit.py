@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import supersuit as ss
 from gymnasium import spaces
+from stable_baselines3 import DQN
 
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
@@ -183,6 +184,8 @@ def test_the_vector_for_stable_baselines_cannot_be_seeded():
     env = ss.concat_vec_envs_v1(env, 2, base_class="stable_baselines3")
     with pytest.raises(AttributeError, match="has no attribute 'seed'"):
         env.seed(3)
+    with pytest.raises(AttributeError, match="has no attribute 'seed'"):
+        DQN("MlpPolicy", env, seed=3)
     starts = []
     for _ in range(2):
         env.venv.reset(seed=3)
