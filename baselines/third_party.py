@@ -30,7 +30,7 @@ from tqdm import tqdm
 import mfq
 from mfq.config import build, number, to_json, whole
 from mfq.evaluate import play
-from mfq.files import write_csv
+from mfq.files import write_atomically, write_csv
 from mfq.intervals import bootstrap
 from mfq.run_config import preset
 from mfq.train import Player
@@ -143,7 +143,8 @@ class ThirdPartyStudy:
         steps: if above 0, environment steps of each copy instead of the game's own number.
         episodes: that score a run.
         points: of the learning curve, each scored by a tenth of the episodes, at least 2.
-        out: folder of third_party.csv, third_party_curves.csv, third_party_summary.csv, config.json.
+        out: folder of third_party.csv, third_party_curves.csv, third_party_summary.csv, third_party.png
+            and config.json.
     """
 
     envs: tuple[str, ...] = tuple(GAMES)
@@ -291,6 +292,35 @@ def table(summaries: list[Summary]) -> str:
     return "\n".join(lines)
 
 
+def draw(curves: list[Point], summaries: list[Summary], path: Path) -> Path:
+    """The learning curves of each environment, a line a seed, over the interval of random play."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(point.env for point in curves))
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    figure = Figure(figsize=(4 * columns, 3 * lines), layout="constrained")
+    plots = figure.subplots(lines, columns, squeeze=False).flatten()
+    for name, axes in zip(names, plots, strict=False):
+        for colour, method in enumerate(METHODS):
+            own = [p for p in curves if (p.env, p.method) == (name, method)]
+            for k, seed in enumerate(sorted({p.seed for p in own})):
+                steps, score = zip(
+                    *((p.steps, p.score) for p in own if p.seed == seed), strict=True
+                )
+                axes.plot(steps, score, color=f"C{colour}", label=None if k else method, marker=".")
+        for s in summaries:
+            if (s.env, s.method) == (name, "random"):
+                axes.axhspan(s.low, s.high, color="0.8", label="random, 95%")
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel("environment steps")
+        axes.set_ylabel("return of an agent")
+        axes.legend(fontsize=8)
+    for axes in plots[len(names) :]:
+        axes.remove()
+    return write_atomically(path, figure.savefig)
+
+
 def run(study: ThirdPartyStudy) -> list[Summary]:
     """Makes the runs that are not there yet, prints the table, writes the files after each run."""
     out, threads = Path(study.out), torch.get_num_threads()
@@ -324,6 +354,8 @@ def run(study: ThirdPartyStudy) -> list[Summary]:
     summaries = summarise(results)
     write_csv(out / "third_party_summary.csv", summaries)
     to_json(study, out / "config.json")
+    if curves:
+        draw(curves, summaries, out / "third_party.png")
     print(table(summaries))
     return summaries
 

@@ -43,6 +43,7 @@ def test_a_study_writes_its_files_and_goes_on_where_it_was(tmp_path, capsys, mon
         assert (summary.runs, summary.episodes) == (2, 4)
     assert "simple_spread_v3" in capsys.readouterr().out
     assert len(rows(tmp_path / "third_party_summary.csv")) == 2
+    assert (tmp_path / "third_party.png").stat().st_size > 5000
 
 
 def test_minutes_end_a_run(tmp_path):

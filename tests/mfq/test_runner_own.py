@@ -105,8 +105,7 @@ def test_the_tutorials_environment_from_the_command_line(tmp_path, monkeypatch, 
     text = (Path(__file__).parents[2] / "docs/your_env.md").read_text()
     code = text.split("```python\n")[1].split("```")[0]
     assert len(code.splitlines()) < 60
-    lines = code.splitlines()[:-6]
-    (tmp_path / "convention.py").write_text("\n".join(lines) + "\n")
+    (tmp_path / "convention.py").write_text(code.split("view = mfq.wrap")[0])
     yaml = text.split("may hold any option")[1].split("\n\n")[1]
     config = textwrap.dedent(yaml).replace("steps: 600", "steps: 40")
     (tmp_path / "mine.yaml").write_text(config.replace("num_envs: 8", "num_envs: 2"))
