@@ -248,8 +248,8 @@ def press_ctrl_c(words, after):
     finally:
         process.kill()
         process.wait()
-    # As a shell shows it. CPython ends by the signal itself where that came during an exec of a string (in
-    # some of Numba's imports), though we have caught it; shells call that 130, too.
+    # As a shell shows it. CPython ends by the signal itself where that came during an exec of a string
+    # (in some of Numba's imports), though we have caught it; shells call that 130, too.
     status = process.returncode
     return (status if status >= 0 else 128 - status), rest
 
