@@ -41,7 +41,10 @@ def load(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file; allowed: a checkpoint")
+        raise FileNotFoundError(
+            f"{path} is no file; allowed: a checkpoint, or the folder of a run that has one (mfq train "
+            "--out)"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

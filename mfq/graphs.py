@@ -71,9 +71,10 @@ class Graphs:
     """
 
     def __init__(self, env: Any, graph: GraphLike, groups: np.ndarray, types: np.ndarray) -> None:
-        self._num_agents = len(groups)
+        self._env, self._num_agents = env, len(groups)
         self.moves = True  # or may
         labels = {"all": np.zeros_like(groups), "type": types, "team": groups}
+        self._labels = labels
         if graph is None and (owner := _owner_of_graph(env)) is not None:
             self._source: Callable[[], Any] = lambda: owner.neighbor_graph
         elif graph is None or isinstance(graph, str):
@@ -86,7 +87,7 @@ class Graphs:
             self._fix(CompleteGraph(len(groups), labels[name]))
         elif isinstance(graph, Within):
             near = graph
-            self._source = lambda: self._within(near, env, labels[near.among])
+            self._source = lambda: near
         elif isinstance(graph, NeighborGraph):
             self._fix(graph)
         elif callable(graph):
@@ -107,6 +108,8 @@ class Graphs:
             ValueError: if it has another number of agents, or is none.
         """
         found = self._source()
+        if isinstance(found, Within):
+            found = self._within(found, self._env, self._labels[found.among])
         if not isinstance(found, NeighborGraph):
             found = EdgesGraph(found, self._num_agents)
         return self._checked(found)

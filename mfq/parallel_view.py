@@ -85,6 +85,11 @@ class ParallelView(View):
         before = self.graph
         obs, rewards, terminations, truncations, infos = self.env.step(sent)
         self._over = not self.env.agents
+        if unpaid := [agent for agent in sent if agent not in rewards]:
+            raise ValueError(
+                f"agent {unpaid[0]!r} acted, and step gave no reward for it; allowed: one for each "
+                "agent that acted, 0.0 if it earned nothing"
+            )
         return self._step(obs, rewards, terminations, truncations, infos, sent, before, reset=False)
 
     def _step(
@@ -124,7 +129,7 @@ class ParallelView(View):
             alive=torch.tensor([alive]),
             acting=torch.tensor([acting]),
             actions=torch.tensor([in_effect]),
-            action_mask=self._mask(obs, infos),
+            action_mask=self._mask(obs, infos, alive),
             reset=torch.tensor([reset]),
             graph=self.graph,
             graph_before=before,
@@ -146,7 +151,9 @@ class ParallelView(View):
             stacked[name] = reader.stack(self.agents, own)
         return stacked
 
-    def _mask(self, obs: dict[str, Any], infos: dict[str, dict[str, Any]]) -> Tensor | None:
+    def _mask(
+        self, obs: dict[str, Any], infos: dict[str, dict[str, Any]], alive: list[bool]
+    ) -> Tensor | None:
         """int8 [1, N, A], in full for whom nothing is said; None where nobody is ever told anything."""
         masks = self._open.copy()
         for i, (agent, count) in enumerate(zip(self.agents, self._counts, strict=True)):
@@ -166,6 +173,11 @@ class ParallelView(View):
                     f"agent {agent!r} has an action_mask of shape {np.shape(mask)}; allowed: ({count},)"
                 )
             masks[0, i, :count] = np.asarray(mask) != 0
+            if alive[i] and not self._over and not masks[0, i].any():
+                raise ValueError(
+                    f"agent {agent!r} has an action_mask of zeros; allowed: at least one action for an "
+                    "agent that is to act"
+                )
         return torch.from_numpy(masks) if self._masked else None
 
 

@@ -66,6 +66,12 @@ def test_within_a_radius_as_the_agents_move():
     assert step.graph.neighbors(0).tolist() == [1, 3]
     assert heard(view) == [[1, 3], [0], [], [0], []]
 
+    told = mfq.wrap(scene(), graph=lambda env: mfq.Within(1.0 + env.time, positions))
+    told.reset()
+    assert heard(told) == [[1], [0], [], [], []]
+    told.step(torch.zeros(1, 5, dtype=torch.int64))
+    assert heard(told) == [[1, 3], [0, 3], [], [0, 1], []]
+
     team = mfq.wrap(scene(), graph=mfq.Within(1.0, positions, among="team"))
     team.reset()
     team.step(torch.zeros(1, 5, dtype=torch.int64))

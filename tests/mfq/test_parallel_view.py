@@ -392,6 +392,36 @@ def test_what_is_refused_names_the_agent_and_the_space(options, words):
         refused(**options)
 
 
+def test_a_mask_of_zeros_is_refused_for_whoever_is_to_act():
+    def infos(agent, time):
+        return {"action_mask": np.array([1, 1] if time == 0 else [0, 0], np.int8)}
+
+    cast = {"a_0": (box(1), spaces.Discrete(2))}
+    see = lambda agent, time: np.zeros(1, np.float32)  # noqa: E731
+    view = mfq.wrap(Scene(cast, [["a_0"]] * 3, see, infos=infos))
+    view.reset()
+    with pytest.raises(
+        ValueError, match="'a_0' has an action_mask of zeros; allowed: at least one"
+    ):
+        view.step(torch.tensor([[0]]))
+    last = mfq.wrap(Scene(cast, [["a_0"]], see, infos=infos))  # over with the first step
+    last.reset()
+    assert last.step(torch.tensor([[0]])).truncated.all()
+
+
+def test_who_acted_has_a_reward():
+    class Unpaid(Scene):
+        def step(self, actions):
+            obs, _, *rest = super().step(actions)
+            return obs, {}, *rest
+
+    cast = {"a_0": (box(1), spaces.Discrete(2))}
+    view = mfq.wrap(Unpaid(cast, [["a_0"]] * 2, lambda agent, time: np.zeros(1, np.float32)))
+    view.reset()
+    with pytest.raises(ValueError, match="'a_0' acted, and step gave no reward for it"):
+        view.step(torch.tensor([[0]]))
+
+
 def test_a_mask_that_comes_too_late_is_refused():
     def infos(agent, time):
         return {"action_mask": np.ones(2, np.int8)} if time else {}
