@@ -32,6 +32,7 @@ PettingZoo's or Gymnasium's, such as CartPole-v1.
 `--resume DIR [--steps N] [--rounds N] [--minutes M]` goes on with the run in DIR, exactly where its
 last checkpoint was.
 `--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.
+`--config FILE.yaml` reads options from a file; flags beside it win.
 """
 PLAY = """\
 usage: mfq play battle [--red PLAYER] [--blue PLAYER] [options]
