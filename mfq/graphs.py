@@ -73,18 +73,17 @@ class Graphs:
     def __init__(self, env: Any, graph: GraphLike, groups: np.ndarray, types: np.ndarray) -> None:
         self._env, self._num_agents = env, len(groups)
         self.moves = True  # or may
-        labels = {"all": np.zeros_like(groups), "type": types, "team": groups}
-        self._labels = labels
+        self._labels = {"all": np.zeros_like(groups), "type": types, "team": groups}
         if graph is None and (owner := _owner_of_graph(env)) is not None:
             self._source: Callable[[], Any] = lambda: owner.neighbor_graph
         elif graph is None or isinstance(graph, str):
             name = "team" if graph is None else graph
-            if name not in labels:
+            if name not in self._labels:
                 raise ValueError(
                     f"graph={graph!r}; allowed: {', '.join(NAMES)}, a NeighborGraph, mfq.Within, an "
                     "edge list [2, E], or a function of the environment"
                 )
-            self._fix(CompleteGraph(len(groups), labels[name]))
+            self._fix(CompleteGraph(len(groups), self._labels[name]))
         elif isinstance(graph, Within):
             near = graph
             self._source = lambda: near
@@ -109,7 +108,7 @@ class Graphs:
         """
         found = self._source()
         if isinstance(found, Within):
-            found = self._within(found, self._env, self._labels[found.among])
+            found = self._within(found)
         if not isinstance(found, NeighborGraph):
             found = EdgesGraph(found, self._num_agents)
         return self._checked(found)
@@ -125,13 +124,13 @@ class Graphs:
             )
         return graph
 
-    def _within(self, near: Within, env: Any, labels: np.ndarray) -> NeighborGraph:
-        places = np.asarray(near.positions(env), np.float64)
+    def _within(self, near: Within) -> NeighborGraph:
+        places = np.asarray(near.positions(self._env), np.float64)
         if places.ndim != 2 or len(places) != self._num_agents:
             raise ValueError(
                 f"positions gave an array of shape {places.shape}; allowed: ({self._num_agents}, dims)"
             )
-        return RadiusGraph(places[None], near.radius, labels)
+        return RadiusGraph(places[None], near.radius, self._labels[near.among])
 
 
 class RowGraphs(NeighborGraph):

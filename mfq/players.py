@@ -25,23 +25,6 @@ from mfq.view import Step, View
 BEST_FIRST = ("best.safetensors", "last.safetensors")
 
 
-class Uniform:
-    """Any action that is allowed, all alike: the random player of environments without scripts.
-
-    Args:
-        seed: of its draws.
-    """
-
-    def __init__(self, seed: int = 0) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def act(self, step: Step, explore: bool = True) -> Tensor:
-        mask = step.action_mask
-        allowed = torch.ones((*step.actions.shape, step.num_actions)) if mask is None else mask != 0
-        actions = draw(allowed.float().cpu(), self.generator).to(step.actions.device)
-        return actions.where(step.alive, -torch.ones_like(actions))
-
-
 class Scripted:
     """A scripted player of the environment's own.
 
