@@ -53,6 +53,18 @@ class AgentTypes:
         return (actions + self.offsets).where(actions >= 0, -1)
 
 
+def by_spaces(env: Any, agents: Sequence[str]) -> tuple[list[int], list[tuple[Any, Any]]]:
+    """The type of each agent by number, and the observation and action space of each type."""
+    found: list[tuple[Any, Any]] = []
+    labels = []
+    for agent in agents:
+        its = env.observation_space(agent), env.action_space(agent)
+        if its not in found:
+            found.append(its)
+        labels.append(found.index(its))
+    return labels, found
+
+
 def prefix(agent: str) -> str:
     """The group that a name tells, as TorchRL reads it: "wolf" of "wolf_3"; a name that does not end
     in a number is a group of its own."""

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfq.train import Agent
 from mfq.view import Step, View
 
 
@@ -25,24 +24,19 @@ class ByType:
         seed: the learner of type k gets ``seed + 1000 k``.
 
     Attributes:
-        agents: K learners, by the number of the type.
-        parts: the same.
+        parts: K learners, by the number of the type.
     """
 
     def __init__(self, view: View, make: Callable[[View, int], Any], seed: int = 0) -> None:
         self.names = view.type_names
-        self.agents: list[Agent] = [
+        self.parts: list[Any] = [
             make(view.of_type(k), seed + 1000 * k) for k in range(len(self.names))
         ]
-
-    @property
-    def parts(self) -> list[Any]:
-        return list(self.agents)
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
         """Actions int64 [B, N], each from the learner of the agent's type; -1 for the dead."""
         actions = torch.full_like(step.actions, -1)
-        for k, agent in enumerate(self.agents):
+        for k, agent in enumerate(self.parts):
             given = step.of_type(k)
             mine = given.alive if given.mine is None else given.alive & given.mine
             actions = agent.act(given, explore).where(mine, actions)
@@ -50,29 +44,29 @@ class ByType:
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
         """Tells each learner what came of the actions of its type."""
-        for k, agent in enumerate(self.agents):
+        for k, agent in enumerate(self.parts):
             agent.observe(step.of_type(k), actions, next_step.of_type(k))
 
     def learn(self) -> dict[str, float]:
         """The learners' metrics, each with the name of the type before it."""
-        return self._named([agent.learn() for agent in self.agents])
+        return self._named([agent.learn() for agent in self.parts])
 
     def metrics(self) -> dict[str, float]:
         """How the learners act, likewise."""
         return self._named(
-            [agent.metrics() if hasattr(agent, "metrics") else {} for agent in self.agents]
+            [agent.metrics() if hasattr(agent, "metrics") else {} for agent in self.parts]
         )
 
     def player(self) -> ByType:
         """A copy that plays as this one does now."""
         twin = ByType.__new__(ByType)
         twin.names = self.names
-        twin.agents = [agent.player() for agent in self.agents]  # type: ignore[attr-defined]
+        twin.parts = [agent.player() for agent in self.parts]
         return twin
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the future depends on."""
-        pairs = zip(self.names, self.agents, strict=True)
+        pairs = zip(self.names, self.parts, strict=True)
         return {"types": {name: agent.state_dict() for name, agent in pairs}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -84,7 +78,7 @@ class ByType:
         saved = state.get("types", {})
         if list(saved) != list(self.names):
             raise ValueError(f"state has types {list(saved)}; allowed: {list(self.names)}")
-        for name, agent in zip(self.names, self.agents, strict=True):
+        for name, agent in zip(self.names, self.parts, strict=True):
             agent.load_state_dict(saved[name])
 
     def _named(self, found: list[dict[str, float]]) -> dict[str, float]:

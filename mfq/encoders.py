@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,21 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 BESIDE = 32  # numbers to which a vector beside a picture is encoded
+
+
+class Conv(NamedTuple):
+    """The two convolutions of a picture, those of the authors' network unless told otherwise.
+
+    Attributes:
+        filters: of each.
+        stride: of the second.
+    """
+
+    filters: int = 32
+    stride: int = 1
+
+
+PAPER = Conv()
 
 
 class Encoder(nn.Module):
@@ -66,23 +81,23 @@ class OneHots(Encoder):
 
 
 class Picture(Encoder):
-    """[M, height, width, channels]: two valid 3 x 3 convolutions of so many filters, then 256 (the
-    authors' network has 32 filters)."""
+    """[M, height, width, channels]: two valid 3 x 3 convolutions, then 256."""
 
     size = 256
 
     def __init__(
-        self, shape: tuple[int, ...], generator: torch.Generator, filters: int = 32
+        self, shape: tuple[int, ...], generator: torch.Generator, conv: Conv = PAPER
     ) -> None:
         super().__init__()
-        height, width, channels = shape
+        (height, width, channels), (filters, stride) = shape, conv
+        cells = ((height - 5) // stride + 1) * ((width - 5) // stride + 1)
         self.layers = nn.Sequential(
             glorot(nn.utils.skip_init(nn.Conv2d, channels, filters, 3), generator),
             nn.ReLU(),
-            glorot(nn.utils.skip_init(nn.Conv2d, filters, filters, 3), generator),
+            glorot(nn.utils.skip_init(nn.Conv2d, filters, filters, 3, stride), generator),
             nn.ReLU(),
             nn.Flatten(),
-            linear(filters * (height - 4) * (width - 4), self.size, generator),
+            linear(filters * cells, self.size, generator),
             nn.ReLU(),
         )
         # As observations lie in memory; several times faster than the other way round.
@@ -173,10 +188,7 @@ def split(space: spaces.Space[Any], parts: dict[str, int]) -> spaces.Dict:
 
 
 def encoder(
-    space: spaces.Space[Any],
-    generator: torch.Generator,
-    pictures: str = "conv",
-    filters: int = 32,
+    space: spaces.Space[Any], generator: torch.Generator, conv: Conv | None = PAPER
 ) -> Encoder:
     """The encoder that fits a space.
 
@@ -188,9 +200,8 @@ def encoder(
     Args:
         space: of the observations.
         generator: draws the weights.
-        pictures: "conv": `Picture`, with the vectors beside it in a Dict encoded to `BESIDE`, as the
-            authors' Q-network has it; or "flat": pictures, and each Box of a Dict, become `Flat`.
-        filters: of each convolution.
+        conv: of `Picture`, with the vectors beside it in a Dict encoded to `BESIDE`, as the authors'
+            Q-network has it; or None: pictures, and each Box of a Dict, become `Flat`.
 
     Raises:
         ValueError: for a space without one.
@@ -198,11 +209,12 @@ def encoder(
     if isinstance(space, spaces.Discrete):
         return OneHot(int(space.n), int(space.start))
     if isinstance(space, spaces.Dict):
-        return _parts(space, generator, pictures, filters)
-    if isinstance(space, spaces.Box) and len(space.shape) == 3 and pictures == "flat":
-        return Flat(space.shape, generator)
-    if isinstance(space, spaces.Box) and len(space.shape) == 3 and min(space.shape[:2]) >= 5:
-        return Picture(space.shape, generator, filters)
+        return _parts(space, generator, conv)
+    if isinstance(space, spaces.Box) and len(space.shape) == 3:
+        if conv is None:
+            return Flat(space.shape, generator)
+        if min(space.shape[:2]) >= 5:
+            return Picture(space.shape, generator, conv)
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         return Vector(torch.Size(space.shape or ()).numel())
     if isinstance(space, spaces.MultiDiscrete):
@@ -212,19 +224,19 @@ def encoder(
     )
 
 
-def _parts(space: spaces.Dict, generator: torch.Generator, pictures: str, filters: int) -> Parts:
+def _parts(space: spaces.Dict, generator: torch.Generator, conv: Conv | None) -> Parts:
     shapes = {
         name: part.shape or () for name, part in space.items() if isinstance(part, spaces.Box)
     }
     parts: dict[str, Encoder] = {}
     for name, part in space.items():
         shape = shapes.get(name, ())
-        if pictures == "flat" and torch.Size(shape).numel() and name in shapes:
+        if conv is None and torch.Size(shape).numel() and name in shapes:
             parts[name] = Flat(shape, generator)
         elif len(shape) == 1 and shape[0] and any(len(other) == 3 for other in shapes.values()):
             parts[name] = Flat(shape, generator, BESIDE)
         else:
-            parts[name] = encoder(part, generator, pictures, filters)
+            parts[name] = encoder(part, generator, conv)
     return Parts(parts)
 
 

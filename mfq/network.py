@@ -17,7 +17,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from mfq.encoders import encoder, linear, mlp
+from mfq.encoders import PAPER, Conv, encoder, linear, mlp
 
 MEAN_HIDDEN, MEAN_SIZE = 64, 32
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -55,7 +55,7 @@ class QNetwork(nn.Module):
             observe alone.
         generator: draws the weights.
         mean_width: numbers of a mean action; None: A.
-        filters: of each convolution of a picture.
+        conv: how a picture is read.
 
     Raises:
         ValueError: for another space.
@@ -71,10 +71,10 @@ class QNetwork(nn.Module):
         agent_embedding: int,
         generator: torch.Generator,
         mean_width: int | None = None,
-        filters: int = 32,
+        conv: Conv = PAPER,
     ) -> None:
         super().__init__()
-        self.observe = encoder(observation_space, generator, filters=filters)
+        self.observe = encoder(observation_space, generator, conv)
         size = self.observe.size
         self.mean: nn.Module | None = None
         if mean_field:
@@ -110,7 +110,7 @@ class Trunk(nn.Module):
     Args:
         observation_space, num_agents, hidden, agent_embedding, generator: as in `QNetwork`; ``hidden``
             has a width at least.
-        pictures: see `encoder`.
+        pictures: "conv", the paper's convolutions, or "flat", none; see `encoder`.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Trunk(nn.Module):
     ) -> None:
         super().__init__()
         self.size = hidden[-1]
-        self.observe = encoder(observation_space, generator, pictures)
+        self.observe = encoder(observation_space, generator, PAPER if pictures == "conv" else None)
         self.identity = _embedding(num_agents, agent_embedding, generator)
         sizes = [self.observe.size + agent_embedding, *hidden]
         self.joint = mlp(sizes, generator, last_relu=True)

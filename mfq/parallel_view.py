@@ -12,7 +12,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.agent_types import AgentTypes, numbered, prefix, type_names
+from mfq.agent_types import AgentTypes, by_spaces, numbered, prefix, type_names
 from mfq.graphs import GraphLike, Graphs
 from mfq.observations import MASK, Reader
 from mfq.view import Step, View
@@ -202,17 +202,13 @@ def _types_of(env: Any, agents: list[str]) -> tuple[AgentTypes, list[Reader]]:
     Raises:
         ValueError: naming the agent whose space is not allowed.
     """
-    found: list[tuple[Any, Any]] = []
-    readers: list[Reader] = []
-    labels = []
-    for agent in agents:
-        its = env.observation_space(agent), env.action_space(agent)
-        if its not in found:
-            if not isinstance(its[1], spaces.Discrete):
-                raise ValueError(f"agent {agent!r} acts in {its[1]}; allowed: Discrete")
-            found.append(its)
-            readers.append(Reader(agent, its[0]))
-        labels.append(found.index(its))
+    labels, found = by_spaces(env, agents)
+    readers = []
+    for k, (seen, action) in enumerate(found):
+        agent = agents[labels.index(k)]
+        if not isinstance(action, spaces.Discrete):
+            raise ValueError(f"agent {agent!r} acts in {action}; allowed: Discrete")
+        readers.append(Reader(agent, seen))
     kinds = AgentTypes(
         of=torch.tensor(labels),
         names=type_names(agents, labels),

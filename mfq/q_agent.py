@@ -99,6 +99,8 @@ class QAgent(QPlayer):
         if config.samples_per_transition:
             updates = int(self._owed / config.batch_size)
             self._owed -= updates * config.batch_size
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.rate(self.clock)
         found: tuple[Tensor, ...] = ()
         for _ in range(updates):
             found = self._improve(self.replay.sample(config.batch_size))
@@ -138,8 +140,6 @@ class QAgent(QPlayer):
         super().load_state_dict(state)
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:  # as configured, should that have changed
-            group["lr"] = self.config.learning_rate
         self.updates, self._owed = state["updates"], state["owed"]
         if "replay" in state:
             self.replay.load_state_dict(state["replay"])

@@ -40,9 +40,13 @@ class QConfig:
             the schedule's end (of epsilon-greedy, its greedy part).
         gamma: discount, 0 to 1. At 0 nothing of s' is stored.
         filters: of each of the two convolutions of a picture; the paper's network has 32.
+        stride: of the second of them; the paper's network has 1. 2 halves what it costs.
         hidden: widths of the joint layers.
         agent_embedding: size of the embedding of who an agent is; 0 for none.
         learning_rate: Adam's.
+        learning_rate_steps, learning_rate_end: if learning_rate_steps is above 0, the rate falls
+            linearly to learning_rate_end over so many environment steps (episodes of all rows, with
+            explore_rounds).
         batch_size: transitions of a gradient step.
         replay_size: transitions kept.
         replay: "ring" keeps observations; "compact" keeps what they are drawn from, and draws them when
@@ -74,9 +78,12 @@ class QConfig:
     play: str = "greedy"
     gamma: float = 0.95
     filters: int = 32
+    stride: int = 1
     hidden: tuple[int, ...] = (64, 64)
     agent_embedding: int = 8
     learning_rate: float = 1e-3
+    learning_rate_steps: int = 0
+    learning_rate_end: float = 0.0
     batch_size: int = 256
     replay_size: int = 200_000
     replay: str = "auto"
@@ -103,6 +110,7 @@ class QConfig:
         for name in ("clip_gradient", "samples_per_transition", "target_temperature"):
             number(name, getattr(self, name))
         positive("learning_rate", self.learning_rate)
+        number("learning_rate_end", self.learning_rate_end)
         for name in (
             "batch_size",
             "replay_size",
@@ -110,6 +118,7 @@ class QConfig:
             "explore_steps",
             "coherent_steps",
             "filters",
+            "stride",
         ):
             whole(name, getattr(self, name), 1)
         for name in (
@@ -118,6 +127,7 @@ class QConfig:
             "agent_embedding",
             "updates_per_step",
             "hard_update",
+            "learning_rate_steps",
         ):
             whole(name, getattr(self, name), 0)
         for width in self.hidden:
@@ -140,6 +150,12 @@ class QConfig:
         """Of the temperature or epsilon, over steps acted or over rounds."""
         length = self.explore_rounds or self.explore_steps
         return Linear(self.explore_start, self.explore_end, length)
+
+    def rate(self, clock: int) -> float:
+        """The learning rate at a time of the same clock."""
+        if not self.learning_rate_steps:
+            return self.learning_rate
+        return Linear(self.learning_rate, self.learning_rate_end, self.learning_rate_steps)(clock)
 
     def make_policy(self) -> Policy:
         """The exploring policy."""

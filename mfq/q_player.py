@@ -13,6 +13,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq.encoders import Conv
 from mfq.mean_field import iterate
 from mfq.network import QNetwork, in_precision
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
@@ -214,5 +215,5 @@ def network_of(
         config.agent_embedding,
         generator,
         view.mean_width,
-        config.filters,
+        Conv(config.filters, config.stride),
     )

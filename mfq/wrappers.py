@@ -15,7 +15,7 @@ from gymnasium.utils import EzPickle
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from mfenvs.graph import NeighborGraph
-from mfq.agent_types import numbered, prefix
+from mfq.agent_types import by_spaces, numbered, prefix
 from mfq.graphs import GraphLike, Graphs
 from mfq.mean_field import mean_action
 
@@ -126,13 +126,7 @@ def _discrete(agent: str, space: spaces.Space[Any]) -> spaces.Discrete:
 
 def _places(env: Any, agents: list[str]) -> tuple[list[int], list[int], int]:
     """The type of each agent, where its actions begin in a mean action, and how long that is."""
-    kinds: list[tuple[Any, Any]] = []
-    kind_of = []
-    for agent in agents:
-        kind = (env.observation_space(agent), env.action_space(agent))
-        if kind not in kinds:
-            kinds.append(kind)
-        kind_of.append(kinds.index(kind))
+    kind_of, kinds = by_spaces(env, agents)
     starts = np.cumsum([0] + [int(action.n) for _, action in kinds]).tolist()
     return kind_of, [starts[kind] for kind in kind_of], starts[-1]
 

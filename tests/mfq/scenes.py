@@ -1,8 +1,10 @@
-"""A hand-made PettingZoo environment whose course is written down in advance."""
+"""A hand-made PettingZoo environment whose course is written down in advance, and a learner for it."""
 
 import numpy as np
 import pettingzoo
 from gymnasium import spaces
+
+import mfq
 
 
 class Scene(pettingzoo.ParallelEnv):
@@ -61,3 +63,16 @@ class Scene(pettingzoo.ParallelEnv):
 
 def box(*shape, dtype=np.float32, high=9):
     return spaces.Box(0, high, shape, dtype)
+
+
+TWO = {"a_0": (box(1), spaces.Discrete(2)), "a_1": (box(1), spaces.Discrete(2))}
+
+
+def number(agent, time):
+    return np.array([time], np.float32)
+
+
+def learner(view, seed=0, **options):
+    config = {"gamma": 0.0, "learn_after": 50, "batch_size": 32, "hidden": (16,)}
+    config |= {"explore_steps": 200, "learning_rate": 5e-3, "agent_embedding": 0}
+    return mfq.QAgent(view, True, mfq.QConfig(**config | options), seed)

@@ -9,7 +9,7 @@ from torch import nn
 import mfq
 from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph
-from mfq.encoders import encoder
+from mfq.encoders import Conv, encoder
 from mfq.network import QNetwork
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
@@ -111,6 +111,24 @@ def test_a_gradient_step_is_adam_on_the_mean_squared_error():
     assert metrics["q"] == pytest.approx(4.0)
     # Adam's first step is the learning rate, against the gradient's sign, for the chosen action only.
     assert agent.module.q.tolist() == pytest.approx([1.0, 2.0, 3.9])
+
+
+def test_the_learning_rate_falls_with_the_steps_acted():
+    agent = agent_with(
+        Q,
+        gamma=0.0,
+        batch_size=1,
+        learning_rate=0.1,
+        learning_rate_steps=10,
+        learning_rate_end=0.02,
+    )
+    agent.replay.add({name: part[:1] for name, part in a_batch().items()})
+    agent.time = 5
+    agent.learn()
+    assert agent.module.q.tolist() == pytest.approx([1.0, 2.0, 4.0 - 0.06])
+    for clock, rate in ((0, 0.1), (10, 0.02), (99, 0.02)):
+        assert agent.config.rate(clock) == pytest.approx(rate)
+    assert QConfig(learning_rate=0.3).rate(99) == 0.3
 
 
 def test_the_gradient_is_clipped_to_its_norm():
@@ -283,6 +301,21 @@ def test_networks_fit_the_space(space, mean_field):
     assert not any(bias.any() for bias in biases)
 
 
+def test_convolutions_are_those_asked_for():
+    def layers(conv, side):
+        network = QNetwork(
+            spaces.Box(0, 1, (side, 9, 3)), 1, 4, False, (8,), 0, torch.Generator(), conv=conv
+        )
+        assert network(torch.rand(2, side, 9, 3), None, torch.zeros(2)).shape == (2, 4)
+        first, _, second, _, _, dense, _ = network.observe.layers
+        return first.out_channels, second.stride, dense.in_features
+
+    # 13 x 9 becomes 11 x 7, then 9 x 5, or 5 x 3 with a stride of 2.
+    assert layers(Conv(), 13) == (32, (1, 1), 32 * 9 * 5)
+    assert layers(Conv(4, 2), 13) == (4, (2, 2), 4 * 5 * 3)
+    assert layers(Conv(4, 3), 6) == (4, (3, 3), 4 * 1 * 2)
+
+
 def test_glorot_bounds():
     generator = torch.Generator().manual_seed(0)
     network = QNetwork(spaces.Box(-1, 1, (20,)), 1, 4, False, (30,), 0, generator)
@@ -325,6 +358,9 @@ def test_the_replay_forgets_the_oldest_and_draws_evenly():
         ({"reconsider": -0.1}, "reconsider"),
         ({"batch_size": 0}, "batch_size"),
         ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate_end": -1.0}, "learning_rate_end"),
+        ({"learning_rate_steps": -1}, "learning_rate_steps"),
+        ({"stride": 0}, "stride"),
         ({"hidden": (64, 0)}, "hidden"),
         ({"explore_end": 0.0}, "temperature"),
         ({"policy": "epsilon_greedy", "explore_start": 2.0}, "epsilon"),
