@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from baselines.named import sources_by_name
 from mfenvs import battle_v0, game_class
 from mfq.config import to_json
 from mfq.evaluate import Record, match
@@ -57,19 +58,7 @@ class BattleStudy:
 
     def entries(self) -> dict[str, tuple[str, ...]]:
         """The sources of each player, by its name."""
-        found: dict[str, tuple[str, ...]] = {}
-        for word in self.players:
-            name, equals, runs = word.partition("=")
-            sources = tuple(runs.split(",")) if equals else (word,)
-            name = name if equals else Path(word).name
-            if not name or not all(sources):
-                raise ValueError(f"player {word!r}; allowed: a source, NAME=RUN or NAME=RUN,RUN")
-            if name in found:
-                raise ValueError(
-                    f"two players are called {name!r}; allowed: NAME=RUN to rename one"
-                )
-            found[name] = sources
-        return found
+        return sources_by_name("players", self.players)
 
 
 class Result(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from baselines.named import sources_by_name
 from mfq.files import write_atomically, write_csv
 from mfq.intervals import bootstrap
 
@@ -19,7 +20,7 @@ class CurvesStudy:
     """Curves of runs that are there already.
 
     Attributes:
-        runs: NAME=RUN,RUN ... for the folders of runs of several seeds that make a curve.
+        runs: folders of runs; NAME=RUN gives a name, NAME=RUN,RUN one curve to runs of several seeds.
         metrics: columns of their log.csv.
         seed: of the bootstrap.
         out: folder for curves.csv and curves.png. None writes nothing.
@@ -35,15 +36,7 @@ class CurvesStudy:
 
     def entries(self) -> dict[str, tuple[str, ...]]:
         """The folders of each curve, by its name."""
-        found: dict[str, tuple[str, ...]] = {}
-        for word in self.runs:
-            name, _, folders = word.partition("=")
-            if not name or not all(folders.split(",")):
-                raise ValueError(f"runs has {word!r}; allowed: NAME=RUN or NAME=RUN,RUN ...")
-            if name in found:
-                raise ValueError(f"runs has {name!r} twice; allowed: each name once")
-            found[name] = tuple(folders.split(","))
-        return found
+        return sources_by_name("runs", self.runs)
 
 
 class Point(NamedTuple):

@@ -136,10 +136,10 @@ def test_runs_meet_scripts_in_the_game_that_they_were_trained_on(tmp_path, capsy
     ("players", "words"),
     [
         (("rush",), "at least two"),
-        (("rush", "rush"), "two players are called 'rush'"),
-        (("a=rush", "a=hold"), "two players are called 'a'"),
-        (("=rush", "hold"), "player '=rush'; allowed"),
-        (("a=rush,", "hold"), "player 'a=rush,'; allowed"),
+        (("rush", "rush"), "players has 'rush' twice"),
+        (("a=rush", "a=hold"), "players has 'a' twice"),
+        (("=rush", "hold"), "players has '=rush'; allowed"),
+        (("a=rush,", "hold"), "players has 'a=rush,'; allowed"),
     ],
 )
 def test_bad_players_are_named(players, words):

@@ -60,7 +60,7 @@ def test_files_and_words(runs, tmp_path, capsys):
     ("words", "error"),
     [
         ([], "runs is empty"),
-        (["--runs", "nothing"], "'nothing'; allowed: NAME=RUN"),
+        (["--runs", "name="], "'name='; allowed: RUN, NAME=RUN"),
         (["--runs", "a=x", "a=y"], "'a' twice"),
         (["--runs", "a=no/such/run"], "no/such/run/log.csv"),
     ],

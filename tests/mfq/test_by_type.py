@@ -122,7 +122,7 @@ def test_evaluation_leaves_the_learners_as_they_were():
     before = [(a.generator.get_state(), a.time) for a in agent.parts]
     first = mfq.evaluate(view, agent, 3, seed=1, explore=True)
     assert mfq.evaluate(view, agent, 3, seed=1, explore=True) == first
-    for (state, time), its in zip(before, agent.agents, strict=True):
+    for (state, time), its in zip(before, agent.parts, strict=True):
         assert torch.equal(its.generator.get_state(), state)
         assert its.time == time
 
