@@ -55,7 +55,7 @@ class QNetwork(nn.Module):
             observe alone.
         generator: draws the weights.
         mean_width: numbers of a mean action; None: A.
-        conv: how a picture is read.
+        conv: see `encoder`.
 
     Raises:
         ValueError: for another space.
@@ -71,7 +71,7 @@ class QNetwork(nn.Module):
         agent_embedding: int,
         generator: torch.Generator,
         mean_width: int | None = None,
-        conv: Conv = PAPER,
+        conv: Conv | None = PAPER,
     ) -> None:
         super().__init__()
         self.observe = encoder(observation_space, generator, conv)

@@ -39,7 +39,8 @@ class QConfig:
         play: how to act without exploration: "greedy", or "sample": drawn from the policy as it is at
             the schedule's end (of epsilon-greedy, its greedy part).
         gamma: discount, 0 to 1. At 0 nothing of s' is stored.
-        filters: of each of the two convolutions of a picture; the paper's network has 32.
+        filters: of each of the two convolutions of a picture; the paper's network has 32. 0: none, a
+            picture is numbers in a row to 256.
         stride: of the second of them; the paper's network has 1. 2 halves what it costs.
         hidden: widths of the joint layers.
         agent_embedding: size of the embedding of who an agent is; 0 for none.
@@ -117,7 +118,6 @@ class QConfig:
             "learn_after",
             "explore_steps",
             "coherent_steps",
-            "filters",
             "stride",
         ):
             whole(name, getattr(self, name), 1)
@@ -127,6 +127,7 @@ class QConfig:
             "agent_embedding",
             "updates_per_step",
             "hard_update",
+            "filters",
             "learning_rate_steps",
         ):
             whole(name, getattr(self, name), 0)

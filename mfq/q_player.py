@@ -215,5 +215,5 @@ def network_of(
         config.agent_embedding,
         generator,
         view.mean_width,
-        Conv(config.filters, config.stride),
+        Conv(config.filters, config.stride) if config.filters else None,
     )
