@@ -18,6 +18,7 @@ commands:
   compare squeeze         MFQ and IQL on the Gaussian squeeze, over seeds
   compare battle          runs and scripts against each other, on both sides
   compare curves          the learning curves of runs, over seeds
+  compare dilemma         what an agent of a run on battle, and its army, would earn by fighting
   play battle             two armies in a window, or as a summary
   list                    the games, algorithms, players and studies there are
 
@@ -27,7 +28,7 @@ flags given beside it win.
 TRAIN = """\
 `--env` takes a game (see `mfq list`), MODULE:FACTORY of an environment of your own, or an id of
 PettingZoo's or Gymnasium's, such as CartPole-v1.
-`--preset paper|authors|authors-mfac|fast|small` starts from a ready set of options (battle),
+`--preset paper|authors|authors-mfac|fast|full|small` starts from a ready set of options (battle),
 `--preset cartpole` from one for small single-agent tasks; flags beside it win.
 `--resume DIR [--steps N] [--rounds N] [--minutes M]` goes on with the run in DIR, exactly where its
 last checkpoint was.
@@ -145,46 +146,25 @@ def _evaluate(words: list[str]) -> int:
 
 
 def _compare(words: list[str]) -> int:
+    from dataclasses import fields, replace
+    from importlib import import_module
+
     if not words or words[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0 if words else 2
-    study, *flags = words
-    if study not in STUDIES:
-        raise ValueError(f"unknown study {study!r}; allowed: {', '.join(STUDIES)}")
-    return STUDIES[study](flags)
-
-
-def _compare_ising(flags: list[str]) -> int:
-    from baselines import ising
-
-    ising.run(_parse(ising.IsingStudy, flags, "mfq compare ising"))
-    return 0
-
-
-def _compare_squeeze(flags: list[str]) -> int:
-    from baselines import squeeze
-
-    squeeze.run(_parse(squeeze.SqueezeStudy, flags, "mfq compare squeeze"))
-    return 0
-
-
-def _compare_battle(flags: list[str]) -> int:
-    from dataclasses import replace
-
-    from baselines import battle
-
-    if any(flag in ("-h", "--help") for flag in flags):
+    name, *flags = words
+    if name not in STUDIES:
+        raise ValueError(f"unknown study {name!r}; allowed: {', '.join(STUDIES)}")
+    module = import_module(f"baselines.{name}")
+    kind = getattr(module, STUDIES[name])
+    if name == "battle" and any(flag in ("-h", "--help") for flag in flags):
         print(COMPARE_BATTLE)
-    options, flags = _take_settings(flags)
-    study = _parse(battle.BattleStudy, flags, "mfq compare battle")
-    battle.run(replace(study, env_options={**study.env_options, **options}))
-    return 0
-
-
-def _compare_curves(flags: list[str]) -> int:
-    from baselines import curves
-
-    curves.run(_parse(curves.CurvesStudy, flags, "mfq compare curves"))
+    settable = any(field.name == "env_options" for field in fields(kind))
+    options, flags = _take_settings(flags) if settable else ({}, flags)
+    study = _parse(kind, flags, f"mfq compare {name}")
+    if options:
+        study = replace(study, env_options={**study.env_options, **options})
+    module.run(study)
     return 0
 
 
@@ -221,12 +201,14 @@ def _list(words: list[str]) -> int:
     return 0
 
 
-STUDIES: dict[str, Callable[[list[str]], int]] = {
-    "ising": _compare_ising,
-    "squeeze": _compare_squeeze,
-    "battle": _compare_battle,
-    "curves": _compare_curves,
+STUDIES = {
+    "ising": "IsingStudy",
+    "squeeze": "SqueezeStudy",
+    "battle": "BattleStudy",
+    "curves": "CurvesStudy",
+    "dilemma": "DilemmaStudy",
 }
+"""The modules of baselines, and the dataclasses of their options."""
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "evaluate": _evaluate,

@@ -182,7 +182,7 @@ def play(
     length = torch.zeros(rows, dtype=torch.int64, device=view.device)
     found: dict[str, torch.Tensor] = {}
     since = 0
-    with torch.no_grad(), _undisturbed(teams, seed):
+    with torch.no_grad(), undisturbed(teams, seed):
         step = view.reset(seed=seed)
         while int(done.min()) < each:
             step = view.step(teams.act(step, explore))
@@ -280,7 +280,7 @@ def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
 
 
 @contextmanager
-def _undisturbed(teams: Teams, seed: int) -> Iterator[None]:
+def undisturbed(teams: Teams, seed: int) -> Iterator[None]:
     """Within, the players' generators are freshly seeded; afterwards players are as before."""
     players: list[Any] = [part for player in teams.players.values() for part in parts_of(player)]
     generators = [getattr(player, "generator", None) for player in players]

@@ -1,0 +1,118 @@
+"""`mfq compare dilemma`: what striking would earn."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+import mfq
+from baselines.dilemma import DilemmaStudy, Striking, dilemma, payoff
+from mfenvs import battle_v0
+from mfq.cli import main
+from mfq.players import Scripted
+
+GAME = {"map_size": 12, "max_cycles": 15, "copied_start": False}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dilemma") / "run"
+    config = {
+        "steps": 4,
+        "evaluate_every": 0,
+        "quiet": True,
+        "env_options": GAME,
+        "out": str(folder),
+        "agent": {"hidden": [8], "agent_embedding": 0, "filters": 4, "learn_after": 10**6},
+    }
+    mfq.Runner("battle_v0", config=config).train()
+    return folder
+
+
+def game(rows):
+    return mfq.wrap(battle_v0.batched_env(num_envs=rows, **GAME))
+
+
+def test_those_told_to_strike_do_what_hold_would_do_if_it_strikes():
+    view = game(4)
+    who = torch.arange(4 * view.num_agents).reshape(4, -1) % 3 == 0
+    rush, hold = Scripted(view, "rush"), Scripted(view, "hold")
+    step, strikes = view.reset(seed=0), 0
+    # One that never strikes of its own accord.
+    player = Striking(view, Stays(), who)
+    for _ in range(12):
+        actions = player.act(step)
+        blows = hold.act(step)
+        expected = torch.where(who & (blows >= 13), blows, Stays().act(step))
+        assert torch.equal(actions, expected)
+        strikes += int((actions >= 13).sum())
+        step = view.step(rush.act(step).where(view.groups == 0, actions))
+    assert strikes > 10
+
+
+class Stays:
+    def act(self, step, explore=True):
+        return torch.full_like(step.actions, 6).where(step.alive, -1)
+
+
+def test_payoffs_by_hand():
+    """An army that stays earns a step's reward until it dies; one that strikes earns its blows."""
+    view = game(6)
+    still = payoff(view, Stays(), Stays(), 1, "learned", "learned", 0)
+    assert np.allclose(still[0], 15 * -0.005)
+    assert np.allclose(still[1], 15 * -0.005)
+    assert not still[2].any()
+    rush = Scripted(view, "rush")
+    earned = {
+        (others, own): payoff(view, Stays(), rush, 1, others, own, 0)
+        for others in ("learned", "strikes")
+        for own in ("learned", "strikes")
+    }
+    # Who never strikes never earns, whatever the others do.
+    for others in ("learned", "strikes"):
+        assert (earned[others, "learned"][0] <= 0).all()
+        assert earned[others, "strikes"][0].max() > 0.1
+    assert (earned["learned", "learned"][1] <= 0).all()
+    assert (earned["strikes", "strikes"][1] > earned["learned", "learned"][1]).all()
+    margin = earned["strikes", "strikes"][2] - earned["learned", "learned"][2]
+    assert (margin >= 0).all()
+    assert margin.max() > 0
+
+
+def test_a_table_and_a_file(run, tmp_path, capsys):
+    words = ["--runs", f"a={run},{run}", "--episodes", "4", "--out", str(tmp_path)]
+    assert main(["compare", "dilemma", *words]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("a ") for line in said) == 8
+    with (tmp_path / "dilemma.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["side"], r["others"], r["own"]) for r in rows[:4]] == [
+        ("red", "learned", "learned"),
+        ("red", "learned", "strikes"),
+        ("red", "strikes", "learned"),
+        ("red", "strikes", "strikes"),
+    ]
+    assert {(r["runs"], r["episodes"]) for r in rows} == {("2", "4")}
+    assert all(
+        float(r["earned_low"]) <= float(r["earned"]) <= float(r["earned_high"]) for r in rows
+    )
+    single = dilemma(DilemmaStudy((str(run),), episodes=4))
+    assert [p.earned for p in single] == [pytest.approx(float(r["earned"])) for r in rows]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ([], "runs is empty"),
+        (["--runs", "a=no/such/run"], "no/such/run is no player"),
+        (["--runs", "a", "--episodes", "0"], "episodes=0; allowed: 1 or more"),
+    ],
+)
+def test_nonsense(words, error, capsys):
+    try:
+        status = main(["compare", "dilemma", *words, "--out", "None"])
+    except SystemExit as leaving:  # tyro's, where the options themselves are wrong
+        status = leaving.code
+    assert status == 2
+    assert error in " ".join(capsys.readouterr().err.split())
