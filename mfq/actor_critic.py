@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.compact_replay import CompactReplay, replay_for
-from mfq.network import Actor, Critic, Trunk
+from mfq.network import Actor, Critic, Trunk, adam
 from mfq.replay import named, observation
 from mfq.rollout import Rollout
 from mfq.values import mean_field_value, td_target
@@ -57,7 +57,7 @@ class ActorCritic:
         build = network if network is not None else self._default_networks
         actor, critic = build(view, torch.Generator().manual_seed(seed))
         self.online = nn.ModuleDict({"actor": actor, "critic": critic}).to(view.device)
-        self.optimizer = torch.optim.Adam(self._parameters())
+        self.optimizer = adam(self._parameters(), view.device)
         self._set_learning_rates()
         self.generator = torch.Generator(view.device).manual_seed(seed + 2)
         greedy = config.play == "greedy"

@@ -39,6 +39,12 @@ def _has_bfloat16(kind: str) -> bool:
     return flags.exists() and "amx_bf16" in flags.read_text(encoding="utf-8", errors="ignore")
 
 
+def adam(parameters: Any, device: torch.device, rate: float = 1e-3) -> torch.optim.Adam:
+    """Adam of parameters (or groups of them) in one kernel: on a CPU, several times as fast as an
+    operation for each of its terms."""
+    return torch.optim.Adam(parameters, rate, fused=device.type in ("cpu", "cuda"))
+
+
 class QNetwork(nn.Module):
     """Q(o_j, abar_j, .) of agent j, one network for all agents.
 

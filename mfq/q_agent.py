@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mfq import distributed
 from mfq.compact_replay import CompactReplay, replay_for
-from mfq.network import in_precision
+from mfq.network import adam, in_precision
 from mfq.policy import Policy
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
@@ -54,7 +54,7 @@ class QAgent(QPlayer):
         self.target_policy = config.make_target_policy() if own_target else self.policy
         self.value_operator = OPERATORS[config.value] if value is None else value
         self.target = copy.deepcopy(self.module).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.module.parameters(), config.learning_rate)
+        self.optimizer = adam(self.module.parameters(), view.device, config.learning_rate)
         self.replay = replay_for(
             view,
             # Iterated mean actions are drawn anew each time: what was acted on must be kept.

@@ -106,10 +106,11 @@ _RECIPE = {
     "explore_end": 0.05,
     "gamma": 0.8,
     "filters": 0,
-    "learning_rate": 5e-4,
+    "learning_rate": 3e-4,
     "learning_rate_end": 1e-5,
+    "batch_size": 256,
     "learn_after": 2000,
-    "samples_per_transition": 2.0,
+    "samples_per_transition": 4.0,
     "polyak": 0.005,
 }
 _BATTLE = {"minimap_mode": True, "extra_features": True, "copied_start": False}
@@ -199,7 +200,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Twelve against twelve on a map of 20, in minutes.
     "small": {
         "env": "battle_v0",
-        "steps": 10_000,
+        "steps": 8000,
         "num_envs": 32,
         "env_options": {**_BATTLE, "map_size": 20, "max_cycles": 200},
         "opponents": {"rush": 0.8, "lagged": 0.14, "random": 0.06},
@@ -212,8 +213,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "agent": {
             **_RECIPE,
             "explore_steps": 300,
-            "learning_rate_steps": 10_000,
-            "batch_size": 128,
+            "learning_rate_steps": 8000,
             "replay_size": 200_000,
         },
     },
@@ -229,7 +229,6 @@ PRESETS: dict[str, dict[str, Any]] = {
             **_RECIPE,
             "explore_rounds": 100,
             "learning_rate_steps": 2000,
-            "batch_size": 256,
             "replay_size": 500_000,
         },
     },
