@@ -54,7 +54,10 @@ class QAgent(QPlayer):
         self.target_policy = config.make_target_policy() if own_target else self.policy
         self.value_operator = OPERATORS[config.value] if value is None else value
         self.target = copy.deepcopy(self.module).requires_grad_(False)
-        self.optimizer = adam(self.module.parameters(), view.device, config.learning_rate)
+        # Walking through a module's parts takes long beside a small network's gradient step.
+        self._weights = list(self.module.parameters())
+        self._slow_weights = list(self.target.parameters())
+        self.optimizer = adam(self._weights, view.device, config.learning_rate)
         self.replay = replay_for(
             view,
             # Iterated mean actions are drawn anew each time: what was acted on must be kept.
@@ -116,9 +119,9 @@ class QAgent(QPlayer):
             loss = error.square().mean()
         self.optimizer.zero_grad()
         loss.backward()
-        distributed.average_gradients(self.module.parameters())
+        distributed.average_gradients(self._weights)
         if self.config.clip_gradient:
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_gradient)
+            nn.utils.clip_grad_norm_(self._weights, self.config.clip_gradient)
         self.optimizer.step()
         self.updates += 1
         self._move_target()
@@ -203,7 +206,7 @@ class QAgent(QPlayer):
             return
         share = 1.0 if hard else self.config.polyak
         with torch.no_grad():
-            for slow, fast in zip(self.target.parameters(), self.module.parameters(), strict=True):
+            for slow, fast in zip(self._slow_weights, self._weights, strict=True):
                 slow.lerp_(fast, share)
             for mine, theirs in zip(self.target.buffers(), self.module.buffers(), strict=True):
                 mine.copy_(theirs)
