@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"unknown command {command!r}; allowed: {', '.join(COMMANDS)}")
         return COMMANDS[command](rest)
     except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"mfq: {error}", file=sys.stderr)
+        print(f"mfq: {error}{_place(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nmfq: interrupted", file=sys.stderr)
@@ -93,7 +93,13 @@ def _train(flags: list[str]) -> int:
         if flags:
             raise ValueError(f"{flags[0]!r} beside --resume; allowed: --steps, --rounds, --minutes")
         runner = Runner.load(folder, **changes)
-        if runner.starts_anew:
+        if runner.is_done:
+            print(
+                f"mfq: {folder} is done after {runner.done} steps and {runner.rounds} rounds; more "
+                "with --steps or --rounds",
+                file=sys.stderr,
+            )
+        elif runner.starts_anew:
             print(
                 "mfq: the environment cannot tell its state: a new episode starts", file=sys.stderr
             )
@@ -216,6 +222,19 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "play": _play,
     "list": _list,
 }
+
+
+def _place(error: BaseException) -> str:
+    """Where in a user's own code an error came from, " (FILE:LINE)"; "" if it was not there."""
+    import traceback
+    from pathlib import Path
+
+    package = Path(__file__).parent
+    ours = (str(package), str(package.parent / "mfenvs"), str(package.parent / "baselines"))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith((*ours, sys.prefix, sys.base_prefix, "<")):
+            return f" ({frame.filename}:{frame.lineno})"
+    return ""
 
 
 def _parse(kind: type[Any], flags: list[str], program: str, default: Any = None) -> Any:

@@ -152,7 +152,7 @@ class Runner:
             self._save_as("last")
         finally:
             log.close()
-        return self._progress >= self._goal
+        return self.is_done
 
     def evaluate(self, episodes: int | None = None, seed: int | None = None) -> dict[str, float]:
         """Episodes without exploration in a fresh copy (or in the user's own environment).
@@ -280,6 +280,11 @@ class Runner:
     def finish(self) -> None:
         """Closes the environment, and ends its workers."""
         self.view.close()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all steps, or rounds, are done."""
+        return self._progress >= self._goal
 
     @property
     def starts_anew(self) -> bool:

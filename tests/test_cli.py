@@ -177,6 +177,9 @@ def test_train_evaluate_and_resume(tmp_path, capsys):
     assert main(["train", "--resume", out, "--steps", "90"]) == 0
     with (tmp_path / "run" / "log.csv").open() as file:
         assert max(int(row["step"]) for row in csv.DictReader(file)) == 90
+    capsys.readouterr()
+    assert main(["train", "--resume", out]) == 0
+    assert "run is done after 90 steps" in capsys.readouterr().err
 
 
 def test_train_takes_nested_yaml(tmp_path):
