@@ -4,8 +4,8 @@ The plain loop plays one game on MAgent2's engine (map 40, 64 against 64, minima
 what each agent saw in a Python list of its own, and after a round takes two samples of 64 for each 64
 new transitions (double Q, Adam, Polyak .005), as the authors' code does. Its network is ours
 (`QNetwork`), so that what differs is the loop. Ours is the `Runner`'s: acting, playing, storing and
-learning, with the presets "authors" (one row, batch 64) and "fast" (16 rows, batch 512), the opponent a
-lagged copy in all.
+learning, with the presets "authors" (one row, batch 64) and "fast" (16 rows, batch 512), the latter with
+the paper's network and with its own, which has no convolutions; the opponent is a lagged copy in all.
 
 A transition is one agent's of the army that learns; each is drawn twice on average in all three. Rounds
 are cut after `STEPS` steps, in which next to nobody dies. Threads and precision are torch's and ours by
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from benchmarks.timing import machine
 from mfenvs import battle_v0
-from mfq.network import QNetwork, in_precision
+from mfq.network import QNetwork, adam, in_precision
 from mfq.run_config import preset
 from mfq.runner import Runner
 
@@ -143,11 +143,18 @@ def tensors(rows: list[Any]) -> dict[str, Any]:
 
 
 class Ours:
-    """The Runner on a preset."""
+    """The Runner on a preset.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: of the preset.
+        filters: of its convolutions; None for the preset's.
+    """
+
+    def __init__(self, name: str, filters: int | None = None) -> None:
         config = preset(name)
         agent = replace(config.agent, learn_after=1)
+        if filters is not None:
+            agent = replace(agent, filters=filters)
         quiet = {"log_every": 0, "evaluate_every": 0, "save_every": 0, "quiet": True}
         config = replace(
             config,
@@ -177,9 +184,13 @@ class Ours:
 
 
 def measure() -> list[Row]:
-    """All three, taking turns."""
-    sides: dict[str, Any] = {"plain loop": PlainLoop()}
-    sides |= {f"ours, {name}": Ours(name) for name in ("authors", "fast")}
+    """All, taking turns."""
+    sides: dict[str, Any] = {
+        "plain loop": PlainLoop(),
+        "ours, authors": Ours("authors"),
+        "ours, fast, the paper's network": Ours("fast", filters=32),
+        "ours, fast": Ours("fast"),
+    }
     rates: dict[str, list[float]] = defaultdict(list)
     for repetition in range(REPETITIONS + 1):
         for name, side in sides.items():
@@ -199,10 +210,10 @@ def measure() -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """Transitions a second, ratios, and where the time goes."""
-    lines = [f"{'':<16}{'transitions/s':>14}{'x plain':>9}{'act':>7}{'env':>7}{'learn':>7}"]
+    lines = [f"{'':<32}{'transitions/s':>14}{'x plain':>9}{'act':>7}{'env':>7}{'learn':>7}"]
     for row in rows:
         lines.append(
-            f"{row.name:<16}{row.transitions:>14,.0f}{row.transitions / rows[0].transitions:>9.1f}"
+            f"{row.name:<32}{row.transitions:>14,.0f}{row.transitions / rows[0].transitions:>9.1f}"
             f"{row.act:>7.0%}{row.env:>7.0%}{row.learn:>7.0%}"
         )
     return "\n".join(lines)
@@ -214,7 +225,7 @@ def samples_per_second(size: int, precision: str) -> float:
     net: nn.Module = QNetwork(spaces, 128, 21, True, (128, 64), 0, torch.Generator().manual_seed(0))
     obs = {name: torch.rand(size, *part.shape) for name, part in spaces.items()}
     mean, agent = torch.rand(size, 21), torch.zeros(0)
-    optimizer = torch.optim.Adam(net.parameters(), RATE)
+    optimizer = adam(net.parameters(), torch.device("cpu"), RATE)
     times = []
     for _ in range(6):
         begin = time.perf_counter()

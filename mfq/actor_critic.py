@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.compact_replay import CompactReplay, replay_for
-from mfq.network import Actor, Critic, Trunk, adam
+from mfq.network import Actor, Critic, Trunk, adam, load_adam
 from mfq.replay import named, observation
 from mfq.rollout import Rollout
 from mfq.values import mean_field_value, td_target
@@ -142,7 +142,7 @@ class ActorCritic:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a `state_dict`; one without a replay leaves the replay empty."""
         self.online.load_state_dict(state["online"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_adam(self.optimizer, state["optimizer"])
         self._set_learning_rates()  # those configured, should they have been changed
         if self.config.critic == "v":
             self.rollout.load_state_dict(state["rollout"])

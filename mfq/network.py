@@ -45,6 +45,19 @@ def adam(parameters: Any, device: torch.device, rate: float = 1e-3) -> torch.opt
     return torch.optim.Adam(parameters, rate, fused=device.type in ("cpu", "cuda"))
 
 
+def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
+    """Takes up a state of `adam`'s.
+
+    The kernel goes through memory as it lies, so moments must lie as their weights do (channels last,
+    of convolutions), which saving does not keep.
+    """
+    optimizer.load_state_dict(state)
+    for weights, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if moment.shape == weights.shape:
+                moments[name] = torch.empty_like(weights).copy_(moment)
+
+
 class QNetwork(nn.Module):
     """Q(o_j, abar_j, .) of agent j, one network for all agents.
 

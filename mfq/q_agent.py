@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mfq import distributed
 from mfq.compact_replay import CompactReplay, replay_for
-from mfq.network import adam, in_precision
+from mfq.network import adam, in_precision, load_adam
 from mfq.policy import Policy
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
@@ -142,7 +142,7 @@ class QAgent(QPlayer):
         """Takes up a `state_dict`; one without a replay leaves the replay empty."""
         super().load_state_dict(state)
         self.target.load_state_dict(state["target"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_adam(self.optimizer, state["optimizer"])
         self.updates, self._owed = state["updates"], state["owed"]
         if "replay" in state:
             self.replay.load_state_dict(state["replay"])
