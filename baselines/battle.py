@@ -32,8 +32,8 @@ class BattleStudy:
     """Every pair of players, on both sides.
 
     Attributes:
-        players: scripts, checkpoints or folders of runs; NAME=RUN gives a name, NAME=RUN,RUN one name
-            to runs of several seeds.
+        players: scripts, pretrained players, checkpoints or folders of runs; NAME=RUN gives a name,
+            NAME=RUN,RUN one name to runs of several seeds.
         episodes: of each pair of runs, half of them a side.
         seed: of the episodes, the same for all pairs.
         explore: whether learned players act as in training, instead of as well as they can.
@@ -41,7 +41,7 @@ class BattleStudy:
         out: folder for battle.csv, battle.png and config.json. None writes nothing.
     """
 
-    players: tuple[str, ...] = ("random", "hold", "rush", "focus")
+    players: tuple[str, ...] = ("mfq", "iql", "rush", "random")
     episodes: int = 200
     seed: int = 0
     explore: bool = False

@@ -39,14 +39,15 @@ PLAY = """\
 usage: mfq play battle [--red PLAYER] [--blue PLAYER] [options]
 
 Plays two armies against each other in a window, or without a display as a summary.
-A PLAYER is a script (see `mfq list`), a checkpoint, or the folder of a run.
+A PLAYER is a script or a pretrained player (see `mfq list`), a checkpoint, or the folder of a run.
 `--set NAME=VALUE ...` sets options of the game, such as `--set map_size=60 minimap_mode=true`.
 """
 COMPARE_BATTLE = """\
 usage: mfq compare battle --players PLAYER PLAYER ... [options]
 
-Plays every pair on both sides. A PLAYER is a script (see `mfq list`), a checkpoint or the folder
-of a run, with NAME= before it to be called so; NAME=RUN,RUN ... joins runs of several seeds.
+Plays every pair on both sides. A PLAYER is a script or a pretrained player (see `mfq list`), a
+checkpoint or the folder of a run, with NAME= before it to be called so; NAME=RUN,RUN ... joins runs
+of several seeds.
 The game is that of the first run, else the paper's; `--set NAME=VALUE ...` sets its options.
 """
 EVALUATE = """\
@@ -195,6 +196,7 @@ def _play(words: list[str]) -> int:
 
 def _list(words: list[str]) -> int:
     from mfenvs.registry import GAMES, game_class
+    from mfq import pretrained
     from mfq.run_config import ALGORITHMS
 
     print("games       " + ", ".join(GAMES))
@@ -202,6 +204,9 @@ def _list(words: list[str]) -> int:
     print(
         "players     "
         + ", ".join(f"{script} (battle)" for script in game_class("battle_v0").players)
+    )
+    print(
+        "pretrained  " + ", ".join(f"{player} (battle)" for player in pretrained.files("battle_v0"))
     )
     print("studies     " + ", ".join(STUDIES))
     return 0

@@ -15,7 +15,7 @@ ARMIES = ("red", "blue")
 
 @dataclass(frozen=True)
 class PlayConfig:
-    """Two armies fight: scripts (see `mfq list`), checkpoints, or the folders of runs.
+    """Two armies fight: scripts or pretrained players (see `mfq list`), checkpoints, or folders of runs.
 
     Attributes:
         red: the player of the red army.
@@ -28,8 +28,8 @@ class PlayConfig:
         env_options: of the game; else those of the first run, or a map of 40 and 400 steps.
     """
 
-    red: str = "rush"
-    blue: str = "rush"
+    red: str = "mfq"
+    blue: str = "iql"
     episodes: int = 1
     seed: int = 0
     select: str | None = None

@@ -147,14 +147,14 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
         OSError: if there is none; the message offers the scripts, too.
         ValueError: if it is damaged.
     """
-    path = Path(source)
+    path, ready = Path(source), pretrained.files("battle_v0")
     if not path.exists():
-        path = pretrained.files("battle_v0").get(str(source), path)
+        path = ready.get(str(source), path)
     if path.is_dir():
         path = next((path / name for name in BEST_FIRST if (path / name).is_file()), path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{source} is no player; allowed: {''.join(f'{name}, ' for name in scripts)}"
+            f"{source} is no player; allowed: {''.join(f'{name}, ' for name in (*scripts, *ready))}"
             "a checkpoint, or the folder of a run that has one"
         )
     return path, checkpoint.load(path)

@@ -195,7 +195,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Twelve against twelve on a map of 20, in minutes.
     "small": {
         "env": "battle_v0",
-        "steps": 8000,
+        "steps": 16_000,
         "num_envs": 32,
         "env_options": {**_BATTLE, "map_size": 20, "max_cycles": 200},
         "opponents": {"rush": 0.8, "lagged": 0.14, "random": 0.06},
@@ -208,7 +208,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "agent": {
             **_RECIPE,
             "explore_steps": 300,
-            "learning_rate_steps": 8000,
+            "learning_rate_steps": 16_000,
             "replay_size": 200_000,
         },
     },
