@@ -11,6 +11,7 @@ from mfq.team import Teams
 from mfq.view import wrap
 
 ARMIES = ("red", "blue")
+PRETRAINED = {"red": "mfq", "blue": "iql"}
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class PlayConfig:
     """Two armies fight: scripts or pretrained players (see `mfq list`), checkpoints, or folders of runs.
 
     Attributes:
-        red: the player of the red army.
-        blue: the player of the blue army.
+        red, blue: the players of the armies; who is not named is rush, or if neither is, they are the
+            pretrained "mfq" and "iql".
         episodes: how many episodes.
         seed: of the first; the others go on with its stream.
         select: the agent whose view is shown, such as red_3; a click in the window selects one, too.
@@ -28,8 +29,8 @@ class PlayConfig:
         env_options: of the game; else those of the first run, or a map of 40 and 400 steps.
     """
 
-    red: str = "mfq"
-    blue: str = "iql"
+    red: str | None = None
+    blue: str | None = None
     episodes: int = 1
     seed: int = 0
     select: str | None = None
@@ -49,7 +50,9 @@ def play(config: PlayConfig) -> None:
     """
     from mfenvs import battle_v0, game_class
 
-    sources = {army: getattr(config, army) for army in ARMIES}
+    named = {army: getattr(config, army) for army in ARMIES}
+    others = PRETRAINED if not any(named.values()) else dict.fromkeys(ARMIES, "rush")
+    sources = {army: source or others[army] for army, source in named.items()}
     trained = options_of(sources.values(), "battle_v0", game_class("battle_v0").players)
     basis = {"map_size": 40, "max_cycles": 400} if trained is None else trained
     options = {**basis, **config.env_options}

@@ -147,9 +147,8 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
         OSError: if there is none; the message offers the scripts, too.
         ValueError: if it is damaged.
     """
-    path, ready = Path(source), pretrained.files("battle_v0")
-    if not path.exists():
-        path = ready.get(str(source), path)
+    ready = pretrained.files("battle_v0")
+    path = ready.get(str(source), Path(source))  # a folder of that name is ./mfq
     if path.is_dir():
         path = next((path / name for name in BEST_FIRST if (path / name).is_file()), path)
     if not path.is_file():

@@ -7,8 +7,11 @@ from gymnasium import spaces
 from magent2.environments import battle_v4
 
 import mfq
+from baselines import battle
+from baselines.battle import BattleStudy
 from mfenvs import battle_v0
 from mfq import checkpoint, pretrained
+from mfq.cli import main
 from mfq.encoders import InParts, picture_parts, split
 from mfq.players import load_player
 from mfq.runner import Runner
@@ -87,6 +90,25 @@ def test_a_run_plays_on_magent2(shipped):
     assert scores["red"]["episodes"] == 2
     with pytest.raises(ValueError, match=r"a picture has 5 channels; allowed: \{'view': 7"):
         load_player(shipped[0] / "run", mfq.wrap(battle_v4.parallel_env(map_size=14)))
+
+
+@pytest.mark.parametrize("algo", ["mfq", "iql"])
+def test_what_is_shipped_beats_random(algo):
+    player = mfq.load_pretrained("battle_v0", algo)
+    assert player.mean_field == (algo == "mfq")
+    scores = mfq.head_to_head(player.view, player, "random", episodes=4, seed=11)
+    assert scores["both"]["win_rate"] == 1.0
+    assert scores["both"]["kill_difference"] > 20
+
+
+def test_what_is_shipped_plays_where_nobody_is_named(capsys):
+    words = ["play", "battle", "--no-window", "--set", "max_cycles=5"]
+    assert main(words) == 0
+    unnamed = capsys.readouterr().out
+    assert main([*words, "--red", "mfq", "--blue", "iql"]) == 0
+    assert capsys.readouterr().out == unnamed
+    study = BattleStudy(episodes=2, env_options={"max_cycles": 5})
+    assert {r.player for r in battle.compare(study)[1]} == {"mfq", "iql", "rush", "random"}
 
 
 def test_what_there_is_not_is_named(shipped, monkeypatch):

@@ -1,0 +1,123 @@
+"""Players of ours on MAgent2's own battle, against random: that what was learned here holds there.
+
+    python -m baselines.magent2 --players mfq iql --episodes 40
+
+A win is more kills than random has, when the episode ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+import mfq
+from mfenvs import battle_v0
+from mfq.config import whole
+from mfq.files import write_csv
+from mfq.intervals import wilson
+from mfq.players import load_player, options_of
+from mfq.team import Teams
+from mfq.view import View
+
+
+@dataclass(frozen=True)
+class MAgent2Study:
+    """Players of ours on MAgent2's battle_v4.
+
+    Attributes:
+        players: pretrained players, checkpoints or folders of runs.
+        episodes: of each, half of them a side.
+        seed: of the first episode; the others count on from it.
+        out: folder for magent2.csv. None writes nothing.
+    """
+
+    players: tuple[str, ...] = ("mfq", "iql")
+    episodes: int = 40
+    seed: int = 0
+    out: str | None = "runs/magent2"
+
+    def __post_init__(self) -> None:
+        whole("episodes", self.episodes, 2)
+        whole("seed", self.seed, 0)
+
+
+class Score(NamedTuple):
+    """How a player did as one army; the interval of the win rate is Wilson's, 95%."""
+
+    player: str
+    side: str
+    episodes: int
+    wins: int
+    win_rate: float
+    low: float
+    high: float
+    kills: float
+    losses: float
+
+
+def make(options: dict[str, Any]) -> Any:
+    """MAgent2's battle with those options of ours that it has."""
+    from magent2.environments import battle_v4  # type: ignore[import-untyped]
+
+    known = ("map_size", "minimap_mode", "extra_features", "max_cycles")
+    return battle_v4.parallel_env(**{name: options[name] for name in known if name in options})
+
+
+def episode(view: View, teams: Teams, side: int, seed: int) -> tuple[int, int]:
+    """Kills and losses of a side in one episode."""
+    step = view.reset(seed=seed)
+    with torch.no_grad():
+        while not step.ended.any():
+            step = view.step(teams.act(step, explore=False))
+    engine = view.env.unwrapped  # type: ignore[attr-defined]
+    dead = [
+        int(size) - engine.env.get_num(handle)
+        for size, handle in zip(torch.bincount(view.groups), engine.handles, strict=True)
+    ]
+    return dead[1 - side], dead[side]
+
+
+def scores(study: MAgent2Study) -> list[Score]:
+    """Each player as red and as blue."""
+    found = []
+    for source in study.players:
+        options = options_of([source], "battle_v0") or battle_v0.PAPER
+        view = mfq.wrap(make(options))
+        player = load_player(source, view)
+        for side, army in enumerate(view.group_names):
+            both = {army: player, view.group_names[1 - side]: mfq.Random(study.seed)}
+            teams = Teams(view, {name: both[name] for name in view.group_names}, view.groups[None])
+            count = -(-study.episodes // 2)
+            ends = [
+                episode(view, teams, side, study.seed + k)
+                for k in tqdm(range(count), desc=f"{source} as {army}", dynamic_ncols=True)
+            ]
+            wins = sum(kills > losses for kills, losses in ends)
+            kills, losses = (sum(part) / count for part in zip(*ends, strict=True))
+            interval = wilson(wins, count)
+            found.append(Score(source, army, count, wins, wins / count, *interval, kills, losses))
+        view.close()
+    return found
+
+
+def run(study: MAgent2Study) -> list[Score]:
+    """Plays, prints a line for each side, writes the file."""
+    found = scores(study)
+    for s in found:
+        print(
+            f"{s.player:<10} as {s.side:<5} {s.wins} of {s.episodes} ({s.low:.2f} to {s.high:.2f}), "
+            f"kills {s.kills:.1f}, losses {s.losses:.1f}"
+        )
+    if study.out is not None:
+        print(f"written: {write_csv(Path(study.out) / 'magent2.csv', found)}")
+    return found
+
+
+if __name__ == "__main__":
+    import tyro
+
+    run(tyro.cli(MAgent2Study, description=__doc__))
