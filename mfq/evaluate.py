@@ -262,6 +262,20 @@ def summary(record: Record, seed: int = 0) -> Scores:
     return scores
 
 
+def overall(scores: Scores) -> float:
+    """What tells a better evaluation from a worse one.
+
+    The return; or, against opponents, the win rate on the side where it is lower, the mean over them: an
+    army that wins from one side alone has found a gap, not how to fight.
+    """
+    lower: Scores = {}
+    for name, value in scores.items():
+        opponent, is_side, _ = name.partition("_win_rate_as_")
+        if is_side:
+            lower[opponent] = min(value, lower.get(opponent, 1.0))
+    return sum(lower.values()) / len(lower) if lower else scores["return"]
+
+
 def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
     if players.keys() != set(view.group_names):
         raise ValueError(

@@ -19,7 +19,7 @@ from mfq import checkpoint, distributed
 from mfq.algorithms import make_agent
 from mfq.config import build, to_json
 from mfq.encoders import picture_parts
-from mfq.evaluate import evaluate, head_to_head
+from mfq.evaluate import evaluate, head_to_head, overall
 from mfq.files import clear_leftovers
 from mfq.log import Log
 from mfq.meter import Meter
@@ -45,7 +45,8 @@ class Runner:
         view, agent, config: what is trained.
         teams: who plays whom, if the config has opponents.
         done: environment steps done; ``rounds``: episodes ended, over all rows.
-        best: the best score so far: the mean win rate or return of an evaluation.
+        best: the best score so far: an evaluation's return, or against opponents the win rate on the
+            side where it is lower, the mean over them.
         out_of_time: whether the last training ended since its minutes were over.
 
     Raises:
@@ -354,8 +355,7 @@ class Runner:
         if self._can_make and _due(self.done, config.evaluate_every, last):
             scores = self.evaluate()
             log.write(self.done, {f"eval_{name}": value for name, value in scores.items()})
-            wins = [value for name, value in scores.items() if name.endswith("_win_rate")]
-            score = sum(wins) / len(wins) if wins else scores["return"]
+            score = overall(scores)
             if score > self.best:
                 self.best = score
                 self._save_as("best")

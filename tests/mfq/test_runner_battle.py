@@ -58,10 +58,12 @@ def test_a_run_against_opponents_logs_what_shows_whether_it_works(tmp_path):
     assert len(scored) == 2
     for name in ("hold_win_rate_as_red", "hold_win_rate_as_blue", "random_kill_difference_low"):
         assert -50 <= float(scored[0][f"eval_{name}"]) <= 50
-    rates = [
-        float(scored[k][f"eval_{name}_win_rate"]) for k in (0, 1) for name in ("random", "hold")
+    lower = [
+        min(float(scored[k][f"eval_{name}_win_rate_as_{side}"]) for side in ("red", "blue"))
+        for k in (0, 1)
+        for name in ("random", "hold")
     ]
-    assert runner.best == max(sum(rates[:2]) / 2, sum(rates[2:]) / 2)
+    assert runner.best == max(sum(lower[:2]) / 2, sum(lower[2:]) / 2)
     assert (tmp_path / "best.safetensors").exists()
 
 
