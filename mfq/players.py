@@ -153,8 +153,9 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
         path = next((path / name for name in BEST_FIRST if (path / name).is_file()), path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{source} is no player; allowed: {''.join(f'{name}, ' for name in (*scripts, *ready))}"
-            "a checkpoint, or the folder of a run that has one"
+            f"{source} is no player; allowed: {''.join(f'{name}, ' for name in scripts)}"
+            f"of battle's pretrained {' or '.join(ready)}, a checkpoint, or the folder of a run that "
+            "has one"
         )
     return path, checkpoint.load(path)
 

@@ -102,8 +102,7 @@ class QAgent(QPlayer):
         if config.samples_per_transition:
             updates = int(self._owed / config.batch_size)
             self._owed -= updates * config.batch_size
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.rate(self.clock)
+        self._set_rate()
         found: tuple[Tensor, ...] = ()
         for _ in range(updates):
             found = self._improve(self.replay.sample(config.batch_size))
@@ -143,6 +142,7 @@ class QAgent(QPlayer):
         super().load_state_dict(state)
         self.target.load_state_dict(state["target"])
         load_adam(self.optimizer, state["optimizer"])
+        self._set_rate()  # as configured, should that have changed
         self.updates, self._owed = state["updates"], state["owed"]
         if "replay" in state:
             self.replay.load_state_dict(state["replay"])
@@ -171,6 +171,10 @@ class QAgent(QPlayer):
         )
         value = self.value_operator(after)
         return td_target(batch["reward"], value, batch["terminated"], config.gamma)
+
+    def _set_rate(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.rate(self.clock)
 
     def _is_ready(self) -> bool:
         """Whether there are transitions enough, counting those of all processes."""

@@ -203,7 +203,7 @@ def test_shares_are_kept_to_a_row():
         ({"self": 0}, {}, ValueError, r"shares\['self'\]=0"),
         ({"script": float("nan")}, {}, ValueError, "=nan"),
         ({"script": 1}, {"sides": "green"}, ValueError, "sides='green'; allowed: both, red, blue"),
-        ({"no/such": 1}, {}, FileNotFoundError, "no/such is no player; allowed: script, a check"),
+        ({"no/such": 1}, {}, FileNotFoundError, "no/such is no player; allowed: script, of battle"),
         ({3: 1}, {}, TypeError, "shares has a int"),
         ({"script": 1, "lagged": 1, "self": 1}, {}, ValueError, "num_envs=4; allowed: at least 5"),
     ],
