@@ -5,6 +5,7 @@ Without torchrun everything here does nothing.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 
@@ -17,8 +18,14 @@ def join(device: str) -> None:
     """Joins the processes that torchrun started, if it did."""
     if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        atexit.register(_leave)  # gloo's threads, still running at the exit, may abort the process
         if device == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def rank() -> int:
