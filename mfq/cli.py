@@ -234,11 +234,13 @@ def _place(error: BaseException) -> str:
     import traceback
     from pathlib import Path
 
-    package = Path(__file__).parent
-    ours = (str(package), str(package.parent / "mfenvs"), str(package.parent / "baselines"))
+    root = Path(__file__).parents[1]
+    places = [root / name for name in ("mfq", "mfenvs", "baselines")]
+    places += [Path(sys.prefix), Path(sys.base_prefix)]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith((*ours, sys.prefix, sys.base_prefix, "<")):
-            return f" ({frame.filename}:{frame.lineno})"
+        file = Path(frame.filename)
+        if file.is_file() and not any(file.is_relative_to(place) for place in places):
+            return f" ({file}:{frame.lineno})"
     return ""
 
 

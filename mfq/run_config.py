@@ -113,6 +113,7 @@ _RECIPE = {
     "samples_per_transition": 4.0,
     "polyak": 0.005,
 }
+_AGAINST = {"rush": 0.8, "lagged": 0.14, "random": 0.06}
 _BATTLE = {"minimap_mode": True, "extra_features": True, "copied_start": False}
 _ROUNDS = {
     "env": "battle_v0",
@@ -179,7 +180,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
         **_ROUNDS,
         "num_envs": 16,
-        "opponents": {"rush": 0.8, "lagged": 0.14, "random": 0.06},
+        "opponents": _AGAINST,
         "evaluation_envs": 10,
         "evaluation_episodes": 20,
         "evaluate_every": 1000,
@@ -198,7 +199,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 16_000,
         "num_envs": 32,
         "env_options": {**_BATTLE, "map_size": 20, "max_cycles": 200},
-        "opponents": {"rush": 0.8, "lagged": 0.14, "random": 0.06},
+        "opponents": _AGAINST,
         "evaluate_against": ("random", "rush"),
         "evaluation_envs": 20,
         "evaluation_episodes": 40,
