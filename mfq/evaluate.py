@@ -96,9 +96,9 @@ def evaluate(
             and the time of their schedules are afterwards what they were.
 
     Returns:
-        For one player, means over episodes: ``return``, an agent's summed reward; ``length``; and of
-        each measure that the environment reports, its value in the last step (``final_...``). For a
-        mapping, by group, what `summary` says of it.
+        For one player, means over episodes: ``return``, an agent's summed reward; with several groups,
+        that of each (``return_...``); ``length``; and of each measure that the environment reports, its
+        value in the last step (``final_...``). For a mapping, by group, what `summary` says of it.
 
     Raises:
         ValueError, TypeError: unless episodes >= 1, or if the groups are not the view's, or no episode
@@ -108,10 +108,11 @@ def evaluate(
         found = play(view, players, episodes, seed, explore)
         return {name: summary(record_of(found, name), seed) for name in found.group_names}
     found = play(view, dict.fromkeys(view.group_names, players), episodes, seed, explore)
-    scores = {
-        "return": float(found.earned.sum(1).mean() / found.sizes.sum()),
-        "length": float(found.length.mean()),
-    }
+    scores = {"return": float(found.earned.sum(1).mean() / found.sizes.sum())}
+    if len(found.group_names) > 1:
+        for name, value in zip(found.group_names, found.earned.mean(0) / found.sizes, strict=True):
+            scores[f"return_{name}"] = float(value)
+    scores["length"] = float(found.length.mean())
     return scores | {f"final_{k}": float(v.mean()) for k, v in sorted(found.measures.items())}
 
 

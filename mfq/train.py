@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from mfq.view import Step, View
 
@@ -40,6 +41,7 @@ def train(
     steps: int,
     step: Step | None = None,
     after: Callable[[int, Step], None] | None = None,
+    progress: bool = False,
 ) -> Step:
     """Plays and learns for a number of environment steps.
 
@@ -49,13 +51,16 @@ def train(
         steps: environment steps of each row.
         step: where to go on; None resets the view first.
         after: called with (steps done, the step) after each.
+        progress: whether to show a bar with the steps done and their pace.
 
     Returns:
         The last step, to go on from.
     """
     step = view.reset() if step is None else step
     with torch.no_grad():
-        for done in range(1, steps + 1):
+        for done in tqdm(
+            range(1, steps + 1), unit="step", disable=not progress, dynamic_ncols=True
+        ):
             actions = agent.act(step)
             next_step = view.step(actions)
             agent.observe(step, actions, next_step)

@@ -30,6 +30,8 @@ def test_short_episodes_count_no_more_than_long_ones():
     assert (scores["red"]["return"], scores["blue"]["return"]) == (0.5, 10)
     assert evaluate(view, Always(0), episodes=3) == {
         "return": 5.25,
+        "return_red": 0.5,
+        "return_blue": 10,
         "length": 10.5,
         "final_red_kills": 1,
         "final_blue_kills": 0.5,
@@ -83,6 +85,8 @@ def test_groups_of_a_pettingzoo_environment():
     assert found["wolf"]["return"] == (1 + 1 + 2) / 2
     assert found["sheep"]["return"] == 1 + 2 + 3 + 4
     assert (found["sheep"]["win_rate"], found["sheep"]["episodes"]) == (1, 2)
+    alike = evaluate(view, Always(1))
+    assert (alike["return_wolf"], alike["return_sheep"], alike["return"]) == (2, 10, 34 / 5)
 
 
 def test_an_episode_ends_once():

@@ -101,12 +101,13 @@ def test_the_command_finds_modules_where_it_is_called(tmp_path):
     assert (tmp_path / "run" / "last.safetensors").exists()
 
 
-def test_an_error_in_ones_own_code_tells_its_place(tmp_path, monkeypatch, capsys):
-    file = tmp_path / "broken_factory.py"
+@pytest.mark.parametrize("name", ["broken_factory", "mfq_factory"])
+def test_an_error_in_ones_own_code_tells_its_place(name, tmp_path, monkeypatch, capsys):
+    file = tmp_path / f"{name}.py"
     file.write_text("def make():\n    return int('no number')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    assert main(["train", "--env", "broken_factory:make"]) == 2
+    assert main(["train", "--env", f"{name}:make"]) == 2
     assert f"'no number' ({file}:2)" in capsys.readouterr().err
 
 
