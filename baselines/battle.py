@@ -15,10 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from baselines.named import sources_by_name
+from baselines.report import write_report
 from mfenvs import battle_v0, game_class
-from mfq.config import to_json
 from mfq.evaluate import Record, match
-from mfq.files import write_atomically, write_csv
+from mfq.files import write_atomically
 from mfq.intervals import bootstrap, wilson
 from mfq.players import load_player, options_of
 from mfq.view import wrap
@@ -247,12 +247,5 @@ def run(study: BattleStudy) -> list[Result]:
     options = ", ".join(f"{name} {value}" for name, value in study.env_options.items())
     print(f"Battle ({options}):\n{results[0].episodes // 2} episodes a side, same seeds\n")
     print(table(results))
-    if study.out is not None:
-        out = Path(study.out)
-        written = [
-            write_csv(out / "battle.csv", results),
-            write_figure(results, out / "battle.png"),
-            to_json(study, out / "config.json"),
-        ]
-        print("\nwritten: " + ", ".join(map(str, written)))
+    write_report(study, "battle", results, lambda path: write_figure(results, path))
     return results

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from baselines.named import sources_by_name
-from mfq.files import write_atomically, write_csv
+from baselines.report import write_report
+from mfq.files import write_atomically
 from mfq.intervals import bootstrap
 
 
@@ -23,7 +24,7 @@ class CurvesStudy:
         runs: folders of runs; NAME=RUN gives a name, NAME=RUN,RUN one curve to runs of several seeds.
         metrics: columns of their log.csv.
         seed: of the bootstrap.
-        out: folder for curves.csv and curves.png. None writes nothing.
+        out: folder for curves.csv, curves.png and config.json. None writes nothing.
     """
 
     runs: tuple[str, ...] = ()
@@ -133,8 +134,5 @@ def run(study: CurvesStudy) -> list[Point]:
     """`mfq compare curves`: reads the logs, prints where they end, writes the files."""
     points = curves(study)
     print(table(points))
-    if study.out is not None:
-        out = Path(study.out)
-        files = write_csv(out / "curves.csv", points), write_figure(points, out / "curves.png")
-        print("\nwritten: " + ", ".join(map(str, files)))
+    write_report(study, "curves", points, lambda path: write_figure(points, path))
     return points

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +17,10 @@ import torch
 from torch import Tensor
 
 from baselines.named import sources_by_name
+from baselines.report import write_report
 from mfenvs import battle_v0
-from mfq.config import to_json, whole
+from mfq.config import whole
 from mfq.evaluate import undisturbed
-from mfq.files import write_csv
 from mfq.intervals import bootstrap
 from mfq.players import load_player, options_of
 from mfq.team import Teams
@@ -175,8 +174,5 @@ def run(study: DilemmaStudy) -> list[Payoff]:
     """`mfq compare dilemma`: plays, prints the payoffs, writes the files."""
     payoffs = dilemma(study)
     print(table(payoffs))
-    if study.out is not None:
-        out = Path(study.out)
-        files = write_csv(out / "dilemma.csv", payoffs), to_json(study, out / "config.json")
-        print("\nwritten: " + ", ".join(map(str, files)))
+    write_report(study, "dilemma", payoffs)
     return payoffs

@@ -32,10 +32,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 import mfq
+from baselines.report import write_report
 from mfenvs import ising_v0
 from mfenvs.ising import exact
-from mfq.config import to_json
-from mfq.files import write_atomically, write_csv
+from mfq.files import write_atomically
 from mfq.policy import Boltzmann, Linear, Mixture
 
 TAUS = (0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.2)
@@ -374,12 +374,5 @@ def run(study: IsingStudy) -> list[Result]:
         f"field {study.field:g}:\n{study.seeds} seeds of {study.sweeps} sweeps\n"
     )
     print(table(results))
-    if study.out is not None:
-        out = Path(study.out)
-        written = [
-            write_csv(out / "ising.csv", results),
-            write_figure(study, results, out / "ising.png"),
-            to_json(study, out / "config.json"),
-        ]
-        print("\nwritten: " + ", ".join(map(str, written)))
+    write_report(study, "ising", results, lambda path: write_figure(study, results, path))
     return results

@@ -8,16 +8,15 @@ A win is more kills than random has, when the episode ends.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from tqdm import tqdm
 
 import mfq
+from baselines.report import write_report
 from mfenvs import battle_v0
 from mfq.config import whole
-from mfq.files import write_csv
 from mfq.intervals import wilson
 from mfq.players import load_player, options_of
 from mfq.team import Teams
@@ -32,7 +31,7 @@ class MAgent2Study:
         players: pretrained players, checkpoints or folders of runs.
         episodes: of each, half of them a side.
         seed: of the first episode; the others count on from it.
-        out: folder for magent2.csv. None writes nothing.
+        out: folder for magent2.csv and config.json. None writes nothing.
     """
 
     players: tuple[str, ...] = ("mfq", "iql")
@@ -112,8 +111,7 @@ def run(study: MAgent2Study) -> list[Score]:
             f"{s.player:<10} as {s.side:<5} {s.wins} of {s.episodes} ({s.low:.2f} to {s.high:.2f}), "
             f"kills {s.kills:.1f}, losses {s.losses:.1f}"
         )
-    if study.out is not None:
-        print(f"written: {write_csv(Path(study.out) / 'magent2.csv', found)}")
+    write_report(study, "magent2", found)
     return found
 
 

@@ -11,14 +11,12 @@ responses one after another converge, this being a potential game.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
 
-from mfq.config import to_json
-from mfq.files import write_csv
+from baselines.report import write_report
 from mfq.q_config import QConfig
 from mfq.run_config import RunConfig
 from mfq.runner import Runner
@@ -150,8 +148,5 @@ def run(study: SqueezeStudy) -> list[Result]:
         f"{study.steps} steps\n"
     )
     print(table(results))
-    if study.out is not None:
-        out = Path(study.out)
-        written = [write_csv(out / "squeeze.csv", results), to_json(study, out / "config.json")]
-        print("\nwritten: " + ", ".join(map(str, written)))
+    write_report(study, "squeeze", results)
     return results

@@ -1,0 +1,31 @@
+"""What a study leaves behind: its rows, its figure and its options, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mfq.config import to_json
+from mfq.files import write_csv
+
+
+def write_report(
+    study: Any, name: str, rows: Sequence[Any], draw: Callable[[Path], Path] | None = None
+) -> None:
+    """Writes NAME.csv, NAME.png and config.json into the study's folder, and prints where they are.
+
+    Args:
+        study: a dataclass of options; its ``out`` is the folder, and None writes nothing.
+        name: of the files.
+        rows: named tuples of one kind.
+        draw: makes the figure at a path; None makes none.
+    """
+    if study.out is None:
+        return
+    out = Path(study.out)
+    written = [write_csv(out / f"{name}.csv", rows)]
+    if draw is not None:
+        written.append(draw(out / f"{name}.png"))
+    written.append(to_json(study, out / "config.json"))
+    print("\nwritten: " + ", ".join(map(str, written)))
