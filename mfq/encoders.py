@@ -80,6 +80,13 @@ class OneHots(Encoder):
         return torch.cat(list(hot), -1).float()
 
 
+class Cells(nn.Module):
+    """Features [M, C, height, width] in a row, cell by cell, as they lie in memory (channels last)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.movedim(1, -1).flatten(1)
+
+
 class Picture(Encoder):
     """[M, height, width, channels]: two valid 3 x 3 convolutions, then 256."""
 
@@ -93,10 +100,10 @@ class Picture(Encoder):
         cells = ((height - 5) // stride + 1) * ((width - 5) // stride + 1)
         self.layers = nn.Sequential(
             glorot(nn.utils.skip_init(nn.Conv2d, channels, filters, 3), generator),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             glorot(nn.utils.skip_init(nn.Conv2d, filters, filters, 3, stride), generator),
-            nn.ReLU(),
-            nn.Flatten(),
+            nn.ReLU(inplace=True),
+            Cells(),
             linear(filters * cells, self.size, generator),
             nn.ReLU(),
         )
