@@ -6,6 +6,7 @@ played, half of the episodes each and from the same seeds, and are reported apar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from pathlib import Path
@@ -18,7 +19,7 @@ from baselines.named import sources_by_name
 from baselines.report import write_report
 from mfenvs import battle_v0, game_class
 from mfq.evaluate import Record, match
-from mfq.files import write_atomically
+from mfq.files import write_atomically, write_csv
 from mfq.intervals import bootstrap, wilson
 from mfq.players import load_player, options_of
 from mfq.view import wrap
@@ -38,7 +39,8 @@ class BattleStudy:
         seed: of the episodes, the same for all pairs.
         explore: whether learned players act as in training, instead of as well as they can.
         env_options: of the game; else those of the first run, or the paper's.
-        out: folder for battle.csv, battle.png and config.json. None writes nothing.
+        out: folder for battle.csv, battle.png, config.json and, of several runs of a player,
+            battle_runs.csv. None writes nothing.
     """
 
     players: tuple[str, ...] = ("mfq", "iql", "rush", "random")
@@ -85,8 +87,30 @@ class Result(NamedTuple):
     reward_high: float
 
 
-def compare(study: BattleStudy) -> tuple[BattleStudy, list[Result]]:
-    """All pairs, with a progress bar on standard error; the study has the game's options filled in."""
+class Single(NamedTuple):
+    """How one run of several did against all of an opponent's, with Wilson's interval."""
+
+    player: str
+    run: str
+    opponent: str
+    side: str
+    episodes: int
+    win_rate: float
+    win_rate_low: float
+    win_rate_high: float
+    kill_difference: float
+
+
+class Comparison(NamedTuple):
+    """What came of a study: it with the game's options filled in, all pairs, and single runs."""
+
+    study: BattleStudy
+    results: list[Result]
+    singles: list[Single]
+
+
+def compare(study: BattleStudy) -> Comparison:
+    """All pairs, with a progress bar on standard error."""
     entries = study.entries()
     scripts = game_class("battle_v0").players
     sources = [source for runs in entries.values() for source in runs]
@@ -98,7 +122,7 @@ def compare(study: BattleStudy) -> tuple[BattleStudy, list[Result]]:
     view = wrap(battle_v0.batched_env(num_envs=rows, **study.env_options))
     players = {source: load_player(source, view) for source in dict.fromkeys(sources)}
 
-    results = []
+    results, singles = list[Result](), list[Single]()
     pairs = list(combinations(entries, 2))
     total = sum(len(entries[mine]) * len(entries[its]) for mine, its in pairs)
     with tqdm(total=total, unit="match", dynamic_ncols=True) as bar:
@@ -113,11 +137,13 @@ def compare(study: BattleStudy) -> tuple[BattleStudy, list[Result]]:
                 ours = joined([ours[side] for ours, _ in found], len(entries[mine]))
                 theirs = joined([theirs[side] for _, theirs in found], len(entries[mine]))
                 theirs = Record(*(values.swapaxes(0, 1) for values in theirs))
-                results.append(result(mine, its, side, ours, study.seed))
-                results.append(result(its, mine, side, theirs, study.seed))
+                for player, opponent, record in ((mine, its, ours), (its, mine, theirs)):
+                    results.append(result(player, opponent, side, record, study.seed))
+                    singles += single_runs(player, entries[player], opponent, side, record)
     order = {name: k for k, name in enumerate(entries)}
     results.sort(key=lambda r: (order[r.player], order[r.opponent]))
-    return study, results
+    singles.sort(key=lambda r: (order[r.player], order[r.opponent]))
+    return Comparison(study, results, singles)
 
 
 def joined(records: list[Record], runs: int) -> Record:
@@ -155,6 +181,18 @@ def result(player: str, opponent: str, side: str, record: Record, seed: int) -> 
         *with_interval(record.kill_difference),
         *with_interval(record.returns),
     )
+
+
+def single_runs(
+    player: str, runs: Sequence[str], opponent: str, side: str, record: Record
+) -> list[Single]:
+    """Each run of a player's, if they are several; ``record`` is of arrays [R, S, E]."""
+    found = []
+    for run, won, margin in zip(runs, record.won, record.kill_difference, strict=True):
+        bounds = wilson(int(won.sum()), won.size)
+        rates = float(won.mean()), *bounds, float(margin.mean())
+        found.append(Single(player, run, opponent, side, won.size, *rates))
+    return found if len(runs) > 1 else []
 
 
 # -- what a reader sees -------------------------------------------------------------------------
@@ -201,6 +239,24 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
+def table_of_runs(singles: list[Single]) -> str:
+    """What single runs won, as the median and the extremes, a line for each player and opponent."""
+    rates: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for single in singles:
+        by_side = rates.setdefault((single.player, single.opponent), {})
+        by_side.setdefault(single.side, []).append(single.win_rate)
+    title = "Single runs, median (extremes)"
+    first = max(len(title), *(len(" v ".join(pair)) for pair in rates))
+    lines = [f"{title:<{first}}  {'as red':>14}  {'as blue':>14}"]
+    for pair, by_side in rates.items():
+        cells = [
+            f"{_share(float(np.median(own)))} ({_share(min(own))}-{_share(max(own))})"
+            for own in (by_side["red"], by_side["blue"])
+        ]
+        lines.append(f"{' v '.join(pair):<{first}}  {cells[0]:>14}  {cells[1]:>14}")
+    return "\n".join(lines)
+
+
 def _share(value: float) -> str:
     """A rate with two digits: .07, 1.0, none for NaN."""
     if np.isnan(value):
@@ -243,9 +299,13 @@ def write_figure(results: list[Result], path: Path) -> Path:
 
 def run(study: BattleStudy) -> list[Result]:
     """`mfq compare battle`: computes, prints the table, writes the files."""
-    study, results = compare(study)
+    study, results, singles = compare(study)
     options = ", ".join(f"{name} {value}" for name, value in study.env_options.items())
     print(f"Battle ({options}):\n{results[0].episodes // 2} episodes a side, same seeds\n")
     print(table(results))
+    if singles:
+        print("\n" + table_of_runs(singles))
+        if study.out is not None:
+            write_csv(Path(study.out) / "battle_runs.csv", singles)
     write_report(study, "battle", results, lambda path: write_figure(results, path))
     return results

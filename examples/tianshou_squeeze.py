@@ -1,7 +1,7 @@
 """Tianshou's multi-agent DQN on the Gaussian squeeze: a learner for each agent.
 
     pip install -e ".[tianshou]"     # without constraints.txt, whose filelock is too new for it
-    python examples/tianshou_squeeze.py --epochs 5
+    python examples/tianshou_squeeze.py --seeds 0 1 2 --out examples/results/tianshou_squeeze.csv
 
 Tianshou's PettingZooEnv takes the AEC form, where agents move one after the other and all are paid when
 the last has moved. A transition ends with the next agent's move, so that an agent's own reward comes up
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,8 +29,18 @@ from tianshou.trainer import OffPolicyTrainerParams
 from tianshou.utils.net.common import Net
 
 from mfenvs import gaussian_squeeze_v0
+from mfq.files import write_csv
 
 AGENTS, CYCLES, EXPLORE = 4, 5, 0.3
+
+
+class Run(NamedTuple):
+    """What a run scored, greedily: G / G*, at most 1."""
+
+    seed: int
+    moves: int
+    before: float
+    after: float
 
 
 def make() -> PettingZooEnv:
@@ -113,15 +124,22 @@ def train(epochs: int, seed: int) -> tuple[float, float]:
     return before, play(algorithm)
 
 
-def main(args: list[str] | None = None) -> tuple[float, float]:
+def main(args: list[str] | None = None) -> list[Run]:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=5, help="of 1000 moves")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a run for each")
+    parser.add_argument("--out", default=None, help="a CSV file; nothing is written without one")
     options = parser.parse_args(args)
     logging.disable(logging.WARNING)  # it wonders about returns of more than one agent
-    before, after = train(options.epochs, options.seed)
-    print(f"greedy G / G* of {AGENTS} agents: {before:.3f} before, {after:.3f} after")
-    return before, after
+    runs = []
+    for seed in options.seeds:
+        runs.append(Run(seed, 1000 * options.epochs, *train(options.epochs, seed)))
+        print(
+            f"seed {seed}: greedy G / G* {runs[-1].before:.3f} before, {runs[-1].after:.3f} after"
+        )
+    if options.out:
+        write_csv(options.out, runs)
+    return runs
 
 
 if __name__ == "__main__":

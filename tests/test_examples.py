@@ -202,9 +202,18 @@ def test_tianshou_trains_on_the_squeeze():
     pytest.importorskip(
         "tianshou", reason="tianshou is absent: it pins virtualenv (docs/other_learners.md)"
     )
-    found = run("tianshou_squeeze.py", "--epochs", "1", "--seed", "2")
+    found = run("tianshou_squeeze.py", "--epochs", "1", "--seeds", "2")
     before, after = map(float, re.findall(r"\d\.\d+", found))
     assert before < after
+
+
+def test_tianshou_s_committed_result_is_what_the_page_says():
+    with (RESULTS / "tianshou_squeeze.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    for row in rows:
+        assert f"{float(row['before']):.3f}".lstrip("0") in PAGE
+        assert f"{float(row['after']):.3f}".lstrip("0") in PAGE
 
 
 def test_rllib_s_committed_result_is_of_several_iterations():

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from baselines import battle
-from baselines.battle import BattleStudy, compare, joined, result, run, table
+from baselines.battle import (
+    BattleStudy,
+    compare,
+    joined,
+    result,
+    run,
+    single_runs,
+    table,
+    table_of_runs,
+)
 from mfq.cli import main
 from mfq.evaluate import Record
 from mfq.intervals import bootstrap, wilson
@@ -24,7 +33,8 @@ def found():
 
 
 def test_every_pair_on_both_sides(found):
-    study, results = found
+    study, results, singles = found
+    assert singles == [], "nobody has several runs"
     names = ("random", "hold", "rush")
     assert [(r.player, r.opponent, r.side) for r in results] == [
         (mine, its, side) for mine in names for its in names if mine != its for side in battle.SIDES
@@ -52,7 +62,7 @@ def test_every_pair_on_both_sides(found):
 
 def test_files_and_table_say_the_same(found, tmp_path, capsys):
     results = run(BattleStudy(STUDY.players, 8, env_options=TINY, out=str(tmp_path)))
-    assert results == found[1], "the same seed gives the same results"
+    assert results == found.results, "the same seed gives the same results"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "battle.csv",
         "battle.png",
@@ -104,6 +114,24 @@ def test_several_runs_are_resampled_as_runs():
     assert (one.win_rate_low, one.win_rate_high) == wilson(2, 4)
 
 
+def test_the_median_of_single_runs():
+    # Runs of 4 episodes as red and 2 as blue; the third wins most.
+    won = {"red": [[1, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 0]], "blue": [[1, 0], [1, 1], [1, 1]]}
+    singles = []
+    for side, rows in won.items():
+        ours = joined([record(row) for row in rows], runs=3)
+        singles += single_runs("a", ("x", "y", "z"), "b", side, ours)
+        assert single_runs("a", ("x",), "b", side, Record(*(v[:1] for v in ours))) == []
+    assert [(s.run, s.win_rate, s.episodes) for s in singles[:3]] == [
+        ("x", 0.25, 4),
+        ("y", 0.0, 4),
+        ("z", 0.75, 4),
+    ]
+    assert (singles[2].win_rate_low, singles[2].win_rate_high) == wilson(3, 4)
+    line = table_of_runs(singles).splitlines()[1]
+    assert line.split() == ["a", "v", "b", ".25", "(.00-.75)", "1.0", "(.50-1.0)"]
+
+
 def test_runs_meet_scripts_in_the_game_that_they_were_trained_on(tmp_path, capsys):
     folders = []
     for seed in (0, 1):
@@ -123,7 +151,22 @@ def test_runs_meet_scripts_in_the_game_that_they_were_trained_on(tmp_path, capsy
     assert found["run0", "rush"] == ("1", "1", "4")
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["env_options"] == {**CONFIG["env_options"], "max_cycles": 15}
-    assert "mfq v run0" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "mfq v run0" in printed
+
+    with (tmp_path / "out" / "battle_runs.csv").open() as file:
+        singles = list(csv.DictReader(file))
+    assert {single["player"] for single in singles} == {"mfq"}, "the others have one run"
+    keys = [(s["opponent"], s["side"], s["run"]) for s in singles]
+    assert keys == [
+        (its, side, run) for its in ("run0", "rush") for side in battle.SIDES for run in folders
+    ]
+    for r in rows:
+        if r["player"] == "mfq":
+            own = [s for s in singles if (s["opponent"], s["side"]) == (r["opponent"], "both")]
+            assert np.mean([float(s["win_rate"]) for s in own]) == float(r["win_rate"])
+            assert sum(int(s["episodes"]) for s in own) == int(r["episodes"])
+    assert "Single runs, median (extremes)" in printed
 
     # Names of `play` may be runs, too.
     words = ["--red", folders[0], "--no-window", "--set", "max_cycles=9", "--episodes", "2"]
@@ -155,6 +198,6 @@ def test_bad_options_are_named(options):
 
 def test_the_same_source_may_play_itself():
     study = BattleStudy(("a=rush", "b=rush"), episodes=4, env_options=TINY, out=None)
-    results = {(r.player, r.side): r for r in compare(study)[1]}
+    results = {(r.player, r.side): r for r in compare(study).results}
     assert results["a", "red"].wins == results["b", "red"].wins, "the same game"
     assert results["a", "both"].wins == results["b", "both"].wins
