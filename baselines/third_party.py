@@ -90,12 +90,6 @@ _COMMON = {
 }
 _CARTPOLE = preset("cartpole")
 
-
-def _falling(steps: int) -> dict[str, Any]:
-    """A learning rate that falls over a whole run."""
-    return {"learning_rate_steps": steps, "learning_rate_end": 1e-5}
-
-
 GAMES: dict[str, Game] = {
     "adversarial_pursuit_v4": Game(
         _magent2("adversarial_pursuit_v4", map_size=25, max_cycles=200),
@@ -108,17 +102,8 @@ GAMES: dict[str, Game] = {
         _magent2("combined_arms_v6", map_size=20, max_cycles=200),
         learners=("redmelee", "redranged"),
         num_envs=2,
-        steps=20_000,
-        # As in battle (docs/armies.md): a short horizon, and no convolutions.
-        agent={
-            **_COMMON,
-            **_falling(20_000),
-            "explore_steps": 2500,
-            "samples_per_transition": 2.0,
-            "gamma": 0.8,
-            "filters": 0,
-            "replay_size": 100_000,
-        },
+        steps=10_000,
+        agent={**_COMMON, "explore_steps": 2500, "samples_per_transition": 2.0},
     ),
     "pursuit_v5": Game(
         _pettingzoo("sisl/pursuit-v5", max_cycles=200),
@@ -130,7 +115,8 @@ GAMES: dict[str, Game] = {
         steps=60_000,
         agent={
             **_COMMON,
-            **_falling(60_000),
+            "learning_rate_steps": 60_000,
+            "learning_rate_end": 1e-5,
             "explore_steps": 10_000,
             "gamma": 0.98,
             "agent_embedding": 8,
