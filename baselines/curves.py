@@ -114,6 +114,7 @@ def write_figure(points: list[Point], path: Path) -> Path:
                 axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.6)
         axes.set_title(metric, fontsize=10)
         axes.set_xlabel("steps of each row")
+        axes.locator_params(axis="x", nbins=5)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(frameon=False)
     return write_atomically(path, figure.savefig)
