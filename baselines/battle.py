@@ -301,7 +301,7 @@ def run(study: BattleStudy) -> list[Result]:
     """`mfq compare battle`: computes, prints the table, writes the files."""
     study, results, singles = compare(study)
     options = ", ".join(f"{name} {value}" for name, value in study.env_options.items())
-    print(f"Battle ({options}):\n{results[0].episodes // 2} episodes a side, same seeds\n")
+    print(f"Battle ({options}):\n{-(-study.episodes // 2)} episodes a side, same seeds\n")
     print(table(results))
     if singles:
         print("\n" + table_of_runs(singles))

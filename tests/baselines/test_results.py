@@ -1,0 +1,38 @@
+"""The committed results of the small setting: what docs/armies.md quotes, and what was asked of it."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.battle import Single, table_of_runs
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/armies.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def singles():
+    with (ROOT / "baselines/results/battle-small_runs.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert tuple(rows[0]) == Single._fields
+    return [Single(*row[:4], int(row[4]), *map(float, row[5:])) for row in rows[1:]]
+
+
+def test_the_page_quotes_the_results(singles):
+    for line in table_of_runs(singles).splitlines():
+        assert f"    {line}\n" in PAGE
+
+
+@pytest.mark.parametrize("player", ["mfq", "iql"])
+def test_the_median_of_five_seeds_beats_random_and_rush(singles, player):
+    for opponent, least in (("random", 0.95), ("rush", 0.6)):
+        for side in ("red", "blue"):
+            rates = [
+                single.win_rate
+                for single in singles
+                if single[0] == player and single[2:4] == (opponent, side)
+            ]
+            assert len(rates) == 5
+            assert np.median(rates) >= least
