@@ -33,7 +33,7 @@ from mfq.network import QNetwork, adam, in_precision
 from mfq.run_config import preset
 from mfq.runner import Runner
 
-STEPS, REPETITIONS = 12, 3
+STEPS, REPETITIONS = 12, 9
 BATCH, GAMMA, POLYAK, RATE = 64, 0.95, 0.005, 1e-4
 MAP = {"map_size": 40, "minimap_mode": True, "extra_features": True}
 

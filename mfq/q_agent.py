@@ -57,6 +57,7 @@ class QAgent(QPlayer):
         # Walking through a module's parts takes long beside a small network's gradient step.
         self._weights = list(self.module.parameters())
         self._slow_weights = list(self.target.parameters())
+        self._buffers = list(zip(self.target.buffers(), self.module.buffers(), strict=True))
         self.optimizer = adam(self._weights, view.device, config.learning_rate)
         self.replay = replay_for(
             view,
@@ -212,5 +213,5 @@ class QAgent(QPlayer):
         with torch.no_grad():
             for slow, fast in zip(self._slow_weights, self._weights, strict=True):
                 slow.lerp_(fast, share)
-            for mine, theirs in zip(self.target.buffers(), self.module.buffers(), strict=True):
+            for mine, theirs in self._buffers:
                 mine.copy_(theirs)
