@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium
@@ -16,6 +17,8 @@ from mfq.agent_types import AgentTypes, by_spaces, numbered, prefix, type_names
 from mfq.graphs import GraphLike, Graphs
 from mfq.observations import MASK, Reader
 from mfq.view import Step, View
+
+STEP_PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
 class ParallelView(View):
@@ -67,7 +70,7 @@ class ParallelView(View):
         return self._type_names
 
     def reset(self, seed: int | None = None) -> Step:
-        obs, infos = self.env.reset(seed=seed)
+        obs, infos = _parts("reset", self.env.reset(seed=seed), ("observations", "infos"))
         self._over, self._present = False, set(self.env.agents)
         self._masked |= any(MASK in infos.get(agent, ()) for agent in self.agents)
         return self._step(obs, {}, {}, {}, infos, sent={}, before=self.graph, reset=True)
@@ -83,7 +86,8 @@ class ParallelView(View):
             if agent in living and chosen[i] >= 0
         }
         before = self.graph
-        obs, rewards, terminations, truncations, infos = self.env.step(sent)
+        told = _parts("step", self.env.step(sent), STEP_PARTS)
+        obs, rewards, terminations, truncations, infos = told
         self._over = not self.env.agents
         if unpaid := [agent for agent in sent if agent not in rewards]:
             raise ValueError(
@@ -122,7 +126,7 @@ class ParallelView(View):
         acting = [bool(infos[agent].get("acting", agent in sent)) for agent in self.agents]
         return Step(
             obs=self._observations(obs, alive),
-            reward=torch.tensor([[float(rewards.get(agent, 0.0)) for agent in self.agents]]),
+            reward=torch.tensor([[_pay(agent, rewards.get(agent, 0.0)) for agent in self.agents]]),
             terminated=torch.tensor([terminated]),
             # Of the episode: an agent whose own time is up leaves the others playing.
             truncated=torch.tensor([self._over and bool(timed_out)]),
@@ -138,8 +142,14 @@ class ParallelView(View):
         )
 
     def _observations(self, obs: dict[str, Any], alive: list[bool]) -> Any:
+        there = [agent for agent, here in zip(self.agents, alive, strict=True) if here]
+        if blind := [agent for agent in there if obs.get(agent) is None]:
+            raise ValueError(
+                f"agent {blind[0]!r} is alive and observes nothing; allowed: an observation for each "
+                "agent that plays on or whose time is up"
+            )
         found = [
-            obs.get(agent) if here else None for agent, here in zip(self.agents, alive, strict=True)
+            obs[agent] if here else None for agent, here in zip(self.agents, alive, strict=True)
         ]
         if self.kinds is None:
             return self._readers[0].stack(self.agents, found)
@@ -179,6 +189,26 @@ class ParallelView(View):
                     "agent that is to act"
                 )
         return torch.from_numpy(masks) if self._masked else None
+
+
+def _parts(name: str, found: Any, parts: tuple[str, ...]) -> tuple[Any, ...]:
+    """What a method of the environment returned, checked to be as many parts as it should be."""
+    if not isinstance(found, tuple) or len(found) != len(parts):
+        what = f"{len(found)} values" if isinstance(found, tuple) else f"a {type(found).__name__}"
+        raise ValueError(f"{name} returned {what}; allowed: {len(parts)}: {', '.join(parts)}")
+    return found
+
+
+def _pay(agent: str, reward: Any) -> float:
+    """A reward as a number.
+
+    Raises:
+        ValueError: naming the agent, if it is none or not finite.
+    """
+    number = float(reward) if np.ndim(reward) == 0 else math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"agent {agent!r} got the reward {reward!r}; allowed: a finite number")
+    return number
 
 
 def _agents_of(env: Any) -> list[str]:

@@ -38,8 +38,8 @@ class Scripted:
 
     def __init__(self, view: View, name: str) -> None:
         if name not in view.scripts:
-            allowed = ", ".join(view.scripts) or "no script, as the environment has none"
-            raise ValueError(f"name={name!r}; allowed: {allowed}")
+            allowed = ", ".join(dict.fromkeys([*view.scripts, "random"]))
+            raise ValueError(f"the script {name!r} is unknown; allowed: {allowed}")
         self.view, self.name = view, name
 
     def act(self, step: Step, explore: bool = True) -> Tensor:

@@ -196,7 +196,11 @@ def test_kills_are_those_of_the_game():
             "allowed: one for each of 'red', 'b",
         ),
         (lambda v: evaluate(v, {**NOBODY, "green": Always(0)}), ValueError, "'green'"),
-        (lambda v: evaluate(v, {**NOBODY, "red": "rush"}), ValueError, "name='rush'; allowed: no"),
+        (
+            lambda v: evaluate(v, {**NOBODY, "red": "rush"}),
+            ValueError,
+            "script 'rush' is unknown; allowed: random",
+        ),
         (lambda v: evaluate(v, {**NOBODY, "red": 3}), TypeError, r"players\['red'\] is a int"),
         (lambda v: evaluate(v, None), TypeError, "is a NoneType"),
         (lambda v: head_to_head(v, Always(0), Always(0), 1), ValueError, "episodes=1"),

@@ -242,6 +242,46 @@ def test_who_acted_has_a_reward():
         view.step(torch.tensor([[0]]))
 
 
+@pytest.mark.parametrize("reward", [float("nan"), float("inf"), np.ones(2)])
+def test_a_reward_is_a_finite_number(reward):
+    view = mfq.wrap(Scene(TWO, [list(TWO)] * 3, number, earn=lambda agent, action, time: reward))
+    view.reset()
+    with pytest.raises(
+        ValueError, match=r"agent 'a_0' got the reward .*; allowed: a finite number"
+    ):
+        view.step(torch.tensor([[0, 0]]))
+
+
+@pytest.mark.parametrize("lost", [0, 1, 3])
+def test_the_living_have_an_observation(lost):
+    # At 3 their time is up, and the last observation is bootstrapped from.
+    def observe(agent, time):
+        return None if (agent, time) == ("a_1", lost) else number(agent, time)
+
+    view = mfq.wrap(Scene(TWO, [list(TWO)] * 3, observe))
+    for time in range(lost):
+        assert view.step(torch.tensor([[0, 0]])).obs[0, :, 0].tolist() == [time] * 2
+    with pytest.raises(ValueError, match="agent 'a_1' is alive and observes nothing"):
+        view.step(torch.tensor([[0, 0]]))
+
+
+@pytest.mark.parametrize(
+    ("method", "returned", "words"),
+    [
+        ("reset", {"a_0": np.zeros(1)}, "reset returned a dict; allowed: 2: observations, infos"),
+        ("step", ({},) * 4, "step returned 4 values; allowed: 5: observations, rewards, term"),
+    ],
+)
+def test_too_few_parts_are_told(method, returned, words):
+    env = Scene(TWO, [list(TWO)] * 3, number)
+    view = mfq.wrap(env)
+    if method == "step":
+        view.reset()
+    setattr(env, method, lambda *_, **__: returned)
+    with pytest.raises(ValueError, match=words):
+        view.step(torch.tensor([[0, 0]]))
+
+
 def test_a_mask_that_comes_too_late_is_refused():
     def infos(agent, time):
         return {"action_mask": np.ones(2, np.int8)} if time else {}

@@ -84,7 +84,9 @@ def test_scripts_and_masks_reach_the_game():
         assert torch.equal(actions[:, red], view.scripted("rush")[:, red])
         assert torch.equal(actions[:, ~red], view.scripted("hold")[:, ~red])
         step = view.step(actions)
-    with pytest.raises(ValueError, match="name='flee'; allowed: random, hold, rush, focus"):
+    with pytest.raises(
+        ValueError, match="script 'flee' is unknown; allowed: random, hold, rush, focus"
+    ):
         Scripted(view, "flee")
 
 
