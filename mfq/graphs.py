@@ -107,6 +107,11 @@ class Graphs:
             ValueError: if it has another number of agents, or is none.
         """
         found = self._source()
+        if found is None:
+            raise ValueError(
+                "the graph (what its function returned, or env.neighbor_graph) is None; allowed: an "
+                "edge list [2, E], a NeighborGraph, or mfq.Within"
+            )
         if isinstance(found, Within):
             found = self._within(found)
         if not isinstance(found, NeighborGraph):

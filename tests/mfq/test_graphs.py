@@ -99,6 +99,7 @@ def test_a_learner_learns_over_a_graph_that_moves():
         (lambda: mfq.Within(1.0, len, "group"), ValueError, "among='group'"),
         (lambda: mfq.Within(1.0, lambda env: np.zeros(5)), ValueError, r"allowed: \(5, dims\)"),
         (lambda: lambda env: CompleteGraph(3), ValueError, "3 agents"),
+        (lambda: lambda env: None, ValueError, r"the graph \(what its function returned"),
     ],
 )
 def test_graphs_that_do_not_fit_are_refused(graph, error, words):
