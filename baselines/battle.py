@@ -19,7 +19,7 @@ from baselines.named import sources_by_name
 from baselines.report import write_report
 from mfenvs import battle_v0, game_class
 from mfq.evaluate import Record, match
-from mfq.files import write_atomically, write_csv
+from mfq.files import write_atomically
 from mfq.intervals import bootstrap, wilson
 from mfq.players import load_player, options_of
 from mfq.view import wrap
@@ -187,12 +187,14 @@ def single_runs(
     player: str, runs: Sequence[str], opponent: str, side: str, record: Record
 ) -> list[Single]:
     """Each run of a player's, if they are several; ``record`` is of arrays [R, S, E]."""
+    if len(runs) == 1:
+        return []
     found = []
     for run, won, margin in zip(runs, record.won, record.kill_difference, strict=True):
         bounds = wilson(int(won.sum()), won.size)
         rates = float(won.mean()), *bounds, float(margin.mean())
         found.append(Single(player, run, opponent, side, won.size, *rates))
-    return found if len(runs) > 1 else []
+    return found
 
 
 # -- what a reader sees -------------------------------------------------------------------------
@@ -305,7 +307,5 @@ def run(study: BattleStudy) -> list[Result]:
     print(table(results))
     if singles:
         print("\n" + table_of_runs(singles))
-        if study.out is not None:
-            write_csv(Path(study.out) / "battle_runs.csv", singles)
-    write_report(study, "battle", results, lambda path: write_figure(results, path))
+    write_report(study, "battle", results, lambda path: write_figure(results, path), singles)
     return results

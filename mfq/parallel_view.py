@@ -142,15 +142,15 @@ class ParallelView(View):
         )
 
     def _observations(self, obs: dict[str, Any], alive: list[bool]) -> Any:
-        there = [agent for agent, here in zip(self.agents, alive, strict=True) if here]
-        if blind := [agent for agent in there if obs.get(agent) is None]:
-            raise ValueError(
-                f"agent {blind[0]!r} is alive and observes nothing; allowed: an observation for each "
-                "agent that plays on or whose time is up"
-            )
         found = [
-            obs[agent] if here else None for agent, here in zip(self.agents, alive, strict=True)
+            obs.get(agent) if here else None for agent, here in zip(self.agents, alive, strict=True)
         ]
+        for agent, here, seen in zip(self.agents, alive, found, strict=True):
+            if here and seen is None:
+                raise ValueError(
+                    f"agent {agent!r} is alive and observes nothing; allowed: an observation for each "
+                    "agent that plays on or whose time is up"
+                )
         if self.kinds is None:
             return self._readers[0].stack(self.agents, found)
         stacked = {}
@@ -193,10 +193,11 @@ class ParallelView(View):
 
 def _parts(name: str, found: Any, parts: tuple[str, ...]) -> tuple[Any, ...]:
     """What a method of the environment returned, checked to be as many parts as it should be."""
-    if not isinstance(found, tuple) or len(found) != len(parts):
-        what = f"{len(found)} values" if isinstance(found, tuple) else f"a {type(found).__name__}"
+    several = isinstance(found, tuple | list)
+    if not several or len(found) != len(parts):
+        what = f"{len(found)} values" if several else f"a {type(found).__name__}"
         raise ValueError(f"{name} returned {what}; allowed: {len(parts)}: {', '.join(parts)}")
-    return found
+    return tuple(found)
 
 
 def _pay(agent: str, reward: Any) -> float:

@@ -32,7 +32,7 @@ def test_the_median_of_five_seeds_beats_random_and_rush(singles, player):
             rates = [
                 single.win_rate
                 for single in singles
-                if single[0] == player and single[2:4] == (opponent, side)
+                if (single.player, single.opponent, single.side) == (player, opponent, side)
             ]
             assert len(rates) == 5
             assert np.median(rates) >= least
