@@ -2,12 +2,13 @@
 
 The plain loop plays one game on MAgent2's engine (map 40, 64 against 64, minimaps and features), keeps
 what each agent saw in a Python list of its own, and after a round takes two samples of 64 for each 64
-new transitions (double Q, Adam, Polyak .005), as the authors' code does. Its network is ours
-(`QNetwork`), so that what differs is the loop. Ours is the `Runner`'s: acting, playing, storing and
-learning, with the presets "authors" (one row, batch 64) and "fast" (16 rows, batch 512), the latter with
-the paper's network and with its own, which has no convolutions; the opponent is a lagged copy in all.
+new transitions (double Q, Adam, Polyak .005), as the authors' code does. It is timed with a plain
+network of the same layers, and with ours (`QNetwork`), so that it can be told what the loop gains and
+what the network. Ours is the `Runner`'s: acting, playing, storing and learning, with the presets
+"authors" (one row, batch 64) and "fast" (16 rows, batch 512), the latter with the paper's network and
+with its own, which has no convolutions; the opponent is a lagged copy in all.
 
-A transition is one agent's of the army that learns; each is drawn twice on average in all three. Rounds
+A transition is one agent's of the army that learns; each is drawn twice on average in all. Rounds
 are cut after `STEPS` steps, in which next to nobody dies. Threads and precision are torch's and ours by
 default (bfloat16 where the processor multiplies it faster).
 """
@@ -48,15 +49,48 @@ class Row(NamedTuple):
     learn: float
 
 
+class PlainNetwork(nn.Module):
+    """The paper's network as one would write it first; `QNetwork` has the same layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view = nn.Sequential(
+            nn.Conv2d(7, 32, 3),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * 9 * 9, 256),
+            nn.ReLU(),
+        )
+        self.features = nn.Sequential(nn.Linear(34, 32), nn.ReLU())
+        self.mean = nn.Sequential(nn.Linear(21, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
+        self.joint = nn.Sequential(
+            nn.Linear(256 + 32 + 32, 128),
+            nn.ReLU(),
+            nn.Linear(128, 64),
+            nn.ReLU(),
+            nn.Linear(64, 21),
+        )
+
+    def forward(self, obs: dict[str, Tensor], mean: Tensor, agent: Tensor) -> Tensor:
+        view = self.view(obs["view"].permute(0, 3, 1, 2))
+        return self.joint(torch.cat([view, self.features(obs["features"]), self.mean(mean)], -1))
+
+
+def our_network() -> QNetwork:
+    """Ours, of the paper's layers."""
+    spaces = battle_v0.batched_env(**MAP).single_observation_space
+    return QNetwork(spaces, 128, 21, True, (128, 64), 0, torch.Generator().manual_seed(0))
+
+
 class PlainLoop:
     """MFQ as one would write it first."""
 
-    def __init__(self) -> None:
+    def __init__(self, net: nn.Module) -> None:
         self.outer = battle_v4.parallel_env(**MAP)
         self.world, self.handles = self.outer.env, self.outer.handles
-        spaces = battle_v0.batched_env(**MAP).single_observation_space
-        coin = torch.Generator().manual_seed(0)
-        self.net = QNetwork(spaces, 128, 21, True, (128, 64), 0, coin)
+        self.net = net
         self.target, self.rival = copy.deepcopy(self.net), copy.deepcopy(self.net)
         self.optimizer = torch.optim.Adam(self.net.parameters(), RATE)
         self.coin = np.random.default_rng(0)
@@ -186,7 +220,8 @@ class Ours:
 def measure() -> list[Row]:
     """All, taking turns."""
     sides: dict[str, Any] = {
-        "plain loop": PlainLoop(),
+        "plain loop": PlainLoop(PlainNetwork()),
+        "plain loop, our network": PlainLoop(our_network()),
         "ours, authors": Ours("authors"),
         "ours, fast, the paper's network": Ours("fast", filters=32),
         "ours, fast": Ours("fast"),
@@ -222,7 +257,7 @@ def table(rows: list[Row]) -> str:
 def samples_per_second(size: int, precision: str) -> float:
     """The network's own speed: gradient steps on a batch that stays, targets included."""
     spaces: Any = battle_v0.batched_env(**MAP).single_observation_space
-    net: nn.Module = QNetwork(spaces, 128, 21, True, (128, 64), 0, torch.Generator().manual_seed(0))
+    net = our_network()
     obs = {name: torch.rand(size, *part.shape) for name, part in spaces.items()}
     mean, agent = torch.rand(size, 21), torch.zeros(0)
     optimizer = adam(net.parameters(), torch.device("cpu"), RATE)

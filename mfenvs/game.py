@@ -80,12 +80,15 @@ class Game(ABC):
         law: the options as the rules read them.
         players: the scripted players that the game brings along, by name: rules (row, agent, law,
             state, out); see `script`.
+        agent_fields: the fields [B, N, ...] of a snapshot that tell of agents alone: observations are
+            the same where those of agents who are gone (not alive, nor terminated just now) are zeros.
         state_space: of `global_state`.
     """
 
     id: ClassVar[str]
     Config: ClassVar[type]
     deathless: ClassVar[bool] = False
+    agent_fields: ClassVar[tuple[str, ...]] = ()
 
     config: Any
     backend: Backend

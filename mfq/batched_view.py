@@ -64,6 +64,10 @@ class BatchedView(View):
     def snapshot(self) -> Any:
         return self.env.snapshot()
 
+    @property
+    def agent_fields(self) -> tuple[str, ...]:
+        return getattr(getattr(self.env, "game", None), "agent_fields", ())
+
     def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
         return self.env.observe(snapshot, rows, agents)
 

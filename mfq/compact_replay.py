@@ -1,6 +1,6 @@
 """Memory of transitions that keeps what observations are drawn from, and draws them when sampled.
 
-Legend: B rows, N agents, A actions, M samples, T moments.
+Legend: B rows, N agents, A actions, M samples, T slots for moments.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfq.mean_field import mean_action_at
+from mfq.moments import Moments, integers
 from mfq.replay import Replay, named
 from mfq.view import Step, View
 
 LARGE = 64  # numbers of an observation, from which on "auto" keeps what it is drawn from
+ACTIONS = "_actions"  # no field of a snapshot: those of named tuples do not begin so
+THINNING = 4  # moments with a few agents each that there is room for in the place of a full one
 
 
 def replay_for(
@@ -49,10 +52,10 @@ def replay_for(
 class CompactReplay:
     """Transitions of one view, in memory of a few bytes an agent and moment.
 
-    A *moment* is what a `Step` tells, with a snapshot in place of the observations. A transition is a
-    place: the agent, row and moment at which it began; the next moment tells what came of it. So an
-    agent's transition costs the moments' share (in battle 17 bytes for each agent of the row, be it
-    one's own or not) and 4 bytes for the place.
+    A *moment* is the actions of a `Step` with a snapshot in place of the observations. A transition is
+    a place (the agent, row and moment at which it began), a reward and whether the agent died; the next
+    moment tells the rest. In battle a moment costs 13 bytes for each agent who is there, be it one's
+    own or not, and a transition 9 more.
 
     Which transitions are drawn depends on seed and number alone, as in `Replay`: both give the same.
 
@@ -80,10 +83,9 @@ class CompactReplay:
         self.generator = torch.Generator(view.device).manual_seed(seed)
         self.added = 0  # transitions, of all time
         self._graph = view.graph
-        self._moments = 0  # of all time
-        self._fields: dict[str, Tensor] = {}  # [T, B, ...]
-        self._snapshot: Any = None  # the kind of named tuple that fields "snapshot.*" make up
-        self._places = torch.zeros(0)  # int [capacity], a ring
+        self._moments: Moments | None = None  # from the first one on
+        self._snapshot: Any = None  # the kind of named tuple that a snapshot is
+        self._transitions: dict[str, Tensor] = {}  # place, reward, terminated [capacity], a ring
         self._oldest = 0  # the number of the oldest transition whose moments are still there
         self._began: list[int] = []  # [T]; the number of the first transition from each moment on
         self._present: Any = None  # tells the step that the last moment is of
@@ -105,7 +107,7 @@ class CompactReplay:
         """Keeps the present moment, unless the last one is it. To be called before the view moves on."""
         if self._present is step.actions:
             return
-        if self._unsure and self._is_last(self.view.snapshot()):
+        if self._unsure and self._is_last(step):
             self._present, self._unsure = step.actions, False
             return
         self._keep(step)
@@ -120,19 +122,26 @@ class CompactReplay:
             RuntimeError: if ``step`` was not seen.
             ValueError: if the environment restricts actions, or its graph has changed.
         """
-        if self._present is not step.actions:
+        if self._moments is None or self._present is not step.actions:
             raise RuntimeError("a transition from a step that was not seen; allowed: see, then add")
         if next_step.action_mask is not None or next_step.graph is not self._graph:
             raise ValueError(
                 "compact replay keeps neither masks nor graphs; allowed: replay='ring'"
             )
-        slot = (self._moments - 1) % len(self._began)
-        places = learns.flatten().nonzero()[:, 0] + slot * learns.numel()
-        self.added += len(places)
+        slot = (self._moments.count - 1) % len(self._began)
+        seats = learns.flatten().nonzero()[:, 0]
+        self.added += len(seats)
         # Of more than fits, only the last would survive.
-        places = places[-self.capacity :].to(self._places.dtype)
-        ring = torch.arange(self.added - len(places), self.added, device=places.device)
-        self._places[ring % self.capacity] = places
+        seats = seats[-self.capacity :]
+        ring = torch.arange(self.added - len(seats), self.added, device=seats.device)
+        ring %= self.capacity
+        transitions = {
+            "place": seats + slot * learns.numel(),
+            "reward": next_step.reward.flatten()[seats],
+            "terminated": next_step.terminated.flatten()[seats],
+        }
+        for name, values in transitions.items():
+            self._transitions[name][ring] = values.to(self._transitions[name].dtype)
         self._oldest = max(self._oldest, self.added - self.capacity)
         self._keep(next_step)
 
@@ -142,42 +151,40 @@ class CompactReplay:
         Raises:
             ValueError: if there are none.
         """
-        if not len(self):
+        if self._moments is None or not len(self):
             raise ValueError("the replay is empty; allowed: sampling after the first add")
         draw = torch.randint(len(self), (size,), generator=self.generator, device=self.view.device)
-        place = self._places[(draw + self._oldest) % self.capacity].long()
+        index = (draw + self._oldest) % self.capacity
+        drawn = {name: values[index] for name, values in self._transitions.items()}
+        place = drawn["place"].long()
         agent = place % self.view.num_agents
-        before = place // self.view.num_agents  # moment times rows plus row
+        before = place // self.view.num_agents  # slot times rows plus row
         after = (before + self.view.num_envs) % (len(self._began) * self.view.num_envs)
+        told = self._moments.at(torch.cat([before, after]))
 
-        actions = self._at("actions", after).long()
+        acted_before, acted = (told.pop(ACTIONS).long() - 1).split(size)
+        mean = self._mean(acted, agent)  # also what acting next knows
         batch = {
             "agent": agent,
-            "action": actions.gather(1, agent[:, None])[:, 0],
-            "reward": self._at("reward", after).gather(1, agent[:, None])[:, 0],
-            "mean": self._mean(actions, agent),
+            "action": acted.gather(1, agent[:, None])[:, 0],
+            "reward": drawn["reward"],
+            "mean": self._mean(acted_before, agent) if self.pairing == "previous" else mean,
         }
-        next_mean = batch["mean"]  # what acting next knows: the actions now
-        if self.pairing == "previous":
-            batch["mean"] = self._mean(self._at("actions", before).long(), agent)
         if not self.bootstraps:
-            return batch | self._observed("obs", before, agent)
-        batch["next_mean"] = next_mean
-        batch["terminated"] = self._at("terminated", after).gather(1, agent[:, None])[:, 0]
-        both = self._observed("", torch.cat([before, after]), torch.cat([agent, agent]))
-        for name, values in both.items():
-            batch[f"obs{name}"], batch[f"next_obs{name}"] = values[:size], values[size:]
-        return batch
+            return batch | named("obs", self._observed(told, agent))
+        both = self._observed(told, torch.cat([agent, agent]))
+        for name, values in named("", both).items():
+            batch[f"obs{name}"], batch[f"next_obs{name}"] = values.split(size)
+        return batch | {"next_mean": mean, "terminated": drawn["terminated"]}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, transitions included."""
         return {
             "added": self.added,
             "oldest": self._oldest,
-            "moments": self._moments,
+            "moments": self._moments and self._moments.state_dict(),
             "began": torch.tensor(self._began),
-            "places": self._places[: self.added],
-            "fields": {name: part[: self._moments] for name, part in self._fields.items()},
+            "transitions": {name: part[: self.added] for name, part in self._transitions.items()},
             "generator": self.generator.get_state(),
         }
 
@@ -187,73 +194,77 @@ class CompactReplay:
         Raises:
             ValueError: if it does not fit.
         """
-        if state["fields"]:
-            self._allocate(
-                {name: part[0] for name, part in state["fields"].items()}, state["began"]
-            )
-            for name, part in state["fields"].items():
-                self._fields[name][: len(part)] = part
-            self._places[: len(state["places"])] = state["places"]
+        self._moments = None
+        if state["moments"] is not None:
+            size = self.view.num_envs, self.view.num_agents
+            self._allocate(Moments.of(state["moments"], *size, self.view.device))
+            self._began = state["began"].tolist()
+            for name, part in self._transitions.items():
+                kept = state["transitions"][name]
+                part[: len(kept)] = kept
         self.added, self._oldest = state["added"], state["oldest"]
-        self._moments, self._unsure, self._present = state["moments"], True, None
+        self._unsure, self._present = True, None
         self.generator.set_state(state["generator"])
 
     # -- its parts ------------------------------------------------------------------------------
 
     def _keep(self, step: Step) -> None:
         """Writes the present moment over the oldest one."""
-        snapshot = self.view.snapshot()
-        small = torch.int8 if self.view.num_actions <= 127 else torch.int16
-        moment = {
-            **{f"snapshot.{name}": part for name, part in snapshot._asdict().items()},
-            "actions": step.actions.to(small),
-            "reward": step.reward,
-            "terminated": step.terminated,
-        }
-        if not self._fields:
-            mine = step.alive if step.mine is None else step.alive & step.mine
-            length = -(-self.capacity // max(int(mine.sum()), 1)) + 2
-            self._allocate(moment, torch.zeros(length, dtype=torch.int64))
-        length = len(self._began)
-        slot = self._moments % length
-        if self._moments >= length:  # what began at the moment that goes is gone, too
-            self._oldest = max(self._oldest, self._began[(slot + 1) % length])
+        moments = self._moments or self._allocate(self._room_for(step))
+        slot = moments.append(*self._moment(step))
         self._began[slot] = self.added
-        for name, values in moment.items():
-            self._fields[name][slot] = values
-        self._moments += 1
+        # What began at a moment that has gone is gone, too.
+        self._oldest = max(self._oldest, self._began[moments.oldest % len(self._began)])
         self._present, self._unsure = step.actions, False
 
-    def _allocate(self, moment: dict[str, Tensor], began: Tensor) -> None:
-        device, length = self.view.device, len(began)
-        self._began = began.tolist()
-        self._fields = {
-            name: torch.zeros((length, *values.shape), dtype=values.dtype, device=device)
-            for name, values in moment.items()
-        }
-        places = length * self.view.num_envs * self.view.num_agents
-        kind = torch.int32 if places < 2**31 else torch.int64
-        self._places = torch.zeros(self.capacity, dtype=kind, device=device)
+    def _room_for(self, step: Step) -> Moments:
+        """Room for moments like this one with as many transitions as are to be kept."""
+        rows, agents = step.alive.shape
+        mine = step.alive if step.mine is None else step.alive & step.mine
+        length = -(-self.capacity // max(int(mine.sum()), 1)) + 2
+        room = length * rows * agents
+        if self.view.agent_fields:
+            length *= THINNING
+        return Moments(length, room, rows, agents, self.view.device)
 
-    def _at(self, name: str, rows: Tensor) -> Tensor:
-        """A field at (moment, row) [M]: [M, N]."""
-        return self._fields[name].flatten(0, 1)[rows]
+    def _allocate(self, moments: Moments) -> Moments:
+        self._moments, self._began = moments, [0] * moments.length
+        places = moments.length * self.view.num_envs * self.view.num_agents
+        kind = torch.int32 if places < 2**31 else torch.int64
+        kinds = {"place": kind, "reward": torch.float32, "terminated": torch.bool}
+        self._transitions = {
+            name: torch.zeros(self.capacity, dtype=dtype, device=self.view.device)
+            for name, dtype in kinds.items()
+        }
+        return moments
+
+    def _moment(self, step: Step) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """The present one: who is there, and what it tells of rows and of agents."""
+        snapshot = self.view.snapshot()
+        self._snapshot = type(snapshot)
+        rows = snapshot._asdict()
+        agents = {name: rows.pop(name) for name in self.view.agent_fields}
+        # One more, so that 0 is no action: those who are not there have none.
+        agents[ACTIONS] = (step.actions + 1).to(integers(self.view.num_actions))
+        return step.alive | step.terminated | (step.actions >= 0), rows, agents
 
     def _mean(self, actions: Tensor, agent: Tensor) -> Tensor:
         if not self.mean_field:
             return torch.zeros((len(agent), 0), device=agent.device)
         return mean_action_at(self._graph, actions, agent, self.view.num_actions)
 
-    def _observed(self, name: str, rows: Tensor, agents: Tensor) -> dict[str, Tensor]:
-        if self._snapshot is None:
-            self._snapshot = type(self.view.snapshot())
-        parts = (self._fields[f"snapshot.{field}"] for field in self._snapshot._fields)
-        snapshot = self._snapshot(*(part.flatten(0, 1) for part in parts))
-        return named(name, self.view.observe(snapshot, rows, agents))
+    def _observed(self, told: dict[str, Tensor], agents: Tensor) -> Any:
+        """What agents [K] observe, the k-th in the k-th of the rows told of."""
+        kind = self._snapshot or type(self.view.snapshot())
+        snapshot = kind(*(told[name] for name in kind._fields))
+        return self.view.observe(snapshot, torch.arange(len(agents), device=agents.device), agents)
 
-    def _is_last(self, snapshot: Any) -> bool:
-        slot = (self._moments - 1) % len(self._began)
-        return all(
-            torch.equal(self._fields[f"snapshot.{name}"][slot], part)
-            for name, part in snapshot._asdict().items()
+    def _is_last(self, step: Step) -> bool:
+        """Whether the present moment is the last one that is kept."""
+        present, rows, agents = self._moment(step)
+        for part in agents.values():
+            part[~present] = 0
+        last = {} if self._moments is None else self._moments.last()
+        return bool(last) and all(
+            torch.equal(part, last[name]) for name, part in (rows | agents).items()
         )

@@ -241,6 +241,12 @@ class View(ABC):
             f"{type(self).__name__} has no snapshots; only a BatchedEnv's view has"
         )
 
+    @property
+    def agent_fields(self) -> tuple[str, ...]:
+        """The fields [B, N, ...] of a snapshot that may be zeros for agents who are gone (neither alive
+        nor terminated just now), since no observation depends on those."""
+        return ()
+
     def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
         """Observations of agents ``agents[m]`` in rows ``rows[m]`` of a snapshot, which may be of many
         moments, one after the other: [M, ...], or a dict of such. Raises as `snapshot` does."""

@@ -59,6 +59,7 @@ class BattleGame(Game):
     id = "battle_v0"
     Config = BattleConfig
     players = scripted.PLAYERS
+    agent_fields = ("x", "y", "hp", "last_reward", "mark")
 
     def __init__(self, config: BattleConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend

@@ -21,7 +21,7 @@ def _stops(trial: Trial) -> set[int]:
 
 
 def snapshots(trial: Trial) -> None:
-    """observe(snapshot) shows its moment bit for bit, later too, in full and by pairs."""
+    """observe(snapshot) shows its moment bit for bit, later too, in full, by pairs, without the gone."""
     env, stops = trial.batched(), _stops(trial)
     rng = np.random.default_rng(trial.seed)
     taken = []
@@ -30,6 +30,8 @@ def snapshots(trial: Trial) -> None:
             shown = {name: values for name, values in found.items() if name.split(".")[0] == "obs"}
             taken.append((step, env.snapshot(), shown))
             _shows(trial, env, *taken[-1], rng, "at once")
+            bare = _without(trial, env.snapshot(), ~(found["alive"] | found["terminated"]))
+            _shows(trial, env, step, bare, shown, rng, "with zeros for agent_fields of the gone")
     for step, snapshot, shown in taken:
         _shows(trial, env, step, snapshot, shown, rng, "later")
     for step, snapshot, _ in taken:
@@ -37,6 +39,15 @@ def snapshots(trial: Trial) -> None:
         copy = flat({"obs": first})
         env.observe(taken[0][1])
         trial.same(copy, flat({"obs": first}), "observe() in memory of its own", step)
+
+
+def _without(trial: Trial, snapshot: Any, gone: np.ndarray) -> Any:
+    """A snapshot with zeros in its ``agent_fields`` for those who are gone."""
+    for name in trial.game.agent_fields:
+        known = name in snapshot._fields
+        trial.hold(known, f"agent_fields of {type(snapshot).__name__}", f"a field {name!r}")
+        getattr(snapshot, name)[gone] = 0
+    return snapshot
 
 
 def _shows(

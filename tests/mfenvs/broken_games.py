@@ -9,9 +9,9 @@ import numpy as np
 from gymnasium import spaces
 
 from mfenvs.game import Game
-from mfenvs.graph import LatticeGraph, RadiusGraph
 from mfenvs.ising.game import IsingGame
-from tests.mfenvs.toy_game import GONE, Snapshot, ToyGame
+from tests.mfenvs import broken_views
+from tests.mfenvs.toy_game import GONE, ToyGame
 
 
 class SameNames(ToyGame):
@@ -260,59 +260,6 @@ class ChoosesForThem(Tampers):
         out.acting[:, 0] = False
 
 
-class SnapshotOfTheLivingState(ToyGame):
-    def snapshot(self, state):
-        return Snapshot(state.place, state.status, state.asleep)
-
-
-class SnapshotThatForgets(ToyGame):
-    def snapshot(self, state):
-        return super().snapshot(state)._replace(asleep=np.zeros_like(state.asleep))
-
-
-class PairsTheWrongWay(ToyGame):
-    def observe(self, source, out, rows=None, agents=None):
-        if rows is not None:
-            rows, agents = rows[::-1].copy(), agents[::-1].copy()
-        super().observe(source, out, rows, agents)
-
-
-class MovingGraph(RadiusGraph):
-    """Keeps positions that go on changing."""
-
-    def __init__(self, place, groups):
-        self.place, self.of = place, groups
-        super().__init__(place[..., None], 1, groups)
-
-    def neighbors(self, agent, row=0):
-        return RadiusGraph(self.place[..., None], 1, self.of).neighbors(agent, row)
-
-
-class GraphThatMoves(ToyGame):
-    def graph(self, source):
-        return MovingGraph(source.place, self.groups)
-
-
-class CountingOneself(LatticeGraph):
-    def _sum(self, x):
-        return super()._sum(x) + x
-
-
-class WrongMean(IsingGame):
-    def graph(self, source):
-        return CountingOneself(self.config.side)
-
-
-class OwnNeighbor(LatticeGraph):
-    def neighbors(self, agent, row=0):
-        return np.sort(np.append(super().neighbors(agent, row), agent))
-
-
-class ListensToItself(IsingGame):
-    def graph(self, source):
-        return OwnNeighbor(self.config.side)
-
-
 class ResetsUnlikeAutoreset(ToyGame):
     """A ``reset()`` draws once more than the step that starts a row anew."""
 
@@ -393,8 +340,8 @@ BROKEN: list[Broken] = [
         ),
         "masks": (AllowsNothing, MaskOfTwos),
         "acting": (ActsWithoutChoosing, ShowsIllegalActions, ChoosesForThem),
-        "snapshots": (SnapshotOfTheLivingState, SnapshotThatForgets, PairsTheWrongWay),
-        "graph": (GraphThatMoves, WrongMean, ListensToItself),
+        "snapshots": broken_views.SNAPSHOTS,
+        "graph": broken_views.GRAPHS,
         "views": (ResetsUnlikeAutoreset,),
         "bad_input": (TakesAnySeed, HasNoWords, MovesBeforeItRefuses),
         "pickling": (a_local_class(),),

@@ -174,6 +174,7 @@ class ToyGame(Game):
     """Walkers on a line. Actions: stay, left, right, jump off. Reward: company, less 2 at death."""
 
     id = "toy_v0"
+    agent_fields = ("place", "status", "asleep")
     Config = ToyConfig
 
     def __init__(self, config: ToyConfig, backend: CpuBackend) -> None:

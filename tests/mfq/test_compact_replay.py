@@ -73,12 +73,12 @@ def test_both_replays_give_the_same_batches(game, pairing):
 @pytest.mark.parametrize("options", [{"gamma": 0.0}, {"replay_size": 150}])
 def test_also_without_a_next_state_and_when_the_oldest_have_gone(options):
     ring, compact = agents_after(GAMES["battle"], 40, **options)
-    if "replay_size" in options:  # rows of the dead take room, so that a little less is there
+    if "replay_size" in options:  # those who are there take room, so that a little less may be
         assert 0 < len(compact.replay) <= len(ring.replay) == 150
         # The newest are there, in order.
         size = len(compact.replay)
         newest = torch.arange(ring.replay.added - size, ring.replay.added) % 150
-        places = compact.replay._places[newest].long()
+        places = compact.replay._transitions["place"][newest].long()
         assert torch.equal(ring.replay._fields["agent"][newest], places % compact.view.num_agents)
     else:
         assert_alike(ring.replay.sample(64), compact.replay.sample(64))
@@ -174,25 +174,35 @@ def test_a_world_that_starts_anew_does_not_continue_an_old_moment():
     mfq.train(view, agent, 20)
     other = QAgent(view, config=QConfig(learn_after=10**9), seed=3)
     other.load_state_dict(agent.state_dict())
-    moments = other.replay._moments
+    moments = other.replay._moments.count
     mfq.train(view, other, 1)  # resets
-    assert other.replay._moments == moments + 2
+    assert other.replay._moments.count == moments + 2
 
 
-def test_bytes_of_a_transition():
+def bytes_kept(replay):
+    """Of all that a checkpoint of it holds, and so of the memory that is filled."""
+    tensors = torch.utils._pytree.tree_leaves(replay.state_dict())
+    return sum(part.nbytes for part in tensors if isinstance(part, torch.Tensor))
+
+
+@pytest.mark.parametrize(("player", "most"), [("stay", 38), ("rush", 42)])
+def test_bytes_of_a_transition(player, most):
+    """Of the paper's game, while all live and while two armies die."""
     view = mfq.wrap(battle_v0.batched_env(num_envs=4, **battle_v0.PAPER))
-    agent = QAgent(view, config=QConfig(replay_size=64 * 4 * 20, learn_after=10**9))
+    agent = QAgent(view, config=QConfig(learn_after=10**9))
     mine = torch.arange(128) < 64
-    step = view.reset(seed=0)
-    for _ in range(20):  # all live
+    step, lived = view.reset(seed=0), []
+    for _ in range(60):
         step = step.given_to(mine.expand_as(step.alive))
-        next_step = view.step(agent.act(step).clamp(max=12))
-        agent.observe(step, step.actions, next_step)
+        agent.act(step)
+        actions = view.scripted("rush") if player == "rush" else step.spread(6, step.seats)
+        next_step = view.step(actions)
+        agent.observe(step, actions, next_step)
         step = next_step
-    state = agent.replay.state_dict()
-    used = sum(part.nbytes for part in state["fields"].values()) + state["places"].nbytes
-    assert len(agent.replay) == 64 * 4 * 20
-    assert used / len(agent.replay) <= 42  # 34, 4 for the place, and a moment more
+        lived.append(step.alive.float().mean().item())
+    assert (min(lived) < 0.4) == (player == "rush")
+    fixed = 8 * 2 * len(agent.replay._began) + 5_000  # the list of slots, and the generator
+    assert (bytes_kept(agent.replay) - fixed) / len(agent.replay) <= most
 
 
 def test_what_cannot_be_kept_compactly_is_named():
