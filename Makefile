@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip
 INSTALL = $(PIP) install --quiet --constraint constraints.txt
+TEST_PROCESSES ?= 2
 export SDL_VIDEODRIVER ?= dummy
 
 .PHONY: demo test lint bench test-gpu bench-gpu clean
@@ -11,7 +12,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/mfq compare ising --out runs/ising
 
 test: lint
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

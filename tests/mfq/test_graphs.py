@@ -44,7 +44,7 @@ def heard(view):
         (lambda env: [[env.time], [4]], [[4], [], [], [], []]),
         (lambda env: CompleteGraph(5), [[i for i in range(5) if i != j] for j in range(5)]),
     ],
-    ids=lambda part: str(part)[:30],
+    ids=lambda part: str(part).split(" at ")[0][:30],
 )
 def test_neighbours_by_hand(graph, expected):
     view = mfq.wrap(scene(), graph=graph)
