@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from mfq import checkpoint, distributed
+from mfq import checkpoint, distributed, memory
 from mfq.algorithms import make_agent
 from mfq.config import build, to_json
 from mfq.encoders import picture_parts
@@ -67,6 +67,7 @@ class Runner:
             options["algo"] = algo
         config = self.config = build(RunConfig, options)
         distributed.join(config.device)
+        memory.keep_freed()
         self._own_env = env is None or isinstance(env, str)
         self._own_algo = algo is None or isinstance(algo, str)
         self._factory = None if self._own_env or not callable(env) else env
