@@ -194,14 +194,20 @@ class CompactReplay:
         Raises:
             ValueError: if it does not fit.
         """
+        if state.keys() != (known := self.state_dict().keys()):
+            raise ValueError(f"the replay has {', '.join(state)}; allowed: {', '.join(known)}")
+        size = min(state["added"], self.capacity)
+        for name, part in state["transitions"].items():
+            if len(part) != size:
+                raise ValueError(f"{name} has {len(part)} transitions; allowed: {size}")
+        world = self.view.num_envs, self.view.num_agents, self.view.device
+        moments = None if state["moments"] is None else Moments.of(state["moments"], *world)
         self._moments = None
-        if state["moments"] is not None:
-            size = self.view.num_envs, self.view.num_agents
-            self._allocate(Moments.of(state["moments"], *size, self.view.device))
+        if moments is not None:
+            self._allocate(moments)
             self._began = state["began"].tolist()
             for name, part in self._transitions.items():
-                kept = state["transitions"][name]
-                part[: len(kept)] = kept
+                part[:size] = state["transitions"][name]
         self.added, self._oldest = state["added"], state["oldest"]
         self._unsure, self._present = True, None
         self.generator.set_state(state["generator"])

@@ -123,8 +123,14 @@ class Moments:
     def of(
         cls, state: dict[str, Any], num_envs: int, num_agents: int, device: torch.device
     ) -> Moments:
-        """Those of a `state_dict`."""
+        """Those of a `state_dict`.
+
+        Raises:
+            ValueError: if they are of another number of rows.
+        """
         starts, rows, agents = state["starts"].tolist(), state["rows"], state["agents"]
+        if (found_envs := rows["_first"].shape[1]) != num_envs:
+            raise ValueError(f"the moments are of {found_envs} rows; allowed: {num_envs}")
         found = cls(len(starts), state["room"], num_envs, num_agents, device)
         found._allocate({name: part[0] for name, part in rows.items()}, agents)
         for room, parts in ((found._rows, rows), (found._agents, agents)):

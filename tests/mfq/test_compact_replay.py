@@ -168,6 +168,19 @@ def test_what_resumes_goes_on_with_the_same_draws():
     assert_alike(agent.replay.sample(50), other.replay.sample(50))
 
 
+def test_what_does_not_fit_is_not_taken_up():
+    _, agent = agents_after(GAMES["battle"], 5)
+    state = agent.replay.state_dict()
+    view = mfq.wrap(GAMES["battle"]())
+    with pytest.raises(ValueError, match=r"the replay has added; allowed: added, oldest, moments"):
+        CompactReplay(view, 5000, 0).load_state_dict({"added": 0})
+    with pytest.raises(ValueError, match=r"place has \d+ transitions; allowed: 100"):
+        CompactReplay(view, 100, 0).load_state_dict(state)
+    other = mfq.wrap(battle_v0.batched_env(num_envs=2, map_size=20))
+    with pytest.raises(ValueError, match="the moments are of 3 rows; allowed: 2"):
+        CompactReplay(other, 5000, 0).load_state_dict(state)
+
+
 def test_a_world_that_starts_anew_does_not_continue_an_old_moment():
     view = mfq.wrap(GAMES["battle"]())
     agent = QAgent(view, config=QConfig(learn_after=10**9), seed=3)
