@@ -38,7 +38,7 @@ class RunConfig:
         log_every, evaluate_every, save_every: in environment steps; 0 for never (but at the end).
         evaluation_episodes: of each evaluation, and against each of ``evaluate_against``.
         evaluate_against: scripts or runs; the best checkpoint is the one with the highest win rate
-            against all of them, or without them with the highest return.
+            against all of them, or without them with the highest return, the latest of equal ones.
         evaluation_envs: rows of an evaluation.
         save_replay: whether checkpoints hold the replay. Without it a resumed run starts with none, and
             says so.

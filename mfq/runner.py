@@ -357,7 +357,7 @@ class Runner:
             scores = self.evaluate()
             log.write(self.done, {f"eval_{name}": value for name, value in scores.items()})
             score = overall(scores)
-            if score > self.best:
+            if score >= self.best:  # of equals the later one, which has learned longer
                 self.best = score
                 self._save_as("best")
                 self._save_as("last")

@@ -64,6 +64,16 @@ def test_a_run_writes_its_files(tmp_path, uninterrupted):
     assert evaluated == [90, 180, 270, 360, 400]
 
 
+@pytest.mark.parametrize(
+    ("returns", "step"), [([1, 2, 2, 0, 1], 270), ([3, 1, 2, 1, 2], 90), ([1, 1, 1, 1, 1], 400)]
+)
+def test_the_best_checkpoint_is_the_latest_of_equal_ones(tmp_path, monkeypatch, returns, step):
+    runner = Runner(config={**SMALL, "out": str(tmp_path)})
+    monkeypatch.setattr(runner, "evaluate", iter([{"return": r} for r in returns]).__next__)
+    runner.train()
+    assert checkpoint.load(tmp_path / "best.safetensors")["done"] == step
+
+
 def test_resuming_from_a_checkpoint_gives_the_same_losses(tmp_path, uninterrupted):
     first = Runner(config={**SMALL, "steps": 250, "out": str(tmp_path)})
     first.train()
