@@ -216,7 +216,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     # One agent and few numbers: 8 copies of 8,000 steps, four gradient steps each (docs/your_env.md).
-    # Values of a long horizon are large and alike; gamma .98 keeps them apart.
+    # Values of a long horizon are large and alike; gamma .98 keeps them apart. They go on moving while
+    # the pole stands, so the rate falls.
     "cartpole": {
         "env": "CartPole-v1",
         "steps": 8000,
@@ -236,6 +237,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "hidden": (128, 128),
             "agent_embedding": 0,
             "learning_rate": 5e-4,
+            "learning_rate_steps": 8000,
+            "learning_rate_end": 1e-5,
             "batch_size": 64,
             "replay_size": 100_000,
             "samples_per_transition": 32.0,
