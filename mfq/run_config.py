@@ -176,7 +176,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sides": "red",
         "actor_critic": asdict(AUTHORS),
     },
-    # The paper's game by the recipe, with batches of 512; what mfq/pretrained holds.
+    # The paper's game by the recipe, with batches of 512; with smaller ones, and more of them, it fights
+    # better (docs/armies.md; what mfq/pretrained holds).
     "fast": {
         **_ROUNDS,
         "num_envs": 16,
