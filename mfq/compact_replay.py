@@ -128,7 +128,6 @@ class CompactReplay:
             raise ValueError(
                 "compact replay keeps neither masks nor graphs; allowed: replay='ring'"
             )
-        slot = (self._moments.count - 1) % len(self._began)
         seats = learns.flatten().nonzero()[:, 0]
         self.added += len(seats)
         # Of more than fits, only the last would survive.
@@ -136,7 +135,7 @@ class CompactReplay:
         ring = torch.arange(self.added - len(seats), self.added, device=seats.device)
         ring %= self.capacity
         transitions = {
-            "place": seats + slot * learns.numel(),
+            "place": seats + self._moments.slot * learns.numel(),
             "reward": next_step.reward.flatten()[seats],
             "terminated": next_step.terminated.flatten()[seats],
         }
@@ -159,7 +158,7 @@ class CompactReplay:
         place = drawn["place"].long()
         agent = place % self.view.num_agents
         before = place // self.view.num_agents  # slot times rows plus row
-        after = (before + self.view.num_envs) % (len(self._began) * self.view.num_envs)
+        after = (before + self.view.num_envs) % (self._moments.length * self.view.num_envs)
         told = self._moments.at(torch.cat([before, after]))
 
         acted_before, acted = (told.pop(ACTIONS).long() - 1).split(size)
@@ -217,10 +216,10 @@ class CompactReplay:
     def _keep(self, step: Step) -> None:
         """Writes the present moment over the oldest one."""
         moments = self._moments or self._allocate(self._room_for(step))
-        slot = moments.append(*self._moment(step))
-        self._began[slot] = self.added
+        moments.append(*self._moment(step))
+        self._began[moments.slot] = self.added
         # What began at a moment that has gone is gone, too.
-        self._oldest = max(self._oldest, self._began[moments.oldest % len(self._began)])
+        self._oldest = max(self._oldest, self._began[moments.oldest % moments.length])
         self._present, self._unsure = step.actions, False
 
     def _room_for(self, step: Step) -> Moments:

@@ -42,8 +42,13 @@ class Moments:
         self._rows: dict[str, Tensor] = {}  # [T, B, ...], "_first" and "_size" among them
         self._agents: dict[str, Tensor] = {}  # [R + 1, ...], nobody last, "_number" among them
 
-    def append(self, present: Tensor, rows: dict[str, Tensor], agents: dict[str, Tensor]) -> int:
-        """Writes a moment over the oldest ones; returns its slot.
+    @property
+    def slot(self) -> int:
+        """Of the last moment."""
+        return (self.count - 1) % self.length
+
+    def append(self, present: Tensor, rows: dict[str, Tensor], agents: dict[str, Tensor]) -> None:
+        """Writes a moment over the oldest ones.
 
         Args:
             present: bool [B, N]; who is there.
@@ -59,19 +64,17 @@ class Moments:
         of_agents["_number"] = (seats % self.num_agents).to(integers(self.num_agents - 1))
         if not self._rows:
             self._allocate(of_rows, of_agents)
-        slot = self.count % self.length
+        self.count += 1
         for name, values in of_rows.items():
-            self._rows[name][slot] = values
+            self._rows[name][self.slot] = values
         ring = torch.arange(len(seats), device=self.device).add_(self._written) % self.room
         for name, values in of_agents.items():
             self._agents[name][ring] = values
-        self._starts[slot] = self._written
+        self._starts[self.slot] = self._written
         self._written += len(seats)
-        self.count += 1
         self.oldest = max(self.oldest, self.count - self.length)
         while self._starts[self.oldest % self.length] < self._written - self.room:
             self.oldest += 1
-        return slot
 
     def at(self, places: Tensor) -> dict[str, Tensor]:
         """What was told of rows and of agents.
@@ -102,8 +105,8 @@ class Moments:
 
     def last(self) -> dict[str, Tensor]:
         """The last moment, as `at` tells it: [B, ...] or [B, N, ...]."""
-        slot = (self.count - 1) % self.length
-        return self.at(torch.arange(self.num_envs, device=self.device) + slot * self.num_envs)
+        rows = torch.arange(self.num_envs, device=self.device)
+        return self.at(rows + self.slot * self.num_envs)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, in no more room than is filled."""

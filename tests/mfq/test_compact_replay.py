@@ -214,6 +214,7 @@ def test_bytes_of_a_transition(player, most):
         step = next_step
         lived.append(step.alive.float().mean().item())
     assert (min(lived) < 0.4) == (player == "rush")
+    assert (len(agent.replay) == 64 * 4 * 60) == (player == "stay")
     fixed = 8 * 2 * len(agent.replay._began) + 5_000  # the list of slots, and the generator
     assert (bytes_kept(agent.replay) - fixed) / len(agent.replay) <= most
 

@@ -51,9 +51,9 @@ def test_moments_are_told_as_they_were(length, spare, shares, seed):
     moments = Moments(length, room, ROWS, AGENTS, CPU)
     for share in shares:
         moment = told(coin, share)
-        slot = moments.append(*moment)
+        moments.append(*moment)
         history.append(blanked(*moment))
-        assert slot == (len(history) - 1) % length
+        assert moments.slot == (len(history) - 1) % length
         assert moments.count == len(history)
         assert_whole(moments, history)
         assert_close(moments.last(), history[-1], rtol=0, atol=0)
