@@ -60,7 +60,7 @@ class Score(NamedTuple):
 
 def make(options: dict[str, Any]) -> Any:
     """MAgent2's battle with those options of ours that it has."""
-    from magent2.environments import battle_v4  # type: ignore[import-untyped]
+    from magent2.environments import battle_v4
 
     known = ("map_size", "minimap_mode", "extra_features", "max_cycles")
     return battle_v4.parallel_env(**{name: options[name] for name in known if name in options})

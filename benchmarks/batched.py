@@ -98,7 +98,7 @@ class Ours:
 
     def seconds(self, actions: Tensor, first: int, last: int) -> float:
         """Time of the steps from ``first`` to ``last``; those before are played untimed."""
-        env = self.env
+        env: Any = self.env  # its parts, too
         obs, _ = env.reset(seed=SEED)
         for joint in actions[:first]:
             obs = env.step(joint)[0]

@@ -105,7 +105,7 @@ def measure(mode: str, phase: str) -> Row:
     arrays = [np.full((1, ours.game.num_agents), -1, np.int64) for _ in actions]
     for array, joint in zip(arrays, actions, strict=True):
         array[0, [ours.possible_agents.index(agent) for agent in joint]] = list(joint.values())
-    players = {
+    players: dict[str, tuple[Any, Any]] = {
         "magent2": (battle_v4.parallel_env(**options), actions),
         "ours": (ours, actions),
         "engine": (Engine(**options), arrays),
@@ -118,7 +118,8 @@ def measure(mode: str, phase: str) -> Row:
                 times[name].append(seconds)
     rates = {name: 1 / statistics.median(found) for name, found in times.items()}
     agents = statistics.mean(len(joint) for joint in actions[first:last])
-    room = np.empty((round(agents), *ours.observation_space("red_0").shape), np.float32)
+    shape = ours.game.parallel_observation_space.shape or ()
+    room = np.empty((round(agents), *shape), np.float32)
     floor = 1 / seconds_per_call(lambda: room.fill(0.0))
     return Row(mode, phase, agents, rates["magent2"], rates["ours"], rates["engine"], floor)
 

@@ -10,7 +10,8 @@ with its own, which has no convolutions; the opponent is a lagged copy in all.
 
 A transition is one agent's of the army that learns; each is drawn twice on average in all. Rounds
 are cut after `STEPS` steps, in which next to nobody dies. Threads and precision are torch's and ours by
-default (bfloat16 where the processor multiplies it faster).
+default (bfloat16 where the processor multiplies it faster). Each has a process of its own, as it would
+have elsewhere: what the Runner asks of its process (`mfq.memory`) is its own merit. They take turns.
 """
 
 from __future__ import annotations
@@ -19,8 +20,13 @@ import copy
 import statistics
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,10 +93,10 @@ def our_network() -> QNetwork:
 class PlainLoop:
     """MFQ as one would write it first."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, make_network: Callable[[], nn.Module]) -> None:
         self.outer = battle_v4.parallel_env(**MAP)
         self.world, self.handles = self.outer.env, self.outer.handles
-        self.net = net
+        self.net = make_network()
         self.target, self.rival = copy.deepcopy(self.net), copy.deepcopy(self.net)
         self.optimizer = torch.optim.Adam(self.net.parameters(), RATE)
         self.coin = np.random.default_rng(0)
@@ -98,6 +104,7 @@ class PlainLoop:
 
     def round(self) -> int:
         """Plays a round and learns from it; how many transitions it had."""
+        self.seconds.clear()
         self.world.set_seed(1)
         self.world.reset()
         self.outer.generate_map()
@@ -189,7 +196,6 @@ class Ours:
         agent = replace(config.agent, learn_after=1)
         if filters is not None:
             agent = replace(agent, filters=filters)
-        quiet = {"log_every": 0, "evaluate_every": 0, "save_every": 0, "quiet": True}
         config = replace(
             config,
             rounds=0,
@@ -197,7 +203,10 @@ class Ours:
             opponents={"lagged": 1.0},
             evaluate_against=(),
             agent=agent,
-            **quiet,
+            log_every=0,
+            evaluate_every=0,
+            save_every=0,
+            quiet=True,
         )
         self.runner = Runner(config=config)
         self.runner._look_around = self._note  # type: ignore[method-assign]
@@ -217,28 +226,54 @@ class Ours:
         return runner.agent.replay.added - before
 
 
-def measure() -> list[Row]:
-    """All, taking turns."""
-    sides: dict[str, Any] = {
-        "plain loop": PlainLoop(PlainNetwork()),
-        "plain loop, our network": PlainLoop(our_network()),
-        "ours, authors": Ours("authors"),
-        "ours, fast, the paper's network": Ours("fast", filters=32),
-        "ours, fast": Ours("fast"),
-    }
-    rates: dict[str, list[float]] = defaultdict(list)
-    for repetition in range(REPETITIONS + 1):
-        for name, side in sides.items():
-            if isinstance(side, PlainLoop):
-                side.seconds.clear()
+SIDES: dict[str, Callable[[], PlainLoop | Ours]] = {
+    "plain loop": partial(PlainLoop, PlainNetwork),
+    "plain loop, our network": partial(PlainLoop, our_network),
+    "ours, authors": partial(Ours, "authors"),
+    "ours, fast, the paper's network": partial(Ours, "fast", filters=32),
+    "ours, fast": partial(Ours, "fast"),
+}
+
+
+def serve(name: str, pipe: Connection) -> None:
+    """Plays a round of a side whenever it is asked to: (transitions a second, seconds by part)."""
+    side = SIDES[name]()
+    with suppress(EOFError):  # there is nobody who asks any more
+        while pipe.recv():
             begin = time.perf_counter()
             count = side.round()
-            if repetition:  # the first one compiles
-                rates[name].append(count / (time.perf_counter() - begin))
+            pipe.send((count / (time.perf_counter() - begin), dict(side.seconds)))
+
+
+@contextmanager
+def process(name: str) -> Iterator[Connection]:
+    """A side in a process of its own, which ends with the context."""
+    here, there = get_context("spawn").Pipe()
+    other = get_context("spawn").Process(target=serve, args=(name, there), daemon=True)
+    other.start()
+    there.close()  # so that its end is noticed, should it fail
+    try:
+        yield here
+    finally:
+        here.close()
+        other.join()
+
+
+def measure() -> list[Row]:
+    """All, taking turns."""
+    rates: dict[str, list[float]] = defaultdict(list)
+    seconds: dict[str, dict[str, float]] = {}
+    with ExitStack() as stack:
+        pipes = {name: stack.enter_context(process(name)) for name in SIDES}
+        for repetition in range(REPETITIONS + 1):
+            for name, pipe in pipes.items():
+                pipe.send(True)
+                rate, seconds[name] = pipe.recv()
+                if repetition:  # the first one compiles
+                    rates[name].append(rate)
     rows = []
-    for name, side in sides.items():
-        total = sum(side.seconds.values())
-        shares = (side.seconds.get(what, 0.0) / total for what in ("act", "env", "learn"))
+    for name, parts in seconds.items():
+        shares = (parts.get(what, 0.0) / sum(parts.values()) for what in ("act", "env", "learn"))
         rows.append(Row(name, statistics.median(rates[name]), *shares))
     return rows
 
