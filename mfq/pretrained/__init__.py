@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from mfq import checkpoint
 
@@ -72,3 +74,43 @@ def export(source: str | Path, path: str | Path) -> Path:
     agent["module"] = {name: part.half() for name, part in agent["module"].items()}
     own = {**state, "config": {**config, "out": None}, "agent": agent, "teams": None, "view": None}
     return checkpoint.save(own, path)
+
+
+def export_training(source: str | Path, folder: str | Path) -> Path:
+    """Writes what a run's training goes on from, in little room: a folder for `mfq train --resume`.
+
+    It holds no replay and no state of the rows: both start anew. Weights are in float16, Adam's moments
+    in bfloat16, since float16 does not reach down to the squares of gradients.
+
+    Args:
+        source: the folder of a run (its last checkpoint), or a checkpoint.
+        folder: in which last.safetensors is written.
+
+    Raises:
+        OSError, ValueError: as `mfq.load_player`.
+    """
+    from mfq.players import read_run
+
+    source = Path(source)
+    _, state = read_run(source / "last.safetensors" if source.is_dir() else source)
+    agent = {name: part for name, part in state["agent"].items() if name != "replay"}
+    optimizer = _narrow(agent.pop("optimizer"), torch.bfloat16)
+    own = {
+        **state,
+        "config": {**state["config"], "out": None, "save_replay": False},
+        "agent": {**_narrow(agent, torch.float16), "optimizer": optimizer},
+        "teams": _narrow(state["teams"], torch.float16),
+        "view": None,
+    }
+    return checkpoint.save(own, Path(folder) / "last.safetensors")
+
+
+def _narrow(state: Any, dtype: torch.dtype) -> Any:
+    """A state with its float32 tensors in another type, but for single numbers."""
+    if isinstance(state, dict):
+        return {name: _narrow(part, dtype) for name, part in state.items()}
+    if isinstance(state, list):
+        return [_narrow(part, dtype) for part in state]
+    if isinstance(state, torch.Tensor) and state.dtype == torch.float32 and state.dim():
+        return state.to(dtype)
+    return state

@@ -128,6 +128,35 @@ def test_an_actor_critic_is_not_exported(tmp_path):
     assert not (tmp_path / "file.safetensors").exists()
 
 
+def test_training_goes_on_from_what_is_kept_of_it(shipped, tmp_path):
+    folder, before = shipped
+    path = pretrained.export_training(folder / "run", tmp_path)
+    numbers = sum(part.numel() for part in before.agent.module.parameters())
+    assert path.stat().st_size < 2 * 4 * numbers + 50_000
+    with pytest.warns(UserWarning, match="holds no replay: it starts anew"):
+        after = Runner.load(tmp_path, steps=before.done + 8, quiet=True)
+    assert (after.done, after.rounds, after.starts_anew) == (before.done, before.rounds, True)
+    assert (after.agent.time, after.agent.updates) == (before.agent.time, before.agent.updates)
+    for name in ("module", "target"):
+        pairs = zip(
+            getattr(after.agent, name).parameters(),
+            getattr(before.agent, name).parameters(),
+            strict=True,
+        )
+        for found, trained in pairs:
+            assert torch.equal(found, trained.half().float())
+    pairs = zip(
+        after.agent.optimizer.state.values(), before.agent.optimizer.state.values(), strict=True
+    )
+    for found, kept in pairs:
+        assert found["step"] == kept["step"] > 0
+        for moment in ("exp_avg", "exp_avg_sq"):
+            assert torch.equal(found[moment], kept[moment].bfloat16().float())
+            assert found[moment].any()
+    after.train()
+    assert after.agent.updates > before.agent.updates
+
+
 def test_the_random_player_draws_what_is_allowed_uniformly():
     view = mfq.wrap(battle_v4.parallel_env(map_size=14))
     step = view.reset(seed=0)
