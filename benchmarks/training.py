@@ -235,8 +235,9 @@ SIDES: dict[str, Callable[[], PlainLoop | Ours]] = {
 }
 
 
-def serve(name: str, pipe: Connection) -> None:
+def serve(name: str, threads: int, pipe: Connection) -> None:
     """Plays a round of a side whenever it is asked to: (transitions a second, seconds by part)."""
+    torch.set_num_threads(threads)
     side = SIDES[name]()
     with suppress(EOFError):  # there is nobody who asks any more
         while pipe.recv():
@@ -249,7 +250,9 @@ def serve(name: str, pipe: Connection) -> None:
 def process(name: str) -> Iterator[Connection]:
     """A side in a process of its own, which ends with the context."""
     here, there = get_context("spawn").Pipe()
-    other = get_context("spawn").Process(target=serve, args=(name, there), daemon=True)
+    # Importing MAgent2 halves the threads of processes that are started later (its c_lib.py).
+    arguments = name, torch.get_num_threads(), there
+    other = get_context("spawn").Process(target=serve, args=arguments, daemon=True)
     other.start()
     there.close()  # so that its end is noticed, should it fail
     try:

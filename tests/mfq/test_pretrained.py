@@ -1,5 +1,7 @@
 """Players that come with the package, and the layout of MAgent2's own battle."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from mfq.encoders import InParts, picture_parts, split
 from mfq.players import load_player
 from mfq.runner import Runner
 
+TRAINED = Path(__file__).parents[2] / "baselines" / "trained"
 # Twelve cells are as small as MAgent2's battle may be.
 OPTIONS = {"map_size": 14, "max_cycles": 20, "minimap_mode": True, "extra_features": True}
 CONFIG = {
@@ -155,6 +158,19 @@ def test_training_goes_on_from_what_is_kept_of_it(shipped, tmp_path):
             assert found[moment].any()
     after.train()
     assert after.agent.updates > before.agent.updates
+
+
+@pytest.mark.parametrize("algo", ["mfq", "iql"])
+def test_the_training_of_what_is_shipped_can_go_on(algo):
+    with pytest.warns(UserWarning, match="holds no replay"):
+        runner = Runner.load(TRAINED / f"battle-{algo}", out=None)
+    assert (runner.config.algo, runner.is_done, runner.starts_anew) == (algo, True, True)
+    assert runner.rounds >= 2000
+    moments = runner.agent.optimizer.state.values()
+    assert len(moments) == len(list(runner.agent.module.parameters()))
+    assert all(kept["step"] == runner.agent.updates > 50_000 for kept in moments)
+    scores = mfq.head_to_head(runner.view, runner.agent, "random", episodes=4, seed=11)
+    assert scores["both"]["win_rate"] == 1.0
 
 
 def test_the_random_player_draws_what_is_allowed_uniformly():
