@@ -19,7 +19,7 @@ from torch import Tensor
 import mfq
 from benchmarks.timing import REPETITIONS
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfq.network import in_precision
+from mfq.q_config import QConfig
 from mfq.q_player import QPlayer
 
 SECONDS = 0.5
@@ -89,10 +89,9 @@ def network(rows: int, bandwidth: float) -> str:
     """Battle with acting."""
     env = battle_v0.batched_env(rows, device="cuda", map_size=40, max_cycles=None)
     view = mfq.wrap(env)
-    player = QPlayer(view)
+    player = QPlayer(view, config=QConfig(precision="bfloat16"))
     step = view.reset(seed=0)
-    with torch.no_grad(), in_precision(view.device, "bfloat16"):
-        seconds = seconds_per_call(lambda: view.step(player.act(step, explore=False)))
+    seconds = seconds_per_call(lambda: view.step(player.act(step, explore=False)))
     floor = env.num_envs * env.num_agents * STEP_BYTES + obs_bytes(step.obs)
     return line("battle 13x13x5 float32, network", env, seconds, floor, bandwidth)
 

@@ -10,8 +10,9 @@ with its own, which has no convolutions; the opponent is a lagged copy in all.
 
 A transition is one agent's of the army that learns; each is drawn twice on average in all. Rounds
 are cut after `STEPS` steps, in which next to nobody dies. Threads and precision are torch's and ours by
-default (bfloat16 where the processor multiplies it faster). Each has a process of its own, as it would
-have elsewhere: what the Runner asks of its process (`mfq.memory`) is its own merit. They take turns.
+default (bfloat16 where the processor multiplies it faster; the paper's network is then timed in float32,
+too). Each has a process of its own, as it would have elsewhere: what the Runner asks of its process
+(`mfq.memory`) is its own merit. They take turns.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from torch import Tensor, nn
 
 from benchmarks.timing import machine
 from mfenvs import battle_v0
-from mfq.network import QNetwork, adam, in_precision
+from mfq.network import QNetwork, adam
+from mfq.precision import Precision
 from mfq.run_config import preset
 from mfq.runner import Runner
 
@@ -189,11 +191,12 @@ class Ours:
     Args:
         name: of the preset.
         filters: of its convolutions; None for the preset's.
+        precision: of the network's arithmetic.
     """
 
-    def __init__(self, name: str, filters: int | None = None) -> None:
+    def __init__(self, name: str, filters: int | None = None, precision: str = "auto") -> None:
         config = preset(name)
-        agent = replace(config.agent, learn_after=1)
+        agent = replace(config.agent, learn_after=1, precision=precision)
         if filters is not None:
             agent = replace(agent, filters=filters)
         config = replace(
@@ -230,9 +233,16 @@ SIDES: dict[str, Callable[[], PlainLoop | Ours]] = {
     "plain loop": partial(PlainLoop, PlainNetwork),
     "plain loop, our network": partial(PlainLoop, our_network),
     "ours, authors": partial(Ours, "authors"),
-    "ours, fast, the paper's network": partial(Ours, "fast", filters=32),
+    "ours, fast, paper's net, float32": partial(Ours, "fast", filters=32, precision="float32"),
+    "ours, fast, paper's net, bfloat16": partial(Ours, "fast", filters=32, precision="bfloat16"),
     "ours, fast": partial(Ours, "fast"),
 }
+
+
+def sides() -> list[str]:
+    """Those that this processor can show: bfloat16 that it emulates would take minutes."""
+    fast = Precision("auto", our_network(), torch.device("cpu")).name
+    return [name for name in SIDES if fast == "bfloat16" or "bfloat16" not in name]
 
 
 def serve(name: str, threads: int, pipe: Connection) -> None:
@@ -267,7 +277,7 @@ def measure() -> list[Row]:
     rates: dict[str, list[float]] = defaultdict(list)
     seconds: dict[str, dict[str, float]] = {}
     with ExitStack() as stack:
-        pipes = {name: stack.enter_context(process(name)) for name in SIDES}
+        pipes = {name: stack.enter_context(process(name)) for name in sides()}
         for repetition in range(REPETITIONS + 1):
             for name, pipe in pipes.items():
                 pipe.send(True)
@@ -283,10 +293,10 @@ def measure() -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """Transitions a second, ratios, and where the time goes."""
-    lines = [f"{'':<32}{'transitions/s':>14}{'x plain':>9}{'act':>7}{'env':>7}{'learn':>7}"]
+    lines = [f"{'':<34}{'transitions/s':>14}{'x plain':>9}{'act':>7}{'env':>7}{'learn':>7}"]
     for row in rows:
         lines.append(
-            f"{row.name:<32}{row.transitions:>14,.0f}{row.transitions / rows[0].transitions:>9.1f}"
+            f"{row.name:<34}{row.transitions:>14,.0f}{row.transitions / rows[0].transitions:>9.1f}"
             f"{row.act:>7.0%}{row.env:>7.0%}{row.learn:>7.0%}"
         )
     return "\n".join(lines)
@@ -299,13 +309,13 @@ def samples_per_second(size: int, precision: str) -> float:
     obs = {name: torch.rand(size, *part.shape) for name, part in spaces.items()}
     mean, agent = torch.rand(size, 21), torch.zeros(0)
     optimizer = adam(net.parameters(), torch.device("cpu"), RATE)
+    ask = Precision(precision, net, torch.device("cpu"))
     times = []
     for _ in range(6):
         begin = time.perf_counter()
-        with in_precision(torch.device("cpu"), precision):
-            with torch.no_grad():
-                goal: Tensor = net(obs, mean, agent).float().amax(-1)
-            loss = (net(obs, mean, agent).float()[:, 0] - goal).square().mean()
+        with torch.no_grad():
+            goal = ask(net, obs, mean, agent).amax(-1)
+        loss = (ask(net, obs, mean, agent)[:, 0] - goal).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

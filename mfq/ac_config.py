@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfq.config import number, one_of, positive, whole
+from mfq.precision import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ACConfig:
             at most so many steps; what it leaves unfinished is cut there and bootstraps.
         updates_per_round: gradient steps on it, each over the whole round.
         value_weight: weight of the critic's loss beside the actor's.
+        precision: as in `QConfig`.
     """
 
     critic: str = "q"
@@ -58,12 +60,14 @@ class ACConfig:
     round_steps: int = 400
     updates_per_round: int = 1
     value_weight: float = 0.1
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         one_of("critic", self.critic, ("q", "v"))
         one_of("pairing", self.pairing, ("current", "previous"))
         one_of("play", self.play, ("greedy", "sample"))
         one_of("pictures", self.pictures, ("flat", "conv"))
+        one_of("precision", self.precision, PRECISIONS)
         for name in ("gamma", "polyak"):
             number(name, getattr(self, name), 0.0, 1.0)
         for name in ("entropy", "clip_gradient", "value_weight"):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mfq.policy import Boltzmann, Greedy
+from mfq.precision import Precision
 from mfq.view import Step
 
 
@@ -20,22 +21,28 @@ class ACPlayer:
         temperature: of the softmax, above 0.
         greedy: whether it takes the likeliest action, instead of drawing one, when it does not explore.
         generator: its coins, on the actor's device.
+        precision: which the actor computes in.
 
     Attributes:
         module: the actor.
     """
 
     def __init__(
-        self, actor: nn.Module, temperature: float, greedy: bool, generator: torch.Generator
+        self,
+        actor: nn.Module,
+        temperature: float,
+        greedy: bool,
+        generator: torch.Generator,
+        precision: Precision,
     ) -> None:
-        self.module, self.generator = actor, generator
+        self.module, self.generator, self.precision = actor, generator, precision
         self.temperature, self.greedy = temperature, greedy
 
     @torch.no_grad()
     def act(self, step: Step, explore: bool = True) -> Tensor:
         """Actions int64 [B, N]: drawn from the policy, or the likeliest; -1 for whom others play."""
         seats = step.seats
-        logits = self.module(step.obs_at(seats), seats % step.actions.shape[1])
+        logits = self.precision(self.module, step.obs_at(seats), seats % step.actions.shape[1])
         policy = Greedy() if self.greedy and not explore else Boltzmann(self.temperature)
         chosen = policy.sample(logits, 0, self.generator, step.mask_at(seats))
         return step.spread(chosen, seats)
@@ -44,7 +51,7 @@ class ACPlayer:
         """A frozen copy with weights and coins of its own."""
         actor = copy.deepcopy(self.module).requires_grad_(False)
         coins = torch.Generator(self.generator.device).manual_seed(seed)
-        return ACPlayer(actor, self.temperature, self.greedy, coins)
+        return ACPlayer(actor, self.temperature, self.greedy, coins, self.precision)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and coins."""

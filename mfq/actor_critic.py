@@ -19,6 +19,7 @@ from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.network import Actor, Critic, Trunk, adam, load_adam
+from mfq.precision import Precision
 from mfq.replay import named, observation
 from mfq.rollout import Rollout
 from mfq.values import mean_field_value, td_target
@@ -42,6 +43,7 @@ class ActorCritic:
 
     Attributes:
         module: what acting depends on, the actor.
+        precision: which both compute in.
     """
 
     def __init__(
@@ -61,7 +63,8 @@ class ActorCritic:
         self._set_learning_rates()
         self.generator = torch.Generator(view.device).manual_seed(seed + 2)
         greedy = config.play == "greedy"
-        self._player = ACPlayer(actor, config.temperature, greedy, self.generator)
+        self.precision = Precision(config.precision, self.online, view.device)
+        self._player = ACPlayer(actor, config.temperature, greedy, self.generator, self.precision)
         self.updates = 0
         if config.critic == "q":
             self.target = copy.deepcopy(self.online).requires_grad_(False)
@@ -163,13 +166,14 @@ class ActorCritic:
             batch = self.replay.sample(config.batch_size)
             obs, agent = observation("obs", batch), batch["agent"]
             with torch.enable_grad():
-                q = self.online["critic"](obs, batch["mean"], agent)
+                q = self.precision(self.online["critic"], obs, batch["mean"], agent)
                 chosen = q.gather(-1, batch["action"][:, None])[:, 0]
                 critic_loss = (self.td_target(batch) - chosen).square().mean()
 
                 # Since grad pi = pi grad log pi, the gradient of sum_a pi(a|s) Q(s, a, abar) is
                 # E_{a~pi}[grad log pi(a|s) Q(s, a, abar)], with nothing left to sampling.
-                log_pi = self.log_policy(self.online["actor"](obs, agent), batch.get("mask"))
+                logits = self.precision(self.online["actor"], obs, agent)
+                log_pi = self.log_policy(logits, batch.get("mask"))
                 pi = log_pi.exp()
                 gain, entropy = (pi * q.detach()).sum(-1), -(pi * log_pi).sum(-1)
                 actor_loss = -(gain + config.entropy * entropy).mean()
@@ -186,8 +190,9 @@ class ActorCritic:
         if self.config.gamma == 0:
             return batch["reward"]
         obs, agent = observation("next_obs", batch), batch["agent"]
-        pi = self.log_policy(self.target["actor"](obs, agent), batch.get("next_mask")).exp()
-        q = self.target["critic"](obs, batch["next_mean"], agent)
+        logits = self.precision(self.target["actor"], obs, agent)
+        pi = self.log_policy(logits, batch.get("next_mask")).exp()
+        q = self.precision(self.target["critic"], obs, batch["next_mean"], agent)
         value = mean_field_value(q, pi)
         return td_target(batch["reward"], value, batch["terminated"], self.config.gamma)
 
@@ -217,11 +222,12 @@ class ActorCritic:
         config, returns = self.config, batch["returns"]
         obs, agent = observation("obs", batch), batch["seat"] % self.view.num_agents
         with torch.enable_grad():
-            value = self.online["critic"](obs, batch["mean"], agent)[:, 0]
+            value = self.precision(self.online["critic"], obs, batch["mean"], agent)[:, 0]
             critic_loss = (returns - value).square().sum() / size
 
             # grad log pi(a|s) (R - V(s, abar))
-            log_pi = self.log_policy(self.online["actor"](obs, agent), batch.get("mask"))
+            logits = self.precision(self.online["actor"], obs, agent)
+            log_pi = self.log_policy(logits, batch.get("mask"))
             chosen = log_pi.gather(-1, batch["action"][:, None])[:, 0]
             gain = chosen * (returns - value.detach())
             entropy = -(log_pi.exp() * log_pi).sum(-1)
@@ -238,8 +244,8 @@ class ActorCritic:
     def _state_values(self, states: dict[str, Tensor]) -> Tensor:
         """V(s, abar) [M], abar being what acting in s reckons with."""
         agent = states["seat"] % self.view.num_agents
-        critic = self.online["critic"]
-        return critic(observation("obs", states), states["expected"], agent)[:, 0]
+        inputs = observation("obs", states), states["expected"], agent
+        return self.precision(self.online["critic"], *inputs)[:, 0]
 
     # -- what both need --------------------------------------------------------------------------
 

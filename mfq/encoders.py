@@ -16,6 +16,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq.precision import Output
+
 BESIDE = 32  # numbers to which a vector beside a picture is encoded
 
 
@@ -253,11 +255,17 @@ def _real(obs: Tensor) -> Tensor:
 
 
 def mlp(sizes: Sequence[int], generator: torch.Generator, last_relu: bool = False) -> nn.Sequential:
-    """Linear layers with relu between them (and after the last, if asked)."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [linear(inputs, outputs, generator), nn.ReLU()]
-    return nn.Sequential(*(layers if last_relu else layers[:-1]))
+    """Linear layers with relu between them; the last is an `Output`, or has a relu, too."""
+    pairs = list(pairwise(sizes))
+    inner = pairs if last_relu else pairs[:-1]
+    layers = [part for pair in inner for part in (linear(*pair, generator), nn.ReLU())]
+    if not last_relu:
+        layers.append(output(*pairs[-1], generator))
+    return nn.Sequential(*layers)
+
+
+def output(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
+    return glorot(nn.utils.skip_init(Output, inputs, outputs), generator)
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:

@@ -9,34 +9,15 @@ Legend: M samples, A actions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from mfq.encoders import PAPER, Conv, encoder, linear, mlp
+from mfq.encoders import PAPER, Conv, encoder, mlp, output
 
 MEAN_HIDDEN, MEAN_SIZE = 64, 32
-PRECISIONS = ("auto", "float32", "bfloat16")
-
-
-def in_precision(device: torch.device, precision: str) -> torch.autocast:
-    """A context in which networks compute in a precision of PRECISIONS."""
-    if precision == "auto":
-        precision = "bfloat16" if _has_bfloat16(device.type) else "float32"
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-@cache
-def _has_bfloat16(kind: str) -> bool:
-    """Whether a device multiplies bfloat16 matrices faster than float32 ones."""
-    if kind == "cuda":
-        return torch.cuda.is_bf16_supported()
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and "amx_bf16" in flags.read_text(encoding="utf-8", errors="ignore")
 
 
 def adam(parameters: Any, device: torch.device, rate: float = 1e-3) -> torch.optim.Adam:
@@ -161,7 +142,7 @@ class Actor(nn.Module):
     def __init__(self, trunk: Trunk, num_actions: int, generator: torch.Generator) -> None:
         super().__init__()
         self.trunk = trunk
-        self.head = linear(trunk.size, num_actions, generator)
+        self.head = output(trunk.size, num_actions, generator)
 
     def forward(self, obs: Any, agent: Tensor) -> Tensor:
         return self.head(self.trunk(obs, agent))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mfq import distributed
 from mfq.compact_replay import CompactReplay, replay_for
-from mfq.network import adam, in_precision, load_adam
+from mfq.network import adam, load_adam
 from mfq.policy import Policy
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
@@ -112,9 +112,9 @@ class QAgent(QPlayer):
     def _improve(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """One gradient step; its loss, the mean value and the mean absolute error."""
         with torch.enable_grad():
-            with in_precision(self.view.device, self.config.precision):
-                q = self.module(observation("obs", batch), batch["mean"], batch["agent"])
-            chosen = q.float().gather(-1, batch["action"][:, None])[:, 0]
+            inputs = observation("obs", batch), batch["mean"], batch["agent"]
+            q = self.precision(self.module, *inputs)
+            chosen = q.gather(-1, batch["action"][:, None])[:, 0]
             error = self.td_target(batch) - chosen
             loss = error.square().mean()
         self.optimizer.zero_grad()
@@ -158,16 +158,11 @@ class QAgent(QPlayer):
             return batch["reward"]
         inputs = observation("next_obs", batch), batch["next_mean"], batch["agent"]
         mask = batch.get("next_mask")
-
-        def ask(network: nn.Module) -> Tensor:
-            with in_precision(self.view.device, config.precision):
-                return network(*inputs).float()
-
-        q = ask(self.target)
+        q = self.precision(self.target, *inputs)
         after = Successors(
             q,
             mask,
-            ask_online=lambda: ask(self.module),
+            ask_online=lambda: self.precision(self.module, *inputs),
             ask_policy=lambda: self.target_policy.probabilities(q, self.clock, mask),
         )
         value = self.value_operator(after)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfq.config import number, one_of, positive, whole
-from mfq.network import PRECISIONS
 from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
+from mfq.precision import PRECISIONS
 from mfq.values import OPERATORS
 
 POLICIES = ("boltzmann", "epsilon_greedy")
@@ -61,7 +61,7 @@ class QConfig:
         hard_update: if above 0, the target network is copied every so many gradient steps instead.
         clip_gradient: largest norm of the gradient; 0 for no clipping.
         precision: of the network's arithmetic: "float32", "bfloat16", or "auto": bfloat16 where the
-            device has instructions for it.
+            device has instructions for it and the network is large; see `Precision`.
     """
 
     policy: str = "boltzmann"

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from mfq.encoders import Conv
 from mfq.mean_field import iterate
-from mfq.network import QNetwork, in_precision
+from mfq.network import QNetwork
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
+from mfq.precision import Precision
 from mfq.q_config import QConfig
 from mfq.view import Step, View
 
@@ -37,6 +38,7 @@ class QPlayer:
 
     Attributes:
         module: the network.
+        precision: which it computes in.
         time: steps acted while exploring.
         rounds: episodes that ended in its rows.
     """
@@ -61,6 +63,7 @@ class QPlayer:
         self._own_policy = policy is not None
         build = network if network is not None else self._default_network
         self.module = build(view, torch.Generator().manual_seed(seed)).to(view.device)
+        self.precision = Precision(config.precision, self.module, view.device)
         self.generator = torch.Generator(view.device).manual_seed(seed + 2)
         self.time = self.rounds = 0
         self._asked: tuple[Tensor, Tensor | None] | None = None  # values and mask of the last act
@@ -73,7 +76,8 @@ class QPlayer:
     def player(self) -> QPlayer:
         """A copy that plays as this one does now, with weights and draws of its own."""
         twin = QPlayer.__new__(QPlayer)  # no use in drawing weights that are not kept
-        for name in ("view", "mean_field", "config", "policy", "_own_policy", "time", "rounds"):
+        shared = ("view", "mean_field", "config", "policy", "_own_policy", "precision")
+        for name in (*shared, "time", "rounds"):
             setattr(twin, name, getattr(self, name))
         twin._asked = None
         twin.module = copy.deepcopy(self.module).requires_grad_(False)
@@ -102,9 +106,8 @@ class QPlayer:
     def values(self, step: Step, mean: Tensor, seats: Tensor) -> Tensor:
         """Q(o, abar, .) at places b N + j: float32 [S, A]; ``mean`` is [B, N, A]."""
         agents = seats % self.view.num_agents
-        with in_precision(self.view.device, self.config.precision):
-            q = self.module(step.obs_at(seats), mean.flatten(0, 1)[seats], agents)
-        return q.float()
+        inputs = step.obs_at(seats), mean.flatten(0, 1)[seats], agents
+        return self.precision(self.module, *inputs)
 
     def expected_mean(self, step: Step) -> Tensor:
         """The mean action that acting in this step reckons with: float32 [B, N, A]; of no width for

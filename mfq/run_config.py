@@ -244,7 +244,6 @@ PRESETS: dict[str, dict[str, Any]] = {
             "replay_size": 100_000,
             "samples_per_transition": 32.0,
             "polyak": 0.01,
-            "precision": "float32",
         },
     },
 }
