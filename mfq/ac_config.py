@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfq.config import number, one_of, positive, whole
+from mfq.policy import Linear
 from mfq.precision import PRECISIONS
 
 
@@ -22,6 +23,8 @@ class ACConfig:
         temperature: pi = softmax(logits / temperature).
         entropy: weight of the entropy bonus; 0 for none.
         actor_learning_rate, critic_learning_rate: Adam's.
+        learning_rate_steps, learning_rate_left: if learning_rate_steps is above 0, both rates fall
+            linearly over so many environment steps, to this share of what they were.
         clip_gradient: largest norm of either network's gradient; 0 for no clipping.
         pictures: "flat" or "conv", how pictures are encoded.
         hidden: widths of the layers that join the parts of the observation; None takes 512 where there
@@ -29,7 +32,8 @@ class ACConfig:
         mean_hidden: widths of the critic's layers after the mean action has joined.
         agent_embedding: size of the embedding of who an agent is; 0 for none.
         shared_trunk: whether the critic's head stands on the actor's layers.
-        batch_size, replay_size, learn_after, updates_per_step: with a "q" critic, as in `QConfig`.
+        batch_size, replay_size, learn_after, updates_per_step, samples_per_transition: with a "q"
+            critic, as in `QConfig`.
         polyak: how far the target networks move per gradient step, 0 to 1.
         round_steps: with a "v" critic, a round of play lasts until every row has ended an episode, but
             at most so many steps; what it leaves unfinished is cut there and bootstraps.
@@ -46,6 +50,8 @@ class ACConfig:
     entropy: float = 0.0
     actor_learning_rate: float = 3e-4
     critic_learning_rate: float = 1e-3
+    learning_rate_steps: int = 0
+    learning_rate_left: float = 0.0
     clip_gradient: float = 10.0
     pictures: str = "flat"
     hidden: tuple[int, ...] | None = None
@@ -56,6 +62,7 @@ class ACConfig:
     replay_size: int = 200_000
     learn_after: int = 1000
     updates_per_step: int = 1
+    samples_per_transition: float = 0.0
     polyak: float = 0.01
     round_steps: int = 400
     updates_per_round: int = 1
@@ -68,15 +75,20 @@ class ACConfig:
         one_of("play", self.play, ("greedy", "sample"))
         one_of("pictures", self.pictures, ("flat", "conv"))
         one_of("precision", self.precision, PRECISIONS)
-        for name in ("gamma", "polyak"):
+        for name in ("gamma", "polyak", "learning_rate_left"):
             number(name, getattr(self, name), 0.0, 1.0)
-        for name in ("entropy", "clip_gradient", "value_weight"):
+        for name in ("entropy", "clip_gradient", "value_weight", "samples_per_transition"):
             number(name, getattr(self, name))
         for name in ("temperature", "actor_learning_rate", "critic_learning_rate"):
             positive(name, getattr(self, name))
         for name in ("batch_size", "replay_size", "learn_after", "round_steps"):
             whole(name, getattr(self, name), 1)
-        for name in ("agent_embedding", "updates_per_step", "updates_per_round"):
+        for name in (
+            "agent_embedding",
+            "learning_rate_steps",
+            "updates_per_step",
+            "updates_per_round",
+        ):
             whole(name, getattr(self, name), 0)
         if self.hidden is not None and not self.hidden:
             raise ValueError(f"hidden={self.hidden!r}; allowed: one width or more, or None")
@@ -85,6 +97,13 @@ class ACConfig:
                 whole(name, width, 1)
         if not isinstance(self.shared_trunk, bool):
             raise TypeError(f"shared_trunk={self.shared_trunk!r}; allowed: True or False")
+
+    def rates(self, time: int) -> tuple[float, float]:
+        """The learning rates of actor and critic after so many environment steps."""
+        share = 1.0
+        if self.learning_rate_steps:
+            share = Linear(1.0, self.learning_rate_left, self.learning_rate_steps)(time)
+        return share * self.actor_learning_rate, share * self.critic_learning_rate
 
 
 AUTHORS = ACConfig(

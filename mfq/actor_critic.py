@@ -15,10 +15,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq import distributed
 from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.network import Actor, Critic, Trunk, adam, load_adam
+from mfq.pace import Pace
 from mfq.precision import Precision
 from mfq.replay import named, observation
 from mfq.rollout import Rollout
@@ -44,6 +46,8 @@ class ActorCritic:
     Attributes:
         module: what acting depends on, the actor.
         precision: which both compute in.
+        time: steps acted while exploring.
+        updates: gradient steps made.
     """
 
     def __init__(
@@ -60,13 +64,13 @@ class ActorCritic:
         actor, critic = build(view, torch.Generator().manual_seed(seed))
         self.online = nn.ModuleDict({"actor": actor, "critic": critic}).to(view.device)
         self.optimizer = adam(self._parameters(), view.device)
-        self._set_learning_rates()
         self.generator = torch.Generator(view.device).manual_seed(seed + 2)
         greedy = config.play == "greedy"
         self.precision = Precision(config.precision, self.online, view.device)
         self._player = ACPlayer(actor, config.temperature, greedy, self.generator, self.precision)
-        self.updates = 0
+        self.time = self.updates = 0
         if config.critic == "q":
+            self.pace = Pace(config)
             self.target = copy.deepcopy(self.online).requires_grad_(False)
             self.replay = replay_for(
                 view,
@@ -96,6 +100,7 @@ class ActorCritic:
         """Actions int64 [B, N]: drawn from the policy, or as ``play`` says without exploration."""
         if explore and self.config.critic == "q" and isinstance(self.replay, CompactReplay):
             self.replay.see(step)
+        self.time += explore
         return self._player.act(step, explore)
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
@@ -109,9 +114,19 @@ class ActorCritic:
             self.rollout.add(step, next_step, self._seen(step), {**choice, "learns": learns})
             self._last = next_step if step.mine is None else next_step.given_to(step.mine)
             return
+        before = self.replay.added
         if isinstance(self.replay, CompactReplay):
             self.replay.add(step, next_step, learns)
-            return
+        else:
+            batch = self._transitions(step, next_step, choice)
+            self.replay.add({name: values[learns] for name, values in batch.items()})
+        self.pace.stored(self.replay.added - before, self.replay.added)
+
+    def _transitions(
+        self, step: Step, next_step: Step, choice: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Everybody's transitions, [B, N, ...] by name."""
+        actions = choice["action"]
         batch = {
             **choice,
             **named("obs", step.obs),
@@ -124,10 +139,11 @@ class ActorCritic:
             batch["terminated"] = next_step.terminated
             if next_step.action_mask is not None:
                 batch["next_mask"] = next_step.action_mask
-        self.replay.add({name: values[learns] for name, values in batch.items()})
+        return batch
 
     def learn(self) -> dict[str, float]:
         """Gradient steps, where there is enough to learn from; metrics of the last, or {}."""
+        self._set_rates()
         return self._learn_q() if self.config.critic == "q" else self._learn_v()
 
     def state_dict(self) -> dict[str, Any]:
@@ -136,33 +152,38 @@ class ActorCritic:
             "online": self.online.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
+            "time": self.time,
             "updates": self.updates,
         }
         if self.config.critic == "v":
             return {**state, "rollout": self.rollout.state_dict()}
-        return {**state, "target": self.target.state_dict(), "replay": self.replay.state_dict()}
+        return {
+            **state,
+            "target": self.target.state_dict(),
+            "replay": self.replay.state_dict(),
+            "owed": self.pace.owed,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a `state_dict`; one without a replay leaves the replay empty."""
         self.online.load_state_dict(state["online"])
         load_adam(self.optimizer, state["optimizer"])
-        self._set_learning_rates()  # those configured, should they have been changed
         if self.config.critic == "v":
             self.rollout.load_state_dict(state["rollout"])
         else:
             self.target.load_state_dict(state["target"])
+            self.pace.owed = state["owed"]
             if "replay" in state:
                 self.replay.load_state_dict(state["replay"])
         self.generator.set_state(state["generator"])
-        self.updates = state["updates"]
+        self.time, self.updates = state["time"], state["updates"]
+        self._set_rates()  # as configured, should that have changed
 
     # -- the paper's: Q(s, a, abar) from replay --------------------------------------------------
 
     def _learn_q(self) -> dict[str, float]:
         config, metrics = self.config, dict[str, Tensor]()
-        if self.replay.added < config.learn_after:
-            return {}
-        for _ in range(config.updates_per_step):
+        for _ in range(self.pace.updates(self.replay.added)):
             batch = self.replay.sample(config.batch_size)
             obs, agent = observation("obs", batch), batch["agent"]
             with torch.enable_grad():
@@ -200,15 +221,17 @@ class ActorCritic:
 
     def _learn_v(self) -> dict[str, float]:
         config, metrics = self.config, dict[str, Tensor]()
-        if self._last is None or not self.rollout.is_over():
+        # All processes end a round together.
+        if self._last is None or distributed.total(int(not self.rollout.is_over())):
             return {}
         batch = self.rollout.finish(
             self._last, self._seen(self._last), self._state_values, config.gamma
         )
-        size = len(batch["returns"])
-        chunks = [
+        mine = len(batch["returns"])
+        size = distributed.total(mine) / distributed.world()
+        chunks = [  # one at least: who has no samples still takes part
             {name: part[start : start + CHUNK] for name, part in batch.items()}
-            for start in range(0, size, CHUNK)
+            for start in range(0, max(mine, 1), CHUNK)
         ]
         for _ in range(config.updates_per_round if size else 0):
             self.optimizer.zero_grad()
@@ -217,8 +240,9 @@ class ActorCritic:
             metrics = {name: torch.stack([part[name] for part in sums]).sum() for name in sums[0]}
         return {name: float(value) for name, value in metrics.items()}
 
-    def _accumulate(self, batch: dict[str, Tensor], size: int) -> dict[str, Tensor]:
-        """Adds the gradient of some of a round's samples; their shares of the metrics."""
+    def _accumulate(self, batch: dict[str, Tensor], size: float) -> dict[str, Tensor]:
+        """Adds the gradient of some of a round's samples, ``size`` of a process on average; their
+        shares of the metrics."""
         config, returns = self.config, batch["returns"]
         obs, agent = observation("obs", batch), batch["seat"] % self.view.num_agents
         with torch.enable_grad():
@@ -261,6 +285,7 @@ class ActorCritic:
         return step.mean_action if self.mean_field else step.mean_action[..., :0]
 
     def _descend(self) -> None:
+        distributed.average_gradients(self.online.parameters())
         if self.config.clip_gradient:
             for group in self.optimizer.param_groups:
                 nn.utils.clip_grad_norm_(group["params"], self.config.clip_gradient)
@@ -282,9 +307,8 @@ class ActorCritic:
         critics = [part for part in self.online["critic"].parameters() if part not in known]
         return [{"params": actors}, {"params": critics}]
 
-    def _set_learning_rates(self) -> None:
-        config = self.config
-        rates = config.actor_learning_rate, config.critic_learning_rate
+    def _set_rates(self) -> None:
+        rates = self.config.rates(self.time)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mfq import distributed
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.network import adam, load_adam
+from mfq.pace import Pace
 from mfq.policy import Policy
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
@@ -70,7 +71,7 @@ class QAgent(QPlayer):
             config.gamma > 0,
         )
         self._agents = torch.arange(view.num_agents, device=view.device)
-        self.updates, self._owed = 0, 0.0  # samples due
+        self.pace, self.updates = Pace(config), 0
 
     # -- the agent's protocol --------------------------------------------------------------------
 
@@ -90,23 +91,14 @@ class QAgent(QPlayer):
         else:
             batch = self._transitions(step, actions, next_step)
             self.replay.add({name: values[learns] for name, values in batch.items()})
-        if self.config.samples_per_transition and self._is_ready():
-            new = distributed.total(self.replay.added - before) / distributed.world()
-            self._owed += new * self.config.samples_per_transition
+        self.pace.stored(self.replay.added - before, self.replay.added)
 
     def learn(self) -> dict[str, float]:
         """Gradient steps on (y - Q(s, a, abar))^2; metrics of the last, or {} before there is enough."""
-        config = self.config
-        if not self._is_ready():
-            return {}
-        updates = config.updates_per_step
-        if config.samples_per_transition:
-            updates = int(self._owed / config.batch_size)
-            self._owed -= updates * config.batch_size
         self._set_rate()
         found: tuple[Tensor, ...] = ()
-        for _ in range(updates):
-            found = self._improve(self.replay.sample(config.batch_size))
+        for _ in range(self.pace.updates(self.replay.added)):
+            found = self._improve(self.replay.sample(self.config.batch_size))
         return dict(zip(("loss", "q", "td_error"), map(float, found), strict=False))
 
     def _improve(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,7 +127,7 @@ class QAgent(QPlayer):
             "optimizer": self.optimizer.state_dict(),
             "replay": self.replay.state_dict(),
             "updates": self.updates,
-            "owed": self._owed,
+            "owed": self.pace.owed,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -144,7 +136,7 @@ class QAgent(QPlayer):
         self.target.load_state_dict(state["target"])
         load_adam(self.optimizer, state["optimizer"])
         self._set_rate()  # as configured, should that have changed
-        self.updates, self._owed = state["updates"], state["owed"]
+        self.updates, self.pace.owed = state["updates"], state["owed"]
         if "replay" in state:
             self.replay.load_state_dict(state["replay"])
 
@@ -171,10 +163,6 @@ class QAgent(QPlayer):
     def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.clock)
-
-    def _is_ready(self) -> bool:
-        """Whether there are transitions enough, counting those of all processes."""
-        return distributed.total(self.replay.added) >= self.config.learn_after
 
     def _transitions(self, step: Step, actions: Tensor, next_step: Step) -> dict[str, Tensor]:
         """Everybody's transitions, [B, N, ...] by name."""

@@ -277,6 +277,27 @@ def test_rates_changed_on_loading_reach_the_optimizer(tmp_path):
     assert [group["lr"] for group in changed.agent.optimizer.param_groups] == [0.5, 1e-3]
 
 
+@pytest.mark.parametrize("critic", ["q", "v"])
+def test_both_rates_fall_with_the_steps_acted_and_stay_so_when_resumed(critic, tmp_path):
+    options = {"critic": critic, "actor_learning_rate": 0.1, "critic_learning_rate": 0.2}
+    falling = {**options, "learning_rate_steps": 10, "learning_rate_left": 0.5}
+    config = ACConfig(**falling)
+    assert config.rates(0) == (0.1, 0.2)
+    assert config.rates(5) == pytest.approx((0.075, 0.15))
+    assert config.rates(10) == config.rates(99) == pytest.approx((0.05, 0.1))
+    assert ACConfig(**options).rates(99) == (0.1, 0.2)
+
+    run = {"algo": "ac", "steps": 8, "quiet": True, "out": str(tmp_path), "actor_critic": falling}
+    Runner(config=run).train()
+    agent = Runner.load(tmp_path).agent
+    assert agent.time == 8
+    rates = [group["lr"] for group in agent.optimizer.param_groups]
+    assert rates == pytest.approx([0.06, 0.12])
+    agent.time = 5
+    agent.learn()
+    assert [group["lr"] for group in agent.optimizer.param_groups] == pytest.approx([0.075, 0.15])
+
+
 @pytest.mark.parametrize(
     ("options", "error", "argument"),
     [
@@ -299,6 +320,9 @@ def test_rates_changed_on_loading_reach_the_optimizer(tmp_path):
         ({"hidden": (64, 0)}, ValueError, "hidden"),
         ({"mean_hidden": (2.0,)}, TypeError, "mean_hidden"),
         ({"shared_trunk": 1}, TypeError, "shared_trunk"),
+        ({"learning_rate_steps": -1}, ValueError, "learning_rate_steps"),
+        ({"learning_rate_left": 1.5}, ValueError, "learning_rate_left"),
+        ({"samples_per_transition": -1.0}, ValueError, "samples_per_transition"),
     ],
 )
 def test_bad_options_are_named(options, error, argument):
