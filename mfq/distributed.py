@@ -6,6 +6,7 @@ Without torchrun everything here does nothing.
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 from collections.abc import Iterable
 
@@ -15,10 +16,16 @@ from torch import distributed as dist
 
 
 def join(device: str) -> None:
-    """Joins the processes that torchrun started, if it did."""
+    """Joins the processes that torchrun started, if it did, and leaves them at the exit.
+
+    Threads of gloo's that still run when Python ends may abort the process.
+    """
     if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
+        # Its functions take the group that there is when they are imported for a default, and so keep
+        # it, and its threads; the first optimizer would import them.
+        importlib.import_module("torch.distributed.nn")
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-        atexit.register(_leave)  # gloo's threads, still running at the exit, may abort the process
+        atexit.register(_leave)
         if device == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
 
