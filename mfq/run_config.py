@@ -113,6 +113,20 @@ _RECIPE = {
     "samples_per_transition": 4.0,
     "polyak": 0.005,
 }
+# The same of the actor-critics, for whom half the samples are enough.
+_AC_RECIPE = {
+    "pairing": "previous",
+    "gamma": 0.8,
+    "entropy": 0.02,
+    "actor_learning_rate": 3e-4,
+    "critic_learning_rate": 6e-4,
+    "learning_rate_left": 0.05,
+    "hidden": (128,),
+    "mean_hidden": (64,),
+    "agent_embedding": 0,
+    "samples_per_transition": 2.0,
+    "polyak": 0.005,
+}
 _AGAINST = {"rush": 0.8, "lagged": 0.14, "random": 0.06}
 _BATTLE = {"minimap_mode": True, "extra_features": True, "copied_start": False}
 _ROUNDS = {
@@ -193,6 +207,12 @@ PRESETS: dict[str, dict[str, Any]] = {
             "replay_size": 500_000,
             "samples_per_transition": 2.0,
         },
+        "actor_critic": {
+            **_AC_RECIPE,
+            "learning_rate_steps": 8000,  # about 2,000 rounds
+            "batch_size": 512,
+            "replay_size": 500_000,
+        },
     },
     # Twelve against twelve on a map of 20, in minutes. MFQ is fitted to the mean action that it acts on
     # (docs/armies.md has what the other pairing comes to).
@@ -215,6 +235,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "learning_rate_steps": 16_000,
             "replay_size": 200_000,
         },
+        "actor_critic": {**_AC_RECIPE, "learning_rate_steps": 16_000},
     },
     # One agent and few numbers: 8 copies of 8,000 steps, four gradient steps each (docs/your_env.md).
     # Values of a long horizon are large and alike; gamma .98 keeps them apart. They go on moving while

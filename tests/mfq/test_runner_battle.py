@@ -180,14 +180,19 @@ def test_win_rates_and_kills_are_those_of_the_episodes_ends():
     assert 0 < hits < attacks
 
 
-@pytest.mark.parametrize("name", list(PRESETS))
-def test_presets_run(name):
+@pytest.mark.parametrize(
+    ("name", "algo"),
+    [(name, None) for name in PRESETS] + [("small", "mfac"), ("fast", "ac")],
+)
+def test_presets_run(name, algo):
     """Each on a small map for a few steps, so that every option is used."""
     config = preset(name)
     small = {"map_size": 14, "max_cycles": 5} if config.env == "battle_v0" else {}
+    little = {"learn_after": 5, "batch_size": 8, "replay_size": 200}
     runner = Runner(
         config=replace(
             config,
+            algo=algo or config.algo,
             steps=12,
             rounds=0,
             num_envs=min(config.num_envs, 6),
@@ -195,7 +200,8 @@ def test_presets_run(name):
             evaluate_every=0,
             quiet=True,
             env_options={**config.env_options, **small},
-            agent=replace(config.agent, learn_after=5, batch_size=8, replay_size=200),
+            agent=replace(config.agent, **little),
+            actor_critic=replace(config.actor_critic, **little),
         )
     )
     assert runner.train()
