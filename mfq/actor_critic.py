@@ -27,6 +27,7 @@ from mfq.rollout import Rollout
 from mfq.values import mean_field_value, td_target
 from mfq.view import Step, View
 
+ACTOR = "actor."  # what the names of the actor's weights begin with, in a state
 CHUNK = 16_384  # samples of a round that are put through the networks at once
 
 Networks = Callable[[View, torch.Generator], tuple[nn.Module, nn.Module]]
@@ -313,24 +314,33 @@ class ActorCritic:
             group["lr"] = rate
 
     def _default_networks(self, view: View, generator: torch.Generator) -> tuple[Actor, Critic]:
-        config, space, size = self.config, view.observation_space, view.num_actions
-        hidden = config.hidden or ((512,) if _has_pictures(space) else (64, 64))
+        return networks_of(self.config, view.observation_space, view, self.mean_field, generator)
 
-        def trunk() -> Trunk:
-            return Trunk(
-                space, view.num_agents, hidden, config.agent_embedding, config.pictures, generator
-            )
 
-        actor = Actor(trunk(), size, generator)
-        critic = Critic(
-            actor.trunk if config.shared_trunk else trunk(),
-            view.mean_width,
-            size if config.critic == "q" else 1,
-            self.mean_field,
-            config.mean_hidden,
-            generator,
-        )
-        return actor, critic
+def networks_of(
+    config: ACConfig,
+    observation_space: spaces.Space[Any],
+    view: View,
+    mean_field: bool,
+    generator: torch.Generator,
+) -> tuple[Actor, Critic]:
+    """The networks that a config asks for, of agents that observe this and otherwise are a view's."""
+    hidden = config.hidden or ((512,) if _has_pictures(observation_space) else (64, 64))
+    sizes = observation_space, view.num_agents, hidden, config.agent_embedding
+
+    def trunk() -> Trunk:
+        return Trunk(*sizes, config.pictures, generator)
+
+    actor = Actor(trunk(), view.num_actions, generator)
+    critic = Critic(
+        actor.trunk if config.shared_trunk else trunk(),
+        view.mean_width,
+        view.num_actions if config.critic == "q" else 1,
+        mean_field,
+        config.mean_hidden,
+        generator,
+    )
+    return actor, critic
 
 
 def _has_pictures(space: spaces.Space[Any]) -> bool:

@@ -156,13 +156,13 @@ class InParts(nn.Module):
         super().__init__()
         self.network, self.parts = network, dict(parts)
 
-    def forward(self, obs: Any, mean: Tensor, agent: Tensor) -> Tensor:
+    def forward(self, obs: Any, *others: Tensor) -> Tensor:
         """As the network's; ``obs`` may be [M, height, width, channels], too."""
         if isinstance(obs, Tensor):
             picture, *vectors = obs.split(list(self.parts.values()), -1)
             values = [picture, *(vector[:, 0, 0] for vector in vectors)]
             obs = dict(zip(self.parts, values, strict=True))
-        return self.network(obs, mean, agent)
+        return self.network(obs, *others)
 
 
 def picture_parts(space: spaces.Space[Any]) -> dict[str, int] | None:

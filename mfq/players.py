@@ -12,11 +12,13 @@ from torch import Tensor
 
 from mfq import checkpoint, pretrained
 from mfq.ac_config import ACConfig
-from mfq.actor_critic import ActorCritic
+from mfq.ac_player import ACPlayer
+from mfq.actor_critic import ACTOR, networks_of
 from mfq.by_type import ByType
 from mfq.config import build
 from mfq.encoders import InParts, split
 from mfq.policy import draw
+from mfq.precision import Precision
 from mfq.q_config import QConfig
 from mfq.q_player import QPlayer, network_of
 from mfq.train import Player
@@ -183,33 +185,48 @@ def _one_player(
     seed: int,
 ) -> Player:
     """The player of a view of agents of one type."""
-    if config["algo"] in ("mfac", "ac"):
-        options = build(ACConfig, config["actor_critic"])
-        agent = ActorCritic(view, config["algo"] == "mfac", options, seed)
-        agent.online.load_state_dict(saved["online"])
-        return agent.player()
-    return _q_player(config, saved, parts, view, seed)
+    space = view.observation_space
+    if parts is not None and not isinstance(space, spaces.Dict):
+        space = split(space, parts)
+    make = _ac_player if config["algo"] in ("mfac", "ac") else _q_player
+    player = make(config, saved, space, view, seed)
+    if parts is not None:
+        player.module = InParts(player.module, parts)
+    return player
+
+
+def _ac_player(
+    config: dict[str, Any],
+    saved: dict[str, Any],
+    space: spaces.Space[Any],
+    view: View,
+    seed: int,
+) -> ACPlayer:
+    options, coins = build(ACConfig, config["actor_critic"]), torch.Generator(view.device)
+    weights = torch.Generator().manual_seed(seed)
+    actor, _ = networks_of(options, space, view, config["algo"] == "mfac", weights)
+    found = {name: part for name, part in saved["online"].items() if name.startswith(ACTOR)}
+    actor.load_state_dict({name.removeprefix(ACTOR): part for name, part in found.items()})
+    actor.to(view.device).requires_grad_(False)
+    precision = Precision(options.precision, actor, view.device)
+    greedy = options.play == "greedy"
+    return ACPlayer(actor, options.temperature, greedy, coins.manual_seed(0), precision)
 
 
 def _q_player(
     config: dict[str, Any],
     saved: dict[str, Any],
-    parts: dict[str, int] | None,
+    space: spaces.Space[Any],
     view: View,
     seed: int,
 ) -> QPlayer:
     options, mean_field = build(QConfig, config["agent"]), config["algo"] == "mfq"
-    space = view.observation_space
-    if parts is not None and not isinstance(space, spaces.Dict):
-        space = split(space, parts)
 
     def make(view: View, generator: torch.Generator) -> torch.nn.Module:
         return network_of(options, space, view, mean_field, generator)
 
     player = QPlayer(view, mean_field, options, seed, make)
     player.load_state_dict(saved)
-    if parts is not None:
-        player.module = InParts(player.module, parts)
     return player
 
 

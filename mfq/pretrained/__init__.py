@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from mfq.view import View
 
 FOLDER = Path(__file__).parent
-PLAYED = ("module", "time", "rounds", "generator")  # of an agent's state, what its play needs
 
 
 def files(game: str) -> dict[str, Path]:
@@ -58,22 +57,34 @@ def export(source: str | Path, path: str | Path) -> Path:
     """Writes what a run's player needs to play, its weights in float16: a file for this folder.
 
     Args:
-        source: a checkpoint, or the folder of a run, of "mfq" or "iql".
+        source: a checkpoint, or the folder of a run, whose agents are of one type.
         path: the file to write.
 
     Raises:
-        OSError, ValueError: as `mfq.load_player`; or if the run is of another algorithm.
+        OSError, ValueError: as `mfq.load_player`; or if the run is of an algorithm of one's own, or of
+            agents of several types.
     """
     from mfq.players import read_run
 
     _, state = read_run(source)
     config = state["config"]
-    if not state["own_algo"] or config["algo"] not in ("mfq", "iql"):
-        raise ValueError(f"{source} is a run of {config['algo']!r}; allowed: mfq, iql")
-    agent = {name: state["agent"][name] for name in PLAYED}
-    agent["module"] = {name: part.half() for name, part in agent["module"].items()}
+    if not state["own_algo"] or "types" in state["agent"]:
+        raise ValueError(
+            f"{source} is a run of one's own algorithm, or of several types of agents; allowed: one of "
+            "mfq, iql, mfac, ac"
+        )
+    agent = _narrow(_played(state["agent"]), torch.float16)
     own = {**state, "config": {**config, "out": None}, "agent": agent, "teams": None, "view": None}
     return checkpoint.save(own, path)
+
+
+def _played(agent: dict[str, Any]) -> dict[str, Any]:
+    """Of an agent's state, what its play needs."""
+    from mfq.actor_critic import ACTOR
+
+    if "online" not in agent:
+        return {name: agent[name] for name in ("module", "time", "rounds", "generator")}
+    return {"online": {name: w for name, w in agent["online"].items() if name.startswith(ACTOR)}}
 
 
 def export_training(source: str | Path, folder: str | Path) -> Path:

@@ -122,12 +122,38 @@ def test_what_there_is_not_is_named(shipped, monkeypatch):
         mfq.load_pretrained("ising_v0", "mfq")
 
 
-def test_an_actor_critic_is_not_exported(tmp_path):
+@pytest.mark.parametrize("algo", ["mfac", "ac"])
+def test_an_actor_critic_plays_as_its_run_does_in_either_layout(algo, tmp_path, monkeypatch):
     options = {"learn_after": 20, "batch_size": 8, "hidden": [8]}
     config = {**CONFIG, "actor_critic": options, "out": str(tmp_path / "run")}
-    Runner("battle_v0", "ac", config).train()
-    with pytest.raises(ValueError, match="a run of 'ac'; allowed: mfq, iql"):
-        pretrained.export(tmp_path / "run", tmp_path / "file.safetensors")
+    runner = Runner("battle_v0", algo, config)
+    runner.train()
+    path = pretrained.export(tmp_path / "run", tmp_path / f"battle_v0-{algo}.safetensors")
+    numbers = sum(part.numel() for part in runner.agent.module.parameters())
+    assert path.stat().st_size < 2 * numbers + 20_000  # the actor's, and no critic's
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    player = mfq.load_pretrained("battle_v0", algo)
+    weights = zip(player.module.network.parameters(), runner.agent.module.parameters(), strict=True)
+    for found, trained in weights:
+        assert torch.equal(found, trained.half().float())
+
+    ours = mfq.wrap(battle_v0.batched_env(**OPTIONS))
+    theirs = mfq.wrap(battle_v4.parallel_env(**OPTIONS))
+    on_theirs = mfq.load_pretrained("battle_v0", algo, theirs)
+    steps = [view.reset(seed=3) for view in (ours, theirs)]
+    for _ in range(8):
+        logits = [player.module(s.obs_at(s.seats), s.seats) for s in steps]
+        assert torch.allclose(logits[0], logits[1], atol=1e-6)
+        actions = player.act(steps[0], False)
+        assert torch.equal(actions, on_theirs.act(steps[1], False))
+        steps = [view.step(torch.zeros_like(actions) + 6) for view in (ours, theirs)]
+
+
+def test_an_algorithm_of_ones_own_is_not_exported(shipped, tmp_path):
+    state = checkpoint.load(shipped[0] / "run" / "last.safetensors")
+    source = checkpoint.save({**state, "own_algo": False}, tmp_path / "own.safetensors")
+    with pytest.raises(ValueError, match=r"of one's own algorithm.*allowed: one of mfq, iql"):
+        pretrained.export(source, tmp_path / "file.safetensors")
     assert not (tmp_path / "file.safetensors").exists()
 
 
