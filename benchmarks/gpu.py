@@ -4,6 +4,10 @@ Tiers as in `benchmarks.batched`: "step" the rules, "views" with observations, i
 "network" with acting greedily by the paper's convolutions in bfloat16. "floor" is the bytes that a step
 must read and write once over the bandwidth of a large copy, measured in the same run. No row restarts in
 the steps timed (NEXT_STEP).
+
+"Learning" is MFQ of the preset `fast`, with its own network and with the paper's: what a sample from
+compact replay takes, and a gradient step on it with its target. Its floor is the arithmetic, `MFLOP` a
+sample, at the rate of a large product in bfloat16.
 """
 
 from __future__ import annotations
@@ -11,6 +15,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,10 +25,13 @@ from torch import Tensor
 import mfq
 from benchmarks.timing import REPETITIONS
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.q_player import QPlayer
+from mfq.run_config import preset
 
 SECONDS = 0.5
+MFLOP = 13.0  # of the paper's network: its values, their gradients, the target's values
 STEP_BYTES = 8 + 4 + 8 + 1 + 1  # action in; reward, action in effect, acting and alive out
 
 
@@ -96,6 +105,37 @@ def network(rows: int, bandwidth: float) -> str:
     return line("battle 13x13x5 float32, network", env, seconds, floor, bandwidth)
 
 
+def product_rate() -> float:
+    """Operations a second of a product of 8192 x 8192 bfloat16 matrices."""
+    one = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+    return 2 * 8192**3 / seconds_per_call(lambda: one @ one)
+
+
+def learner(filters: int, precision: str) -> QAgent:
+    """MFQ of the preset `fast`, having played for some steps."""
+    view = mfq.wrap(battle_v0.batched_env(64, "cuda", **preset("fast").env_options))
+    options = replace(preset("fast").agent, filters=filters, precision=precision, learn_after=10**9)
+    agent = QAgent(view, config=options)
+    mfq.train(view, agent, 20)
+    return agent
+
+
+def learning(filters: int, precision: str, rate: float) -> list[str]:
+    """The lines of what gradient steps of a network take."""
+    agent, lines = learner(filters, precision), []
+    name = f"paper's network, {precision}" if filters else f"no convolutions, {precision}"
+    for size in (64, 512, 4096, 32768):
+        batch = agent.replay.sample(size)
+        draws = seconds_per_call(partial(agent.replay.sample, size))
+        steps = seconds_per_call(partial(agent._improve, batch))
+        floor = f"{1e3 * size * MFLOP * 1e6 / rate:.3f}" if filters else ""
+        each = size / (draws + steps)
+        lines.append(
+            f"{name:<34}{size:>7}{1e3 * draws:>12.2f}{1e3 * steps:>12.2f}{floor:>12}{each:>14,.0f}"
+        )
+    return lines
+
+
 def main() -> None:
     """`python -m benchmarks.gpu`."""
     if not torch.cuda.is_available():
@@ -103,7 +143,8 @@ def main() -> None:
         return
     bandwidth = copy_bandwidth()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}")
-    print(f"copy {bandwidth / 1e12:.2f} TB/s\n")
+    rate = product_rate()
+    print(f"copy {bandwidth / 1e12:.2f} TB/s, product {rate / 1e12:.0f} TFLOP/s\n")
     print(f"{'':<34}{'B':>7}{'N':>9}{'env-steps/s':>14}{'M agent/s':>12}{'M floor':>12}")
     for rows in (256, 4096, 16384):
         for dtype in ("float32", "float16"):
@@ -115,6 +156,10 @@ def main() -> None:
         print(*tiers("Ising", env, bandwidth), sep="\n", flush=True)
     env = gaussian_squeeze_v0.batched_env(4096, "cuda", num_agents=1000, max_cycles=None)
     print(*tiers("squeeze", env, bandwidth), sep="\n", flush=True)
+    print(f"\n{'learning':<34}{'batch':>7}{'sample, ms':>12}{'step, ms':>12}", end="")
+    print(f"{'floor, ms':>12}{'samples/s':>14}")
+    for filters, precision in ((0, "float32"), (32, "float32"), (32, "bfloat16")):
+        print(*learning(filters, precision, rate), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -89,14 +89,14 @@ class NeighborGraph(ABC):
                 f"hears of a graph of {self.num_agents} agents that is "
                 f"{'' if self.fixed else 'not '}fixed; allowed: fixed, of at most {MOST_LISTED}"
             )
-        return _match(self._table, agents)[agents] != 0
+        return self._table.like(agents)[agents] != 0
 
     @cached_property
-    def _table(self) -> np.ndarray:
-        """Whether i listens to j: bool [N, N]."""
+    def _table(self) -> _Constant:
+        """Whether i listens to j: [N, N]."""
         table = np.zeros((self.num_agents, self.num_agents), np.bool_)
         table[tuple(self.edge_index())] = True
-        return table
+        return _Constant(table)
 
     def edge_index(self, row: int = 0) -> np.ndarray:
         """All directed edges of ``row``: int64 [2, E]; listener above, neighbour below."""
@@ -128,7 +128,8 @@ class CompleteGraph(NeighborGraph):
         labels = np.zeros(num_agents, np.int64) if groups is None else np.asarray(groups)
         if labels.shape != (num_agents,):
             raise ValueError(f"groups has shape {labels.shape}; allowed: ({num_agents},)")
-        self._labels = labels
+        self._labels, self._groups = labels, _Constant(labels)
+        self._numbers = _Constant(np.arange(num_agents))
         self._members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
     @property
@@ -141,10 +142,10 @@ class CompleteGraph(NeighborGraph):
         return found if self.include_self else found[found != agent]
 
     def hears(self, agents: Array) -> Array:
-        labels = _match(self._labels, agents)
+        labels = self._groups.like(agents)
         near = labels[None, :] == labels[agents][:, None]
         if not self.include_self:
-            near[_match(np.arange(len(agents)), agents), agents] = False
+            near &= self._numbers.like(agents)[None, :] != agents[:, None]
         return near
 
     def _sum(self, x: Array) -> Array:
@@ -304,6 +305,22 @@ def _match(array: Array, like: Array) -> Array:
     if isinstance(like, np.ndarray):
         return np.asarray(array, like.dtype)
     return array.to(like) if hasattr(array, "to") else like.new_tensor(array)
+
+
+class _Constant:
+    """An array to be used in several libraries and on several devices, where it is copied once: on a GPU
+    a copy waits for all that the device has to do."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+        self._copies: dict[tuple[Any, ...], Array] = {}
+
+    def like(self, other: Array) -> Array:
+        """As `_match` has it."""
+        key = type(other), getattr(other, "device", None), other.dtype
+        if key not in self._copies:
+            self._copies[key] = _match(self._array, other)
+        return self._copies[key]
 
 
 def _whole(like: Array) -> Array:

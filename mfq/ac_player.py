@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mfq.generators import go_on
 from mfq.policy import Boltzmann, Greedy
 from mfq.precision import Precision
 from mfq.view import Step
@@ -60,4 +61,4 @@ class ACPlayer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a `state_dict`."""
         self.module.load_state_dict(state["module"])
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])

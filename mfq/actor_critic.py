@@ -19,6 +19,7 @@ from mfq import distributed
 from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.compact_replay import CompactReplay, replay_for
+from mfq.generators import go_on
 from mfq.network import Actor, Critic, Trunk, adam, load_adam
 from mfq.pace import Pace
 from mfq.precision import Precision
@@ -176,7 +177,7 @@ class ActorCritic:
             self.pace.owed = state["owed"]
             if "replay" in state:
                 self.replay.load_state_dict(state["replay"])
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])
         self.time, self.updates = state["time"], state["updates"]
         self._set_rates()  # as configured, should that have changed
 

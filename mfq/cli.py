@@ -30,8 +30,8 @@ TRAIN = """\
 PettingZoo's or Gymnasium's, such as CartPole-v1.
 `--preset paper|authors|authors-mfac|fast|small` starts from a ready set of options (battle),
 `--preset cartpole` from one for small single-agent tasks; flags beside it win.
-`--resume DIR [--steps N] [--rounds N] [--minutes M]` goes on with the run in DIR, exactly where its
-last checkpoint was.
+`--resume DIR [--steps N] [--rounds N] [--minutes M] [--device D]` goes on with the run in DIR, exactly
+where its last checkpoint was (on another kind of device with other draws, and it says so).
 `--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.
 `--config FILE.yaml` reads options from a file; flags beside it win.
 """
@@ -87,12 +87,14 @@ def _train(flags: list[str]) -> int:
     folder, flags = _take("--resume", flags)
     if folder is not None:
         changes: dict[str, Any] = {}
-        for name, kind in (("steps", int), ("rounds", int), ("minutes", float)):
+        kinds = {"steps": int, "rounds": int, "minutes": float, "device": str}
+        for name, kind in kinds.items():
             value, flags = _take(f"--{name}", flags)
             if value is not None:
                 changes[name] = _number(f"--{name}", value, kind)
         if flags:
-            raise ValueError(f"{flags[0]!r} beside --resume; allowed: --steps, --rounds, --minutes")
+            allowed = ", ".join(f"--{name}" for name in kinds)
+            raise ValueError(f"{flags[0]!r} beside --resume; allowed: {allowed}")
         runner = Runner.load(folder, **changes)
         if runner.is_done:
             print(

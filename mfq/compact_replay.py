@@ -11,6 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from mfq.generators import go_on
 from mfq.mean_field import mean_action_at
 from mfq.moments import Moments, integers
 from mfq.replay import Replay, named
@@ -209,7 +210,7 @@ class CompactReplay:
                 part[:size] = state["transitions"][name]
         self.added, self._oldest = state["added"], state["oldest"]
         self._unsure, self._present = True, None
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])
 
     # -- its parts ------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from mfq.actor_critic import ACTOR, networks_of
 from mfq.by_type import ByType
 from mfq.config import build
 from mfq.encoders import InParts, split
+from mfq.generators import go_on
 from mfq.policy import draw
 from mfq.precision import Precision
 from mfq.q_config import QConfig
@@ -260,6 +261,6 @@ def restore(player: Any, state: dict[str, Any]) -> None:
     if "module" in state:
         player.module.load_state_dict(state["module"])
     if "generator" in state:
-        player.generator.set_state(state["generator"])
+        go_on(player.generator, state["generator"])
     if "time" in state:
         player.time = state["time"]

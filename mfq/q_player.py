@@ -14,6 +14,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from mfq.encoders import Conv
+from mfq.generators import go_on
 from mfq.mean_field import iterate
 from mfq.network import QNetwork
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
@@ -145,7 +146,7 @@ class QPlayer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a `state_dict`."""
         self.module.load_state_dict(state["module"])
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])
         self.time, self.rounds = state["time"], state["rounds"]
 
     # -- its parts ------------------------------------------------------------------------------

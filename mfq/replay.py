@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfq.generators import go_on
+
 
 class Replay:
     """The last ``capacity`` transitions; each is one agent's, in one row, at one time.
@@ -93,7 +95,7 @@ class Replay:
             room[:size] = values
             self._fields[name] = room
         self.added = state["added"]
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])
 
 
 def named(name: str, obs: Any) -> dict[str, Tensor]:

@@ -266,12 +266,11 @@ class Runner:
             if not config["save_replay"]:
                 warnings.warn(f"{path} holds no replay: it starts anew", stacklevel=2)
             runner.done, runner.rounds = state["done"], state["rounds"]
-            if state["threads"] != torch.get_num_threads():
-                warnings.warn(
-                    f"{path} was written on {state['threads']} torch threads and goes on on "
-                    f"{torch.get_num_threads()}: sums may round differently",
-                    stacklevel=2,
-                )
+            now = _conditions(runner.view.device.type, torch.get_num_threads())
+            before = _conditions(torch.device(config["device"]).type, state["threads"])
+            if now != before:
+                told = f"{path} was written on {before} and goes on on {now}: numbers will differ"
+                warnings.warn(told, stacklevel=2)
             runner.best = float("-inf") if state["best"] is None else state["best"]
             if state["view"] is not None:
                 runner._step = runner.view.load_state_dict(state["view"])
@@ -390,6 +389,11 @@ class Runner:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _conditions(kind: str, threads: int) -> str:
+    """What exact resumption depends on."""
+    return f"{threads} torch threads" if kind == "cpu" else kind
 
 
 def _due(done: int, every: int, last: bool) -> bool:

@@ -15,6 +15,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from mfq.generators import go_on
 from mfq.mean_field import iterate
 from mfq.policy import Boltzmann, Greedy, Policy
 from mfq.values import mean_field_value, td_target
@@ -171,7 +172,7 @@ class TabularQ:
             )
         self.table.copy_(state["table"])
         self.visits.copy_(state["visits"])
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])
         self.time = int(state["time"])
 
     # -- its parts ------------------------------------------------------------------------------

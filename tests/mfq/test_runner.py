@@ -14,6 +14,7 @@ import torch
 from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfq import checkpoint
 from mfq.evaluate import evaluate
+from mfq.players import load_player
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.run_config import RunConfig
@@ -199,6 +200,23 @@ def test_another_number_of_threads_is_told(tmp_path):
     checkpoint.save({**state, "threads": 64}, tmp_path / "last.safetensors")
     with pytest.warns(UserWarning, match="64 torch threads"):
         Runner.load(tmp_path)
+
+
+def test_a_run_goes_on_on_another_kind_of_device_and_tells(tmp_path):
+    runner = Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)})
+    runner.train()
+    state = checkpoint.load(tmp_path / "last.safetensors")
+    state["config"]["device"] = "cuda"
+    coins = torch.arange(16, dtype=torch.uint8)  # as large as a GPU's generator is
+    state["agent"]["generator"] = state["agent"]["replay"]["generator"] = coins
+    checkpoint.save(state, tmp_path / "last.safetensors")
+    with pytest.warns(UserWarning, match="written on cuda and goes on on 1 torch threads"):
+        one, other = (Runner.load(tmp_path, device="cpu", steps=25) for _ in range(2))
+    assert one.train()
+    assert other.train()
+    pairs = zip(one.agent.module.parameters(), other.agent.module.parameters(), strict=True)
+    assert all(torch.equal(mine, theirs) for mine, theirs in pairs)
+    load_player(tmp_path, one.view).act(one.view.reset(seed=0))
 
 
 def test_evaluation_disturbs_no_training(uninterrupted, tmp_path):

@@ -1,14 +1,10 @@
-"""What needs a GPU: `make test-gpu`. Elsewhere all of it is skipped, and says so."""
+"""The games on a GPU: `make test-gpu`. Elsewhere all of it is skipped, and says so."""
 
 import pytest
 import torch
 
-import mfq
 from mfenvs.batched import BatchedEnv
 from mfenvs.registry import game_class
-from mfq.compact_replay import CompactReplay
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
 from tests.mfenvs.test_cuda import GAMES
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
@@ -91,13 +87,3 @@ def test_it_runs_on_the_current_stream():
         total = obs[..., 0].sum()
     side.synchronize()
     assert float(total) == 2048 * 16
-
-
-def test_an_agent_learns_there_from_compact_replay():
-    id, options = GAMES["battle, all"]
-    view = mfq.wrap(BatchedEnv(game_class(id), 8, device="cuda", **options))
-    agent = QAgent(view, config=QConfig(learn_after=50, batch_size=32, agent_embedding=0))
-    assert isinstance(agent.replay, CompactReplay)
-    mfq.train(view, agent, 40)
-    assert agent.updates > 20
-    assert all(part.isfinite().all() for part in agent.module.parameters())
