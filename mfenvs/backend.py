@@ -29,6 +29,7 @@ from mfenvs.compile import (
 
 # Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
 MIN_WORK_PER_THREAD = 200_000
+PLAIN_CALLS = 2  # of what is repeated, before a CUDA backend records it
 MOST_LAUNCHES = 1000  # that a CUDA backend remembers
 NamedTupleT = TypeVar("NamedTupleT", bound=tuple[Any, ...])
 
@@ -78,6 +79,11 @@ class Backend(ABC):
         It is kept as long as this backend, so that no other takes over its identity.
         """
         return arguments
+
+    def repeat(self, name: str, play: Callable[[], None]) -> None:
+        """Calls a function that does the same whenever it is called under this name: the same rules on
+        the same memory. What else it does may be left out in later calls."""
+        play()
 
     @abstractmethod
     def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
@@ -190,7 +196,9 @@ os.register_at_fork(after_in_child=_pool.cache_clear)
 class CudaBackend(Backend):
     """Torch's CUDA memory; kernels compiled by numba-cuda, run on torch's current stream.
 
-    A call only puts a kernel into the stream: nothing is copied to the host or waited for.
+    A call only puts a kernel into the stream: nothing is copied to the host or waited for. But for the
+    one call in which a repeated function is recorded as a CUDA graph, since to launch its kernels one by
+    one (0.2 ms each) may take longer than they do.
     """
 
     fine = True
@@ -210,6 +218,25 @@ class CudaBackend(Backend):
         self._place, self.device = place, str(place)
         self._kept: dict[int, tuple[tuple[Any, ...], Any]] = {}
         self._launches: dict[tuple[Rule, tuple[int, ...], int], Any] = {}
+        self._calls: dict[str, int] = {}
+        self._graphs: dict[str, Any] = {}
+
+    def repeat(self, name: str, play: Callable[[], None]) -> None:
+        cuda = self._torch.cuda
+        with cuda.device(self._place):
+            if name in self._graphs:
+                self._graphs[name].replay()
+                return
+            self._calls[name] = self._calls.get(name, 0) + 1
+            # The first calls compile; and who records calls is not to be disturbed.
+            if self._calls[name] <= PLAIN_CALLS or cuda.is_current_stream_capturing():
+                play()
+                return
+            graph = cuda.CUDAGraph()
+            with cuda.graph(graph, capture_error_mode="thread_local"):
+                play()
+            self._graphs[name] = graph
+            graph.replay()
 
     def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
         return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._place)

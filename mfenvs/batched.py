@@ -127,8 +127,15 @@ class BatchedEnv:
         chosen = self._joint_action(actions)
         last = self._sides[0][0]
         step, room = self._turn()
-        self.game.step(self._state, chosen, last, step)
-        self.game.observe(self._state, room)
+
+        def play() -> None:
+            self.game.step(self._state, chosen, last, step)
+            self.game.observe(self._state, room)
+
+        if self._admitted is None:
+            play()
+        else:  # all of it stays where it is
+            self.game.backend.repeat(f"step {id(step)}", play)
         return self.last()
 
     @property

@@ -31,7 +31,8 @@ SPACES = (
     ("row",),
     ("row", "agent"),
     ("row", "cell"),
-    ("row", "agent", "cell"),
+    ("row", "lane"),
+    ("row", "agent", "lane"),
     ("row", "line"),
     ("row", "line", "column"),
 )
@@ -112,26 +113,30 @@ def kernel_source(rule: Rule) -> Callable[..., None]:
     """The kernel ``kernel(rows, [agents, [cells,]] *arguments)`` of a rule, yet to be compiled.
 
     Threads walk along the last axis, so that neighbours in memory are written by neighbours; blocks
-    share out what is before it. A kernel has the rule's own parameters: those of variable arity pass
-    in Numba's simulator and fail to compile.
+    share out what is before it, counted in 32 bits, since to divide 64 takes longer than many a rule.
+    A kernel has the rule's own parameters: those of variable arity pass in Numba's simulator and fail
+    to compile.
     """
     space, arguments = _parameters(rule)
     *leading, last = space
     lines = [
         f"def kernel({', '.join([*(f'num_{name}s' for name in space), *arguments])}):",
-        "    lead = cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y",
-        "    first = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x",
+        "    lead = np.uint32(cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y)",
+        "    first = np.uint32(cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x)",
         "    stride = cuda.gridDim.y * cuda.blockDim.x",
     ]
     for name in reversed(leading[1:]):
-        lines.append(f"    {name} = lead % num_{name}s")
-        lines.append(f"    lead = lead // num_{name}s")
+        lines.append(f"    {name} = np.int64(lead % np.uint32(num_{name}s))")
+        lines.append(f"    lead //= np.uint32(num_{name}s)")
     lines.append(f"    if lead < {f'num_{leading[0]}s' if leading else '1'}:")
     if leading:
-        lines.append(f"        {leading[0]} = lead")
-    lines.append(f"        for {last} in range(first, num_{last}s, stride):")
+        lines.append(f"        {leading[0]} = np.int64(lead)")
+    lines.append(f"        {last} = np.int64(first)")
+    lines.append(f"        while {last} < num_{last}s:")
     lines.append(f"            rule({', '.join([*space, *arguments])})")
-    return _generated("kernel", lines, rule, {"rule": _cuda_twin(rule), "cuda": cuda_library()})
+    lines.append(f"            {last} += stride")
+    names = {"rule": _cuda_twin(rule), "cuda": cuda_library(), "np": np}
+    return _generated("kernel", lines, rule, names)
 
 
 @cache

@@ -8,6 +8,11 @@ import numpy as np
 
 GONE, ALIVE, DYING = 0, 1, 2
 BLANK, OFF, WALL, FIRST = 0, 1, 2, 3
+# What a number of a view tells, packed: in the bits of KIND of what it is, in that of OTHER whether of
+# the other army, and from WHERE on the minimap's cell, or how far away in the grid, if not UNSEEN.
+IS_THERE, IS_HP, IS_SHARE, IS_WALL = 0, 1, 2, 3
+KIND, OTHER, WHERE = 3, 4, 3
+UNSEEN = -(2**28)
 
 
 def place_of(row, agent, law, scene):
@@ -32,21 +37,31 @@ def copy(source, target):
         target[k] = source[k]
 
 
+def stand_one(row, agent, law, scene, board):
+    """Puts an agent on the map, if it lives."""
+    if scene.status[row, agent] == ALIVE:
+        board.grid[row, place_of(row, agent, law, scene)] = FIRST + agent
+
+
 def stand(row, law, scene, board):
     """Puts the living on the map."""
     for agent in range(law.num_agents):
-        if scene.status[row, agent] == ALIVE:
-            board.grid[row, place_of(row, agent, law, scene)] = FIRST + agent
+        stand_one(row, agent, law, scene, board)
+
+
+def show_one(row, code, law, scene, board):
+    """Writes how what has this code in the grid looks: whether it shows, its share of the full hp."""
+    board.look[row, code, 0] = np.float32(1.0) if code >= WALL else np.float32(0.0)
+    if code >= FIRST:
+        board.look[row, code, 1] = scene.hp[row, code - FIRST] / law.hp
+    else:
+        board.look[row, code, 1] = np.float32(0.0)
 
 
 def show(row, law, scene, board):
-    """Writes how what the grid holds looks: whether it shows, and its share of the full hp."""
-    for code in range(FIRST):
-        board.look[row, code, 0] = np.float32(1.0) if code == WALL else np.float32(0.0)
-        board.look[row, code, 1] = np.float32(0.0)
-    for agent in range(law.num_agents):
-        board.look[row, FIRST + agent, 0] = np.float32(1.0)
-        board.look[row, FIRST + agent, 1] = scene.hp[row, agent] / law.hp
+    """Writes how everything in the grid looks."""
+    for code in range(FIRST + law.num_agents):
+        show_one(row, code, law, scene, board)
 
 
 def count(row, law, scene, board):
@@ -78,3 +93,28 @@ def survey(row, law, scene, board):
     show(row, law, scene, board)
     if law.minimap:
         count(row, law, scene, board)
+
+
+# -- a cell or an agent at a time, for devices where many small points run at once -------------------
+
+
+def share_of(row, blue, cell, law, scene):
+    """An army's share in a cell of the minimap, as `count` writes it."""
+    here, size = 0, 0
+    for agent in range(law.num_red if blue else 0, law.num_agents if blue else law.num_red):
+        if scene.status[row, agent] != GONE:
+            size += 1
+            if minimap_cell(row, agent, law, scene) == cell:
+                here += 1
+    return np.float32(here) / np.float32(size) if here > 0 else np.float32(0.0)
+
+
+def enter(row, cell, law, scene, board):
+    """On an empty map: puts an agent there, writes a code's look and both shares of a cell."""
+    if cell < law.num_agents:
+        stand_one(row, cell, law, scene, board)
+    if cell < FIRST + law.num_agents:
+        show_one(row, cell, law, scene, board)
+    if cell < board.share.shape[2]:
+        for blue in range(2):
+            board.share[row, blue, cell] = share_of(row, blue, cell, law, scene)

@@ -31,6 +31,13 @@ def unpack(row, agent, packed, rows, scene):
         scene.swapped[row] = packed.swapped[source]
 
 
+def lay_out(row, cell, packed, rows, law, scene, board):
+    """An empty map, cell by cell, and those who are to stand on it."""
+    board.grid[row, cell] = law.empty_map[cell]
+    if cell < law.num_agents:
+        unpack(row, cell, packed, rows, scene)
+
+
 def locate(row, agent, source, out):
     """Where an agent of a scene or a snapshot is: (x, y)."""
     out[row, agent, 0] = source.x[row, agent]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from mfenvs.canvas import Canvas
 
 # Boards made at a time to observe a snapshot, where many points run at once and on a CPU.
-FEW, FEWEST = 4096, 256
+FEW, FEWEST = 16384, 256
 COUNTS = {"alive": "living", "attacks": "attacks", "hits": "hits", "kills": "kills"}  # in the state
 
 
@@ -111,8 +112,8 @@ class BattleGame(Game):
     def allocate(self, num_rows: int) -> State:
         zeros, agents = self.backend.zeros, (num_rows, self.num_agents)
         return State(
-            **self._allocate_scene(num_rows)._asdict(),
-            **self._allocate_board(num_rows)._asdict(),
+            **self._allocate_scene(num_rows, zeros)._asdict(),
+            **self._allocate_board(num_rows, zeros)._asdict(),
             reward=zeros(agents, np.float32),
             deed=zeros(agents, np.int8),
             queue=zeros(agents, np.int32),
@@ -124,30 +125,30 @@ class BattleGame(Game):
             time=zeros(num_rows, np.int32),
         )
 
-    def _allocate_scene(self, num_rows: int) -> Scene:
-        zeros, agents = self.backend.zeros, (num_rows, self.num_agents)
+    def _allocate_scene(self, num_rows: int, room: Callable[..., Any]) -> Scene:
+        agents = (num_rows, self.num_agents)
         return Scene(
-            x=zeros(agents, self._position_type),
-            y=zeros(agents, self._position_type),
-            hp=zeros(agents, np.float32),
-            last_reward=zeros(agents, np.float32),
-            last_action=zeros(agents, np.int8 if self.num_actions <= 127 else np.int16),
-            status=zeros(agents, np.int8),
-            swapped=zeros(num_rows, np.bool_),
+            x=room(agents, self._position_type),
+            y=room(agents, self._position_type),
+            hp=room(agents, np.float32),
+            last_reward=room(agents, np.float32),
+            last_action=room(agents, np.int8 if self.num_actions <= 127 else np.int16),
+            status=room(agents, np.int8),
+            swapped=room(num_rows, np.bool_),
         )
 
     @property
     def _position_type(self) -> type[np.integer[Any]]:
         return np.uint8 if self.law.size <= 255 else np.int16
 
-    def _allocate_board(self, num_rows: int) -> Board:
-        zeros, law, cells = self.backend.zeros, self.law, self.law.window**2 * self.law.minimap
+    def _allocate_board(self, num_rows: int, room: Callable[..., Any]) -> Board:
+        law, cells = self.law, self.law.window**2 * self.law.minimap
         return Board(
-            grid=zeros((num_rows, law.stride**2), grid_type(law.num_agents)),
-            look=zeros((num_rows, board.FIRST + law.num_agents, 2), np.float32),
-            crowd=zeros((num_rows, 2, cells), np.int32),
-            crowds=zeros((num_rows, 2), np.int32),
-            share=zeros((num_rows, 2, cells), np.float32),
+            grid=room((num_rows, law.stride**2), grid_type(law.num_agents)),
+            look=room((num_rows, board.FIRST + law.num_agents, 2), np.float32),
+            crowd=room((num_rows, 2, cells), np.int32),
+            crowds=room((num_rows, 2), np.int32),
+            share=room((num_rows, 2, cells), np.float32),
         )
 
     def allocate_observation(
@@ -200,10 +201,10 @@ class BattleGame(Game):
             self._render(source, source, out, rows, agents)
             return
         # A few boards at a time, which stay in the caches.
-        run, law = self.backend.run, self.law
+        run, law, room = self.backend.run, self.law, self.backend.empty
         count = len(source.x) if rows is None else len(rows)
         most = max(1, min(count, FEW if self.backend.fine else FEWEST))
-        scenes, boards = self._allocate_scene(most), self._allocate_board(most)
+        scenes, boards = self._allocate_scene(most, room), self._allocate_board(most, room)
         own = self.backend.asarray(np.arange(count), np.int64)
         for first in range(0, count, most):
             size = min(most, count - first)
@@ -211,13 +212,18 @@ class BattleGame(Game):
             scene = Scene(*(array[:size] for array in scenes))
             seen = Board(*(array[:size] for array in boards))
             which = own[part] if rows is None else rows[part]
-            run(compact.unpack, (size, self.num_agents), source, which, scene)
-            run(board.survey, (size,), law, scene, seen, work=law.stride**2)
-            room = {key: values[part] for key, values in out.items()}
-            if rows is None:
-                self._render(scene, seen, room)
+            if self.backend.fine:
+                run(compact.lay_out, (size, law.stride**2), source, which, law, scene, seen)
+                points = max(board.FIRST + self.num_agents, law.window**2)
+                run(board.enter, (size, points), law, scene, seen)
             else:
-                self._render(scene, seen, room, own[:size], agents[part])
+                run(compact.unpack, (size, self.num_agents), source, which, scene)
+                run(board.survey, (size,), law, scene, seen, work=law.stride**2)
+            given = {key: values[part] for key, values in out.items()}
+            if rows is None:
+                self._render(scene, seen, given)
+            else:
+                self._render(scene, seen, given, own[:size], agents[part])
 
     def _render(
         self,
@@ -239,11 +245,10 @@ class BattleGame(Game):
             return
         room = out["view"].reshape(*out["view"].shape[:-3], numbers), out["features"]
         if self.backend.fine and rows is None:
-            extent = (*scene.x.shape, numbers + 1)
-            run(observe.number_of_all, extent, law, scene, seen, *room)
+            run(observe.lanes_of_all, (*scene.x.shape, observe.LANES), law, scene, seen, *room)
         elif self.backend.fine:
-            extent = (len(rows), numbers + 1)
-            run(observe.number_of_some, extent, law, scene, seen, rows, agents, *room)
+            arguments = (law, scene, seen, rows, agents, *room)
+            run(observe.lanes_of_some, (len(rows), observe.LANES), *arguments)
         elif rows is None:
             run(observe.observe_all, scene.x.shape, law, scene, seen, *room, work=work)
         else:

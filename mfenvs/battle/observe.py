@@ -10,7 +10,21 @@ Observations depend on a scene alone; its board follows from it.
 
 import numpy as np
 
-from mfenvs.battle.board import FIRST, GONE, WALL, copy, is_blue, minimap_cell, place_of
+from mfenvs.battle.board import (
+    FIRST,
+    GONE,
+    IS_SHARE,
+    IS_WALL,
+    KIND,
+    OTHER,
+    UNSEEN,
+    WALL,
+    WHERE,
+    copy,
+    is_blue,
+    minimap_cell,
+    place_of,
+)
 
 ID_BITS = 10
 
@@ -145,46 +159,71 @@ def describe(row, law, scene, rows, agents, features):
     write_features(rows[row], agents[row], law, scene, features[row])
 
 
-# -- a number at a time, for devices where many small points run at once ------------------------------
+# -- every LANES-th number, for devices where many small points run at once: neighbours in memory are
+# -- written at once by neighbours ---------------------------------------------------------------------
+
+LANES = 64
 
 
-def view_number(row, agent, law, scene, board, number):
-    """The number-th of an agent's view: what `write_view` writes there."""
-    nothing = np.float32(0.0)
+def lane_of_view(row, agent, lane, law, scene, board, out):
+    """Writes what `write_view` writes, from the lane-th number on."""
+    nothing, numbers = np.float32(0.0), law.numbers
+    if scene.status[row, agent] == GONE:
+        for number in range(lane, numbers.shape[0], LANES):
+            out[number] = nothing
+        return
+    here, cells, looks = place_of(row, agent, law, scene), board.grid[row], board.look[row]
+    own = minimap_cell(row, agent, law, scene) if law.minimap else 0
+    mine, first_blue = is_blue(agent, law), FIRST + law.num_red
+    # Indices are unsigned, as in `scan`.
+    for number in range(lane, numbers.shape[0], LANES):
+        told = np.int64(numbers[np.uint64(number)])
+        kind, where = told & KIND, told >> WHERE
+        blue = mine != (told & OTHER != 0)
+        value = nothing
+        if kind == IS_SHARE:
+            value = board.share[row, 1 if blue else 0, np.uint64(where)]
+            if where == own:
+                value += np.float32(1.0)
+        elif where != UNSEEN:
+            code = np.int64(cells[np.uint64(here + where)])
+            if kind == IS_WALL:
+                if code == WALL:
+                    value = np.float32(1.0)
+            elif code >= FIRST and (code >= first_blue) == blue:
+                value = looks[np.uint64(code), np.uint64(kind)]
+        out[np.uint64(number)] = value
+
+
+def lane_of_features(row, agent, lane, law, scene, out):
+    """Writes what `write_features` writes, from the lane-th number on."""
+    last = out.shape[0]
+    for number in range(lane, last, LANES):
+        out[number] = feature(row, agent, number, last, law, scene)
+
+
+def feature(row, agent, number, last, law, scene):
+    """The number-th of an agent's ``last`` features."""
+    nothing, one = np.float32(0.0), np.float32(1.0)
     if scene.status[row, agent] == GONE:
         return nothing
-    cell, half = number // law.channels, (law.channels - 1) // 2
-    channel = number - cell * law.channels
-    other = channel > half
-    kind = (channel - 1) % half  # 0: who stands there; 1: its hp; 2: the minimap
-    blue = is_blue(agent, law) != other
-    if channel > 0 and kind == 2:
-        share = board.share[row, 1 if blue else 0, cell]
-        return share + np.float32(1.0) if cell == minimap_cell(row, agent, law, scene) else share
-    line, middle = cell // law.window, law.window // 2
-    across = cell - line * law.window - middle
-    if abs(across) > law.sight[line]:
+    if law.minimap and number >= last - 2:
+        place = scene.x[row, agent] if number == last - 2 else scene.y[row, agent]
+        return np.float32(place) / np.float32(law.size)
+    if number == ID_BITS + law.num_actions:
+        return scene.last_reward[row, agent]
+    if number == ID_BITS + np.int64(scene.last_action[row, agent]):
+        return one
+    if number >= ID_BITS:
         return nothing
-    there = place_of(row, agent, law, scene) + (line - middle) * law.stride + across
-    code = np.int64(board.grid[row, there])
-    if channel == 0:
-        return np.float32(1.0) if code == WALL else nothing
-    if code < FIRST or is_blue(code - FIRST, law) != blue:
-        return nothing
-    return board.look[row, code, kind]
+    return np.float32((number_of(row, agent, law, scene) >> number) & 1)
 
 
-def number_of_all(row, agent, cell, law, scene, board, view, features):
-    """A number of the view; past its end, all features."""
-    if cell < view.shape[2]:
-        view[row, agent, cell] = view_number(row, agent, law, scene, board, cell)
-    else:
-        write_features(row, agent, law, scene, features[row, agent])
+def lanes_of_all(row, agent, lane, law, scene, board, view, features):
+    lane_of_view(row, agent, lane, law, scene, board, view[row, agent])
+    lane_of_features(row, agent, lane, law, scene, features[row, agent])
 
 
-def number_of_some(row, cell, law, scene, board, rows, agents, view, features):
-    """Likewise, of agent ``agents[row]`` in row ``rows[row]``."""
-    if cell < view.shape[1]:
-        view[row, cell] = view_number(rows[row], agents[row], law, scene, board, cell)
-    else:
-        write_features(rows[row], agents[row], law, scene, features[row])
+def lanes_of_some(row, lane, law, scene, board, rows, agents, view, features):
+    lane_of_view(rows[row], agents[row], lane, law, scene, board, view[row])
+    lane_of_features(rows[row], agents[row], lane, law, scene, features[row])

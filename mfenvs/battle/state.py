@@ -48,6 +48,7 @@ class Law(NamedTuple):
     seen: Any  # int64 [S]; how far away in the grid the cells in sight lie
     spots: Any  # uint64 [S]; their places in the window
     channels: int
+    numbers: Any  # int32 [window * window * channels]; see `numbers_of`
     empty_map: Any  # int16 or int32 [cells]; a grid with nobody on it
     part: Any  # int64 [size]; the minimap's line or column that a line or column falls into
     minimap: bool
@@ -164,6 +165,7 @@ def law_of(config: BattleConfig, backend: Backend) -> Law:
     targets = np.concatenate([moves, attacks])
     window = 2 * radius + 1
     scale = -(-config.map_size // window)
+    channels = 7 if config.minimap_mode else 5
     bands = 1 if config.map_size < BANDED_FROM else 8 if config.map_size <= 1000 else 16
     return Law(
         num_agents=start.x.shape[1],
@@ -193,7 +195,8 @@ def law_of(config: BattleConfig, backend: Backend) -> Law:
         ),
         seen=backend.asarray(seen[:, 1] * stride + seen[:, 0], np.int64),
         spots=backend.asarray((seen[:, 1] + radius) * window + seen[:, 0] + radius, np.uint64),
-        channels=7 if config.minimap_mode else 5,
+        channels=channels,
+        numbers=backend.asarray(numbers_of(seen, stride, channels), np.int32),
         empty_map=backend.asarray(empty_map(config.map_size, rim), grid_type(start.x.shape[1])),
         part=backend.asarray(np.arange(config.map_size) // scale, np.int64),
         minimap=bool(config.minimap_mode),
@@ -206,6 +209,20 @@ def empty_map(size: int, rim: int) -> np.ndarray:
     room = np.full((size - 2, size - 2), board.BLANK)
     walled = np.pad(room, 1, constant_values=board.WALL)
     return np.pad(walled, rim, constant_values=board.OFF).ravel()
+
+
+def numbers_of(seen: np.ndarray, stride: int, channels: int) -> np.ndarray:
+    """What each number of a view tells, as `board` packs it: int64 [window * window * channels]."""
+    radius, half = int(seen.max()), (channels - 1) // 2
+    window = 2 * radius + 1
+    away = np.full((window, window, 1), board.UNSEEN)
+    dx, dy = seen.T
+    away[dy + radius, dx + radius, 0] = dy * stride + dx
+    channel = np.arange(channels)
+    kind = np.where(channel == 0, board.IS_WALL, (channel - 1) % half)
+    cell = np.arange(window**2).reshape(window, window, 1)
+    where = np.where(kind == board.IS_SHARE, cell, away)
+    return ((where << board.WHERE) + board.OTHER * (channel > half) + kind).ravel()
 
 
 def grid_type(num_agents: int) -> type[np.integer]:

@@ -12,6 +12,7 @@ from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.run_config import PRESETS
 from mfq.runner import Runner
+from tests.gpu.test_games import waiting_is_an_error
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 
@@ -84,12 +85,9 @@ def test_a_gradient_step_waits_for_nothing():
     agent = played("cuda")
     assert isinstance(agent.replay, CompactReplay)
     agent._improve(agent.replay.sample(64))
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_is_an_error():
         for _ in range(3):
             agent._improve(agent.replay.sample(64))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("algo", ["mfq", "iql", "mfac", "ac"])

@@ -43,6 +43,9 @@ class SimulatedBackend(CudaBackend):
         torch.cuda.device = contextlib.nullcontext
         torch.cuda.current_stream = lambda: SimpleNamespace(cuda_stream=0)
 
+    def repeat(self, name, play):
+        play()  # the simulator records nothing
+
     def _seen_by_numba(self, argument):
         if isinstance(argument, Tensor):
             # As a device's array: the simulator would copy any other in and out again.

@@ -36,8 +36,8 @@ def fill_agents(row, agent, out):
     out[row, agent] = 10 * row + scaled(agent)
 
 
-def fill_cells(row, agent, cell, out):
-    out[row, agent, cell] = 100 * row + 10 * agent + cell
+def fill_lanes(row, agent, lane, out):
+    out[row, agent, lane] = 100 * row + 10 * agent + lane
 
 
 def not_a_rule(agent, out):
@@ -52,7 +52,7 @@ def cpu():
 def test_rules_declare_their_index_space_by_name():
     assert index_space(fill_rows) == ("row",)
     assert index_space(fill_agents) == ("row", "agent")
-    assert index_space(fill_cells) == ("row", "agent", "cell")
+    assert index_space(fill_lanes) == ("row", "agent", "lane")
     with pytest.raises(TypeError, match="not_a_rule"):
         index_space(not_a_rule)
 
@@ -61,7 +61,7 @@ def test_every_point_is_visited_with_helpers_of_helpers(cpu):
     rows, agents, cells = (cpu.zeros(shape, np.int64) for shape in (5, (5, 4), (5, 4, 3)))
     cpu.run(fill_rows, (5,), rows)
     cpu.run(fill_agents, (5, 4), agents)
-    cpu.run(fill_cells, (5, 4, 3), cells)
+    cpu.run(fill_lanes, (5, 4, 3), cells)
     assert rows.tolist() == [9 * row for row in range(5)]
     assert agents.tolist() == [[10 * row + 3 * agent for agent in range(4)] for row in range(5)]
     assert np.array_equal(cells, np.fromfunction(lambda r, a, c: 100 * r + 10 * a + c, (5, 4, 3)))
