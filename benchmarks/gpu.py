@@ -124,7 +124,7 @@ def learning(filters: int, precision: str, rate: float) -> list[str]:
     """The lines of what gradient steps of a network take."""
     agent, lines = learner(filters, precision), []
     name = f"paper's network, {precision}" if filters else f"no convolutions, {precision}"
-    for size in (64, 512, 4096, 32768):
+    for size in (64, 512, 4096, 8192, 32768):
         batch = agent.replay.sample(size)
         draws = seconds_per_call(partial(agent.replay.sample, size))
         steps = seconds_per_call(partial(agent._improve, batch))

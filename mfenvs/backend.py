@@ -80,6 +80,10 @@ class Backend(ABC):
         """
         return arguments
 
+    def lend(self, arguments: NamedTupleT) -> NamedTupleT:
+        """A named tuple for a few runs to come, in the form in which it is fastest as an argument."""
+        return arguments
+
     def repeat(self, name: str, play: Callable[[], None]) -> None:
         """Calls a function that does the same whenever it is called under this name: the same rules on
         the same memory. What else it does may be left out in later calls."""
@@ -252,6 +256,9 @@ class CudaBackend(Backend):
     def keep(self, arguments: NamedTupleT) -> NamedTupleT:
         self._kept[id(arguments)] = (arguments, self._seen_by_numba(arguments))
         return arguments
+
+    def lend(self, arguments: NamedTupleT) -> NamedTupleT:
+        return self._seen_by_numba(arguments)
 
     def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
         _check_extent(rule, extent)

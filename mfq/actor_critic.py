@@ -20,7 +20,7 @@ from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.generators import go_on
-from mfq.network import Actor, Critic, Trunk, adam, load_adam
+from mfq.network import Actor, Critic, Trunk, adam, follow, load_adam
 from mfq.pace import Pace
 from mfq.precision import Precision
 from mfq.replay import named, observation
@@ -296,9 +296,7 @@ class ActorCritic:
 
     @torch.no_grad()
     def _move_targets(self) -> None:
-        pairs = zip(self.target.parameters(), self.online.parameters(), strict=True)
-        for slow, fast in pairs:
-            slow.lerp_(fast, self.config.polyak)
+        follow(self.target.parameters(), self.online.parameters(), self.config.polyak)
         for mine, theirs in zip(self.target.buffers(), self.online.buffers(), strict=True):
             mine.copy_(theirs)
 

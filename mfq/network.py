@@ -8,12 +8,13 @@ Legend: M samples, A actions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mfq.encoders import PAPER, Conv, encoder, mlp, output
 
@@ -37,6 +38,11 @@ def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
         for name, moment in moments.items():
             if moment.shape == weights.shape:
                 moments[name] = torch.empty_like(weights).copy_(moment)
+
+
+def follow(slow: Iterable[Tensor], fast: Iterable[Tensor], share: float) -> None:
+    """Moves target weights by a share of the way to those they follow (Polyak), all in one call."""
+    get_ema_multi_avg_fn(1 - share)(list(slow), list(fast), 0)
 
 
 class QNetwork(nn.Module):

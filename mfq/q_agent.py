@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mfq import distributed
 from mfq.compact_replay import CompactReplay, replay_for
-from mfq.network import adam, load_adam
+from mfq.network import adam, follow, load_adam
 from mfq.pace import Pace
 from mfq.policy import Policy
 from mfq.q_config import QConfig
@@ -194,7 +194,6 @@ class QAgent(QPlayer):
             return
         share = 1.0 if hard else self.config.polyak
         with torch.no_grad():
-            for slow, fast in zip(self._slow_weights, self._weights, strict=True):
-                slow.lerp_(fast, share)
+            follow(self._slow_weights, self._weights, share)
             for mine, theirs in self._buffers:
                 mine.copy_(theirs)

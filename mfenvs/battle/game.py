@@ -92,6 +92,7 @@ class BattleGame(Game):
         self.state_space = self._box((law.size, law.size, depth), depth - 1 if bits else None)
         self._team_graph = CompleteGraph(law.num_agents, self.groups)
         self._full_graph = CompleteGraph(law.num_agents)
+        self._numbers = backend.asarray(np.arange(0), np.int64)
 
     @property
     def parallel_observation_space(self) -> spaces.Box:
@@ -205,12 +206,12 @@ class BattleGame(Game):
         count = len(source.x) if rows is None else len(rows)
         most = max(1, min(count, FEW if self.backend.fine else FEWEST))
         scenes, boards = self._allocate_scene(most, room), self._allocate_board(most, room)
-        own = self.backend.asarray(np.arange(count), np.int64)
+        own = self._numbers_to(count)
         for first in range(0, count, most):
             size = min(most, count - first)
             part = slice(first, first + size)
-            scene = Scene(*(array[:size] for array in scenes))
-            seen = Board(*(array[:size] for array in boards))
+            scene = self.backend.lend(Scene(*(array[:size] for array in scenes)))
+            seen = self.backend.lend(Board(*(array[:size] for array in boards)))
             which = own[part] if rows is None else rows[part]
             if self.backend.fine:
                 run(compact.lay_out, (size, law.stride**2), source, which, law, scene, seen)
@@ -224,6 +225,12 @@ class BattleGame(Game):
                 self._render(scene, seen, given)
             else:
                 self._render(scene, seen, given, own[:size], agents[part])
+
+    def _numbers_to(self, count: int) -> Any:
+        """0, 1 ... count - 1, copied to the device no oftener than it must."""
+        if len(self._numbers) < count:
+            self._numbers = self.backend.asarray(np.arange(2 * count), np.int64)
+        return self._numbers[:count]
 
     def _render(
         self,
