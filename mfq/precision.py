@@ -4,40 +4,48 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-# Of weights. Below, converting numbers takes longer than multiplying them in bfloat16 saves.
+# Below so many weights, converting numbers takes longer than multiplying them in bfloat16 saves; and below
+# so many samples on a GPU, which has to be told of every conversion.
 LARGE = 2**18
+MANY = {"cpu": 0, "cuda": 2**14}
 CPU_FLAGS = ("amx_bf16", "avx512_bf16")  # of processors that multiply bfloat16 faster than float32
 
 
 class Precision:
-    """Asks networks in a precision: called with a network and its inputs, it returns float32.
+    """Asks networks in a precision: called with a network and its inputs, the last of which is of length M
+    (samples), it returns float32.
 
     Weights, their gradients and Adam's moments are float32 in any. In bfloat16 what enters a product and
     what passes from layer to layer is rounded to 8 bits, but for an `Output`.
 
     Args:
         name: one of PRECISIONS; "auto" is bfloat16 where the device multiplies it faster and the network
-            has weights enough to gain by that, else float32.
+            has weights enough to gain by that, and on a GPU a call samples enough; else float32.
         network: whose weights are counted.
         device: where it computes.
 
     Attributes:
         name: "float32" or "bfloat16".
+        least: samples from which on it is bfloat16.
     """
 
     def __init__(self, name: str, network: nn.Module, device: torch.device) -> None:
+        self.least = 0
         if name == "auto":
             large = sum(weights.numel() for weights in network.parameters()) >= LARGE
             name = "bfloat16" if large and _has_bfloat16(device.type) else "float32"
+            self.least = MANY.get(device.type, 0)
         self.name, self._device = name, device.type
 
-    def __call__(self, network: nn.Module, *inputs: object) -> Tensor:
-        with torch.autocast(self._device, torch.bfloat16, enabled=self.name == "bfloat16"):
+    def __call__(self, network: nn.Module, *inputs: Any) -> Tensor:
+        narrow = self.name == "bfloat16" and len(inputs[-1]) >= self.least
+        with torch.autocast(self._device, torch.bfloat16, enabled=narrow):
             return network(*inputs).float()
 
 

@@ -55,6 +55,21 @@ def test_auto_is_bfloat16_for_a_large_network_on_a_device_that_gains_by_it(monke
     assert Precision("bfloat16", small, CPU).name == "bfloat16"
 
 
+def test_auto_is_float32_for_few_samples_where_conversions_cost_more(monkeypatch):
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda kind: True)
+    monkeypatch.setattr(precision, "MANY", {"cpu": 48, "cuda": 2**14})
+    monkeypatch.setattr(precision, "LARGE", 1)
+    assert Precision("auto", nn.Linear(1, 1), torch.device("cuda")).least == 2**14
+    network = a_network()
+    with torch.no_grad():
+        for size in (47, 48):
+            exact = Precision("float32", network, CPU)(network, *some_inputs(size))
+            found = Precision("auto", network, CPU)(network, *some_inputs(size))
+            assert torch.equal(found, exact) == (size < 48)
+            always = Precision("bfloat16", network, CPU)(network, *some_inputs(size))
+            assert not torch.equal(always, exact)
+
+
 @pytest.mark.parametrize(("flags", "has"), [("fma avx2", False), ("avx2 avx512_bf16 fma", True)])
 def test_a_processor_says_whether_it_multiplies_bfloat16(monkeypatch, tmp_path, flags, has):
     told = tmp_path / "cpuinfo"
