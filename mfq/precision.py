@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-# Below so many weights, converting numbers takes longer than multiplying them in bfloat16 saves; and below
-# so many samples on a GPU, which has to be told of every conversion.
+# Below so many weights, converting numbers takes longer than multiplying them in bfloat16 saves; and on
+# a GPU, which has to be told of every conversion, below so many samples.
 LARGE = 2**18
 MANY = {"cpu": 0, "cuda": 2**14}
 CPU_FLAGS = ("amx_bf16", "avx512_bf16")  # of processors that multiply bfloat16 faster than float32
 
 
 class Precision:
-    """Asks networks in a precision: called with a network and its inputs, the last of which is of length M
-    (samples), it returns float32.
+    """Asks networks in a precision: called with a network and its inputs, of which the last has an
+    entry for each sample, it returns float32.
 
     Weights, their gradients and Adam's moments are float32 in any. In bfloat16 what enters a product and
     what passes from layer to layer is rounded to 8 bits, but for an `Output`.
