@@ -28,7 +28,7 @@ flags given beside it win.
 TRAIN = """\
 `--env` takes a game (see `mfq list`), MODULE:FACTORY of an environment of your own, or an id of
 PettingZoo's or Gymnasium's, such as CartPole-v1.
-`--preset paper|authors|authors-mfac|fast|small` starts from a ready set of options (battle),
+`--preset paper|authors|authors-mfac|fast|large|small` starts from a ready set of options (battle),
 `--preset cartpole` from one for small single-agent tasks; flags beside it win.
 `--resume DIR [--steps N] [--rounds N] [--minutes M] [--device D]` goes on with the run in DIR, exactly
 where its last checkpoint was (on another kind of device with other draws, and it says so).

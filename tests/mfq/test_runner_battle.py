@@ -209,7 +209,7 @@ def test_presets_run(name, algo):
 
 
 def test_wrong_options_are_named():
-    names = "paper, authors, authors-mfac, fast, small, cartpole"
+    names = "paper, authors, authors-mfac, fast, large, small, cartpole"
     with pytest.raises(ValueError, match=f"preset='slow'; allowed: {names}"):
         preset("slow")
     with pytest.raises(ValueError, match="rounds=-1"):
