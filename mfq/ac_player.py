@@ -43,7 +43,9 @@ class ACPlayer:
     def act(self, step: Step, explore: bool = True) -> Tensor:
         """Actions int64 [B, N]: drawn from the policy, or the likeliest; -1 for whom others play."""
         seats = step.seats
-        logits = self.precision(self.module, step.obs_at(seats), seats % step.actions.shape[1])
+        agents = seats % step.actions.shape[1]
+        with self.precision.exactly(not explore):
+            logits = self.precision(self.module, step.obs_at(seats), agents)
         policy = Greedy() if self.greedy and not explore else Boltzmann(self.temperature)
         chosen = policy.sample(logits, 0, self.generator, step.mask_at(seats))
         return step.spread(chosen, seats)

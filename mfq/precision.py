@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,8 @@ class Precision:
 
     Args:
         name: one of PRECISIONS; "auto" is bfloat16 where the device multiplies it faster and the network
-            has weights enough to gain by that, and on a GPU a call samples enough; else float32.
+            has weights enough to gain by that, and on a GPU a call samples enough; else float32, and
+            `exactly`.
         network: whose weights are counted.
         device: where it computes.
 
@@ -37,14 +40,25 @@ class Precision:
 
     def __init__(self, name: str, network: nn.Module, device: torch.device) -> None:
         self.least = 0
-        if name == "auto":
+        self._auto, self._exact = name == "auto", False
+        if self._auto:
             large = sum(weights.numel() for weights in network.parameters()) >= LARGE
             name = "bfloat16" if large and _has_bfloat16(device.type) else "float32"
             self.least = MANY.get(device.type, 0)
         self.name, self._device = name, device.type
 
+    @contextmanager
+    def exactly(self, wanted: bool) -> Iterator[None]:
+        """Within, if wanted, "auto" is float32. Learned players tell near-equal values apart: their matches
+        come out otherwise in bfloat16, and should come out alike on all machines."""
+        self._exact = wanted and self._auto
+        try:
+            yield
+        finally:
+            self._exact = False
+
     def __call__(self, network: nn.Module, *inputs: Any) -> Tensor:
-        narrow = self.name == "bfloat16" and len(inputs[-1]) >= self.least
+        narrow = self.name == "bfloat16" and not self._exact and len(inputs[-1]) >= self.least
         with torch.autocast(self._device, torch.bfloat16, enabled=narrow):
             return network(*inputs).float()
 

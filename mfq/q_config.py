@@ -61,7 +61,8 @@ class QConfig:
         hard_update: if above 0, the target network is copied every so many gradient steps instead.
         clip_gradient: largest norm of the gradient; 0 for no clipping.
         precision: of the network's arithmetic: "float32", "bfloat16", or "auto": bfloat16 where the
-            device has instructions for it and the network is large; see `Precision`.
+            device has instructions for it and the network is large, but float32 for play without
+            exploration; see `Precision`.
     """
 
     policy: str = "boltzmann"

@@ -92,7 +92,7 @@ class QPlayer:
         With exploration they are drawn from the policy; without, as ``config.play`` says.
         """
         seats = step.seats
-        with torch.no_grad():
+        with torch.no_grad(), self.precision.exactly(not explore):
             q = self.values(step, self.expected_mean(step), seats)
             mask = step.mask_at(seats)
             self._asked = q, mask

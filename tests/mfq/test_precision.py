@@ -175,3 +175,31 @@ def test_a_space_without_pictures_has_an_output_in_float32_too():
     obs, rest = torch.rand(5, 3), (torch.zeros(5, 0), torch.zeros(5, dtype=torch.int64))
     found = [Precision(name, network, CPU)(network, obs, *rest) for name in ("float32", "bfloat16")]
     assert found[0].equal(found[1])
+
+
+@pytest.mark.parametrize("algo", ["mfq", "mfac"])
+def test_without_exploration_auto_plays_in_float32(monkeypatch, algo):
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda kind: True)
+    monkeypatch.setattr(precision, "LARGE", 1)
+    view = mfq.wrap(battle_v0.batched_env(8, map_size=20, minimap_mode=True))
+    step, ask = view.reset(seed=0), Precision.__call__
+
+    def answers(name, explore):
+        """What the networks of an agent are heard to say when it acts."""
+        if algo == "mfq":
+            agent = QAgent(view, config=QConfig(precision=name, iterations=1))
+        else:
+            agent = ActorCritic(view, config=ACConfig(precision=name))
+        found = []
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                Precision, "__call__", lambda *given: found.append(ask(*given)) or found[-1]
+            )
+            agent.act(step, explore)
+        return found
+
+    exact, rounded = answers("float32", False), answers("bfloat16", False)
+    assert len(exact) == (2 if algo == "mfq" else 1)
+    assert not torch.equal(rounded[0], exact[0])
+    assert all(map(torch.equal, answers("auto", False), exact))
+    assert torch.equal(answers("auto", True)[0], rounded[0])
