@@ -1,4 +1,4 @@
-"""Players that come with the package: a safetensors file for each game and algorithm, in this folder."""
+"""Players that come with the package: a safetensors file for each game and player, in this folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 
 
 def files(game: str) -> dict[str, Path]:
-    """The checkpoints of a game, by algorithm.
+    """The checkpoints of a game, by player.
 
     Args:
         game: its id.
@@ -31,7 +31,7 @@ def load_pretrained(game: str, algo: str, view: View | None = None) -> Player:
 
     Args:
         game: "battle_v0".
-        algo: "mfq" or "iql".
+        algo: "mfq" or "iql"; "mfq-large" or "iql-large" have the paper's network, and fight better.
         view: what it will play; it may be that of MAgent2's own battle_v4. None: our game, with the
             options that the player was trained with. Where the armies are as large, a player made for
             the one also plays the other.

@@ -95,10 +95,10 @@ def test_a_run_plays_on_magent2(shipped):
         load_player(shipped[0] / "run", mfq.wrap(battle_v4.parallel_env(map_size=14)))
 
 
-@pytest.mark.parametrize("algo", ["mfq", "iql"])
-def test_what_is_shipped_beats_random(algo):
-    player = mfq.load_pretrained("battle_v0", algo)
-    assert player.mean_field == (algo == "mfq")
+@pytest.mark.parametrize("name", ["mfq", "iql", "mfq-large", "iql-large"])
+def test_what_is_shipped_beats_random(name):
+    player = mfq.load_pretrained("battle_v0", name)
+    assert player.mean_field == name.startswith("mfq")
     scores = mfq.head_to_head(player.view, player, "random", episodes=4, seed=11)
     assert scores["both"]["win_rate"] == 1.0
     assert scores["both"]["kill_difference"] > 20
