@@ -228,12 +228,14 @@ class CudaBackend(Backend):
     def repeat(self, name: str, play: Callable[[], None]) -> None:
         cuda = self._torch.cuda
         with cuda.device(self._place):
+            if cuda.is_current_stream_capturing():  # a graph cannot be launched into another
+                play()
+                return
             if name in self._graphs:
                 self._graphs[name].replay()
                 return
             self._calls[name] = self._calls.get(name, 0) + 1
-            # The first calls compile; and who records calls is not to be disturbed.
-            if self._calls[name] <= PLAIN_CALLS or cuda.is_current_stream_capturing():
+            if self._calls[name] <= PLAIN_CALLS:  # which compile
                 play()
                 return
             graph = cuda.CUDAGraph()

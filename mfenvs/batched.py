@@ -34,8 +34,8 @@ class BatchedEnv:
     overwritten by the one after it. Clone to keep.
 
     On CUDA all memory is the device's, and `step` and `reset` only put kernels into torch's current
-    stream: nothing is copied to the host or waited for. So actions cannot be looked at there before
-    they count: one out of range is no action (-1).
+    stream: nothing is copied to the host or waited for, but in two early steps, which are recorded. So
+    actions cannot be looked at there before they count: one out of range is no action (-1).
 
     Args:
         game_class: a `Game`.

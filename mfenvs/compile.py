@@ -57,7 +57,7 @@ def index_space(rule: Rule) -> tuple[str, ...]:
 
 @cache
 def compiled_loop(rule: Rule) -> Callable[..., None]:
-    """The compiled loop ``loop(first_row, last_row, [agents, [cells,]] *arguments)`` of a rule.
+    """The compiled loop ``loop(first_row, last_row, [agents, ...] *arguments)`` of a rule.
 
     Machine code is kept on disk and found again by other processes; see ``RuleCache``.
     """
@@ -110,7 +110,7 @@ def cuda_library() -> Any:
 
 @cache
 def kernel_source(rule: Rule) -> Callable[..., None]:
-    """The kernel ``kernel(rows, [agents, [cells,]] *arguments)`` of a rule, yet to be compiled.
+    """The kernel ``kernel(rows, [agents, ...] *arguments)`` of a rule, yet to be compiled.
 
     Threads walk along the last axis, so that neighbours in memory are written by neighbours; blocks
     share out what is before it, counted in 32 bits, since to divide 64 takes longer than many a rule.

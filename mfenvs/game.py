@@ -224,6 +224,9 @@ class Game(ABC):
     def step(self, state: Any, actions: Any, last: Step, out: Step) -> None:
         """Plays one step; rows that ``last.over`` says have ended start anew instead.
 
+        On CUDA it is recorded, with `observe` of the state, and played back: it may run rules, but not
+        look at values or bring any from the host.
+
         Args:
             state: from `allocate`, reset before.
             actions: int64 [B, N] in [-1, A); -1 is no action. Not modified.

@@ -89,7 +89,7 @@ class NeighborGraph(ABC):
                 f"hears of a graph of {self.num_agents} agents that is "
                 f"{'' if self.fixed else 'not '}fixed; allowed: fixed, of at most {MOST_LISTED}"
             )
-        return self._table.like(agents)[agents] != 0
+        return self._table.like(agents[:0] != 0)[agents]  # as bool: it is large
 
     @cached_property
     def _table(self) -> _Constant:

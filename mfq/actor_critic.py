@@ -171,7 +171,7 @@ class ActorCritic:
         self.online.load_state_dict(state["online"])
         load_adam(self.optimizer, state["optimizer"])
         if self.config.critic == "v":
-            self.rollout.load_state_dict(state["rollout"])
+            self.rollout.load_state_dict(state["rollout"], self.view.device)
         else:
             self.target.load_state_dict(state["target"])
             self.pace.owed = state["owed"]

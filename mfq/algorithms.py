@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
+from mfq import distributed
 from mfq.actor_critic import ActorCritic
 from mfq.by_type import ByType
+from mfq.players import parts_of
 from mfq.q_agent import QAgent
 from mfq.run_config import ALGORITHMS, RunConfig
 from mfq.train import Agent
@@ -34,4 +38,10 @@ def make_agent(view: View, algo: Any, config: RunConfig) -> Agent:
             return ActorCritic(view, config.algo == "mfac", config.actor_critic, seed)
         return QAgent(view, config.algo == "mfq", config.agent, seed)
 
-    return make(view, config.seed) if view.kinds is None else ByType(view, make, config.seed)
+    agent = make(view, config.seed) if view.kinds is None else ByType(view, make, config.seed)
+    if apart := distributed.draw_apart():  # the same weights everywhere, but other coins
+        for learner in parts_of(agent):
+            for drawer in (learner, getattr(learner, "replay", None)):
+                if isinstance(coins := getattr(drawer, "generator", None), torch.Generator):
+                    coins.manual_seed(coins.initial_seed() + apart)
+    return agent

@@ -51,7 +51,7 @@ of several seeds.
 The game is that of the first run, else the paper's; `--set NAME=VALUE ...` sets its options.
 """
 EVALUATE = """\
-usage: mfq evaluate DIR [--checkpoint last|best] [--episodes K] [--seed S]
+usage: mfq evaluate DIR [--checkpoint last|best] [--episodes K] [--seed S] [--device D]
 
 Plays greedy episodes with the agent of the run in DIR and prints their mean scores.
 """
@@ -138,12 +138,13 @@ def _evaluate(words: list[str]) -> int:
     which, words = _take("--checkpoint", words)
     episodes, words = _take("--episodes", words)
     seed, words = _take("--seed", words)
+    device, words = _take("--device", words)
     if which not in (None, "last", "best"):
         raise ValueError(f"--checkpoint {which}; allowed: last, best")
     if len(words) != 1:
         raise ValueError(f"evaluate takes one folder; got {words}")
     file = Path(words[0]) / f"{which or 'last'}.safetensors"
-    runner = Runner.load(file, out=None, workers=0)
+    runner = Runner.load(file, out=None, workers=0, **({"device": device} if device else {}))
     _print_scores(
         runner.evaluate(
             None if episodes is None else _whole("--episodes", episodes),

@@ -40,6 +40,11 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def draw_apart() -> int:
+    """What to add to the seeds of this process's draws, so that no two processes draw the same."""
+    return 1_000_003 * rank()
+
+
 def world() -> int:
     """How many there are."""
     return dist.get_world_size() if dist.is_initialized() else 1

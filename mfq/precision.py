@@ -50,7 +50,7 @@ class Precision:
     @contextmanager
     def exactly(self, wanted: bool) -> Iterator[None]:
         """Within, if wanted, "auto" is float32. Learned players tell near-equal values apart: matches
-        come out otherwise in bfloat16, and should come out alike on all machines."""
+        come out otherwise in bfloat16, and should come out alike on all CPUs."""
         self._exact = wanted and self._auto
         try:
             yield

@@ -124,10 +124,11 @@ class Rollout:
         """The unfinished round."""
         return {"states": self._states, "choices": self._choices, "outcomes": self._outcomes}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`."""
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Takes up a `state_dict`, on a device."""
         self._states, self._choices, self._outcomes = (
-            [dict(entry) for entry in state[name]] for name in ("states", "choices", "outcomes")
+            [{key: part.to(device) for key, part in entry.items()} for entry in state[name]]
+            for name in ("states", "choices", "outcomes")
         )
 
 

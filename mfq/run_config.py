@@ -214,8 +214,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # The paper's game by the recipe, with batches of 512: the fastest.
     "fast": _FAST,
-    # The paper's network, four times the samples in larger batches: what fights best. For GPUs, and for
-    # processors that multiply bfloat16 faster.
+    # MFQ and IQL with the paper's network, four times the samples in larger batches: the best players so
+    # far, though not of every training. For GPUs, and for processors that multiply bfloat16 faster.
     "large": {
         **_FAST,
         "num_envs": 64,

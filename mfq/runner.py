@@ -87,9 +87,8 @@ class Runner:
         self.agent: Agent = make_agent(self.view, algo, config)
         self.teams: Teams | None = None
         if config.opponents:
-            self.teams = seating(
-                self.view, self.agent, config.opponents, config.sides, config.seed + 1
-            )
+            seed = config.seed + 1 + distributed.draw_apart()
+            self.teams = seating(self.view, self.agent, config.opponents, config.sides, seed)
         self.done, self.rounds, self.best = 0, 0, float("-inf")
         self._step: Step | None = None
         self._interrupted = self.out_of_time = False
@@ -225,6 +224,7 @@ class Runner:
             "done": self.done,
             "rounds": self.rounds,
             "threads": torch.get_num_threads(),
+            "device": self.view.device.type,
             "best": self.best if self.best > float("-inf") else None,
         }
         return checkpoint.save(state, path)
@@ -267,7 +267,7 @@ class Runner:
                 warnings.warn(f"{path} holds no replay: it starts anew", stacklevel=2)
             runner.done, runner.rounds = state["done"], state["rounds"]
             now = _conditions(runner.view.device.type, torch.get_num_threads())
-            before = _conditions(torch.device(config["device"]).type, state["threads"])
+            before = _conditions(state.get("device", "cpu"), state["threads"])
             if now != before:
                 told = f"{path} was written on {before} and goes on on {now}: numbers will differ"
                 warnings.warn(told, stacklevel=2)

@@ -30,8 +30,9 @@ from mfenvs.rng import row_key
 if TYPE_CHECKING:
     from mfenvs.canvas import Canvas
 
-# Boards made at a time to observe a snapshot, where many points run at once and on a CPU.
-FEW, FEWEST = 16384, 256
+# Boards made at a time to observe a snapshot: on a CPU; where many points run at once as many as have so
+# many cells.
+FEWEST, CELLS = 256, 2**26
 COUNTS = {"alive": "living", "attacks": "attacks", "hits": "hits", "kills": "kills"}  # in the state
 
 
@@ -204,7 +205,7 @@ class BattleGame(Game):
         # A few boards at a time, which stay in the caches.
         run, law, room = self.backend.run, self.law, self.backend.empty
         count = len(source.x) if rows is None else len(rows)
-        most = max(1, min(count, FEW if self.backend.fine else FEWEST))
+        most = max(1, min(count, CELLS // law.stride**2 if self.backend.fine else FEWEST))
         scenes, boards = self._allocate_scene(most, room), self._allocate_board(most, room)
         own = self._numbers_to(count)
         for first in range(0, count, most):

@@ -58,7 +58,7 @@ def test_a_gradient_step_there_is_a_cpus(filters):
     assert cpu.replay.added == gpu.replay.added > 0
     batch = cpu.replay.sample(200)
     moved = {name: part.cuda() for name, part in batch.items()}
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         torch.testing.assert_close(
             gpu.td_target(moved).cpu(), cpu.td_target(batch), rtol=1e-4, atol=1e-5
         )
@@ -104,10 +104,12 @@ def test_a_run_there_learns_evaluates_and_plays_on_a_cpu(algo, tmp_path):
         assert scores["both"]["episodes"] == 8
 
 
-@pytest.mark.parametrize("algo", ["mfq", "mfac"])
+@pytest.mark.parametrize("algo", ["mfq", "mfac", "authors-mfac"])
 def test_a_run_there_goes_on_exactly(algo, tmp_path):
     # The network without convolutions adds in one order. (Of cuDNN's not every algorithm does.)
     config = {**SMALL, "evaluate_every": 0}
+    if algo == "authors-mfac":
+        algo, config["actor_critic"] = "mfac", PRESETS[algo]["actor_critic"]
     whole = Runner(None, algo, config)
     assert whole.train()
     Runner(None, algo, {**config, "steps": 37, "out": str(tmp_path)}).train()
@@ -139,7 +141,7 @@ def test_pretrained_players_choose_there_as_on_a_cpu(name):
         for _ in range(10):
             step = view.step(view.scripted("rush"))
         chosen.append(player.act(step, explore=False).cpu())
-    assert (chosen[0] != chosen[1]).float().mean() < 0.02
+    assert (chosen[0] != chosen[1]).float().mean() < 0.005
 
 
 def test_an_actor_critic_takes_bfloat16_for_a_large_network():

@@ -10,11 +10,12 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq import distributed
+from mfq import algorithms, distributed
 from mfq.actor_critic import ACConfig, ActorCritic
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.replay import Replay
+from mfq.run_config import RunConfig
 
 PROCESSES = 2
 WORKER = """
@@ -110,6 +111,18 @@ def test_two_processes_learn_what_one_with_twice_the_rows_does(algo, tmp_path):
     env = gaussian_squeeze_v0.batched_env(num_envs=4, num_agents=6)
     untrained = weights_of(make_agent(mfq.wrap(env), algo))
     assert not torch.allclose(one, untrained, rtol=1e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("algo", ["mfq", "mfac"])
+def test_processes_have_the_same_weights_and_throw_other_coins(monkeypatch, algo):
+    config = RunConfig(algo=algo, seed=4)
+    view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=2, num_agents=6))
+    first = algorithms.make_agent(view, None, config)
+    monkeypatch.setattr(distributed, "rank", lambda: 1)
+    second = algorithms.make_agent(view, None, config)
+    assert torch.equal(weights_of(first), weights_of(second))
+    for one, other in ((first, second), (first.replay, second.replay)):
+        assert not torch.equal(one.generator.get_state(), other.generator.get_state())
 
 
 def test_alone_nothing_is_asked_of_anybody():

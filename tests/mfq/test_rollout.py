@@ -190,6 +190,18 @@ def test_it_keeps_copies():
     assert returned(batch) == {(0, 1): 1 + 0.5 * 200}
 
 
+def test_what_is_loaded_lies_on_the_device_asked_for():
+    start, on = a_step([[1]], [[Y]], reset=[Y]), a_step([[2]], [[Y]], reward=[[1]])
+    rollout, other = Rollout(10), Rollout(10)
+    rollout.add(start, on, start.obs + 0.25, {"learns": on.acting, "known_as": on.actions})
+    other.load_state_dict(rollout.state_dict(), torch.device("meta"))
+    for entries in other.state_dict().values():
+        assert {part.device.type for entry in entries for part in entry.values()} == {"meta"}
+    other.load_state_dict(rollout.state_dict(), torch.device("cpu"))
+    batch = other.finish(on, on.obs + 0.25, hundred_times, GAMMA)
+    assert returned(batch) == {(0, 1): 1 + 0.5 * 200}
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_histories_against_a_walk_from_each_state(seed):
     coin = torch.Generator().manual_seed(seed)

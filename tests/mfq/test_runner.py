@@ -206,7 +206,8 @@ def test_a_run_goes_on_on_another_kind_of_device_and_tells(tmp_path):
     runner = Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)})
     runner.train()
     state = checkpoint.load(tmp_path / "last.safetensors")
-    state["config"]["device"] = "cuda"
+    assert state["device"] == "cpu"
+    state["config"]["device"] = state["device"] = "cuda"
     coins = torch.arange(16, dtype=torch.uint8)  # as large as a GPU's generator is
     state["agent"]["generator"] = state["agent"]["replay"]["generator"] = coins
     checkpoint.save(state, tmp_path / "last.safetensors")
