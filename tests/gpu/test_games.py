@@ -9,16 +9,13 @@ import torch
 from mfenvs.backend import PLAIN_CALLS
 from mfenvs.batched import BatchedEnv
 from mfenvs.registry import game_class
+from tests.mfenvs.simulated_backend import trace
 from tests.mfenvs.test_cuda import GAMES
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 
 # Float arithmetic contracts to fma on the device; exponentials differ in their last digits.
 ULPS = {"gaussian_squeeze_v0": 64, "ising_v0": 4}
-
-
-def flat(parts):
-    return list(parts.values()) if isinstance(parts, dict) else [parts]
 
 
 @contextlib.contextmanager
@@ -30,22 +27,6 @@ def waiting_is_an_error():
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
-
-
-def trace(env, steps):
-    """All that an environment returns, copied to the CPU, under actions drawn there."""
-    coin = torch.Generator().manual_seed(1)
-    obs, info = env.reset(seed=3)
-    found = [part.cpu().clone() for part in (*flat(obs), *flat(info))]
-    for _ in range(steps):
-        most, shape = int(env.single_action_space.n), (env.num_envs, env.num_agents)
-        actions = torch.randint(-1, most, shape, generator=coin).to(env.device)
-        obs, *rest, info = env.step(actions)
-        again = env.observe(env.snapshot(), [0, env.num_envs - 1], [0, env.num_agents - 1])
-        parts = (*flat(obs), *rest, *flat(info), *flat(again))
-        found += [part.cpu().clone() for part in parts]
-        found += [env.scripted(name).cpu().clone() for name in env.game.scripts]
-    return found
 
 
 @pytest.mark.parametrize("name", list(GAMES))

@@ -54,19 +54,21 @@ class SimulatedBackend(CudaBackend):
 
 
 def trace(env: BatchedEnv, steps: int) -> list[Tensor]:
-    """All that an environment returns over a few steps, some of whose actions do not exist."""
+    """All that an environment returns over a few steps, some of whose actions do not exist: copies, on
+    the CPU, where the actions are drawn."""
     coin = torch.Generator().manual_seed(1)
     obs, info = env.reset(seed=3)
-    found = [*flat(obs), *flat(info)]
+    found = [part.cpu().clone() for part in (*flat(obs), *flat(info))]
     for _ in range(steps):
         most = int(env.single_action_space.n)
         actions = torch.randint(-1, most, (env.num_envs, env.num_agents), generator=coin)
-        obs, *rest, info = env.step(actions)
+        obs, *rest, info = env.step(actions.to(env.device))
         snapshot = env.snapshot()
         again = env.observe(snapshot, [0, env.num_envs - 1], [0, env.num_agents - 1])
-        found += [*flat(obs), *rest, *flat(info), *flat(again)]
-        found += [env.scripted(name) for name in env.game.scripts]
-        found = [part.clone() for part in found]
+        parts = (*flat(obs), *rest, *flat(info), *flat(again))
+        scripted = (env.scripted(name) for name in env.game.scripts)
+        found += [part.cpu().clone() for part in parts]
+        found += [part.cpu().clone() for part in scripted]
     return found
 
 
