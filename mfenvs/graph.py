@@ -128,7 +128,7 @@ class CompleteGraph(NeighborGraph):
         labels = np.zeros(num_agents, np.int64) if groups is None else np.asarray(groups)
         if labels.shape != (num_agents,):
             raise ValueError(f"groups has shape {labels.shape}; allowed: ({num_agents},)")
-        self._labels, self._groups = labels, _Constant(labels)
+        self._groups = _Constant(labels)
         self._numbers = _Constant(np.arange(num_agents))
         self._members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
@@ -138,7 +138,8 @@ class CompleteGraph(NeighborGraph):
 
     def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
         agent = _index("agent", agent, self.num_agents)
-        found = np.flatnonzero(self._labels == self._labels[agent])
+        groups = self._groups.array
+        found = np.flatnonzero(groups == groups[agent])
         return found if self.include_self else found[found != agent]
 
     def hears(self, agents: Array) -> Array:
@@ -312,14 +313,14 @@ class _Constant:
     a copy waits for all that the device has to do."""
 
     def __init__(self, array: np.ndarray) -> None:
-        self._array = array
+        self.array = array
         self._copies: dict[tuple[Any, ...], Array] = {}
 
     def like(self, other: Array) -> Array:
         """As `_match` has it."""
         key = type(other), getattr(other, "device", None), other.dtype
         if key not in self._copies:
-            self._copies[key] = _match(self._array, other)
+            self._copies[key] = _match(self.array, other)
         return self._copies[key]
 
 
