@@ -1,4 +1,4 @@
-"""The committed results of the small setting: what docs/armies.md quotes, and what was asked of it."""
+"""The committed results over several seeds: what docs/armies.md quotes, and what was asked of it."""
 
 import csv
 from pathlib import Path
@@ -12,21 +12,22 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/armies.md").read_text()
 
 
-@pytest.fixture(scope="module")
-def singles():
-    with (ROOT / "baselines/results/battle-small_runs.csv").open(newline="") as file:
+def read(study):
+    with (ROOT / f"baselines/results/{study}_runs.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert tuple(rows[0]) == Single._fields
     return [Single(*row[:4], int(row[4]), *map(float, row[5:])) for row in rows[1:]]
 
 
-def test_the_page_quotes_the_results(singles):
-    for line in table_of_runs(singles).splitlines():
+@pytest.mark.parametrize("study", ["battle-small", "battle-h100"])
+def test_the_page_quotes_the_results(study):
+    for line in table_of_runs(read(study)).splitlines():
         assert f"    {line}\n" in PAGE
 
 
 @pytest.mark.parametrize("player", ["mfq", "iql"])
-def test_the_median_of_five_seeds_beats_random_and_rush(singles, player):
+def test_the_median_of_five_seeds_beats_random_and_rush(player):
+    singles = read("battle-small")
     for opponent, least in (("random", 0.95), ("rush", 0.6)):
         for side in ("red", "blue"):
             rates = [
