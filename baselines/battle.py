@@ -36,7 +36,9 @@ class BattleStudy:
         players: scripts, pretrained players, checkpoints or folders of runs; NAME=RUN gives a name,
             NAME=RUN,RUN one name to runs of several seeds.
         episodes: of each pair of runs, half of them a side.
-        seed: of the episodes, the same for all pairs.
+        seed: of the episodes, the same for all pairs. Runs choose their best checkpoint by episodes that
+            are seeded from their own seed on: keep away from these. In battle a row more is a seed more
+            (0 and 1 are the same), so that another sample is one whose seed is further than the rows.
         explore: whether learned players act as in training, instead of as well as they can.
         env_options: of the game; else those of the first run, or the paper's.
         out: folder for battle.csv, battle.png, config.json and, of several runs of a player,
@@ -45,7 +47,7 @@ class BattleStudy:
 
     players: tuple[str, ...] = ("mfq", "iql", "rush", "random")
     episodes: int = 200
-    seed: int = 0
+    seed: int = 1000
     explore: bool = False
     env_options: dict[str, Any] = field(default_factory=dict)
     out: str | None = "runs/battle"
@@ -162,8 +164,8 @@ def result(player: str, opponent: str, side: str, record: Record, seed: int) -> 
     Args:
         player, opponent, side: whose, against whom, and as what.
         record: of arrays [R, S, E].
-        seed: of the bootstrap, which resamples runs of both and episodes; one run against one has
-            Wilson's interval of its win rate.
+        seed: of the bootstrap, which resamples runs of both and episodes; one run against one, and
+            runs that won all or nothing, have Wilson's interval of their win rate.
     """
 
     def with_interval(values: np.ndarray) -> tuple[float, float, float]:
@@ -171,8 +173,9 @@ def result(player: str, opponent: str, side: str, record: Record, seed: int) -> 
 
     runs, opponents, _ = record.won.shape
     count, wins, draws = record.won.size, int(record.won.sum()), int(record.drawn.sum())
-    single = runs == opponents == 1
-    rate = (wins / count, *wilson(wins, count)) if single else with_interval(record.won)
+    # Where all episodes went alike, drawing them anew tells nothing.
+    wilsons = runs == opponents == 1 or wins in (0, count)
+    rate = (wins / count, *wilson(wins, count)) if wilsons else with_interval(record.won)
     return Result(
         *(player, opponent, side, runs, opponents, count),
         *(wins, draws, count - wins - draws),

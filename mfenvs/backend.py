@@ -38,9 +38,8 @@ def get_backend(device: Any = "cpu") -> Backend:
     """The backend of a device: "cpu", "cuda" or "cuda:1" and so on, or a torch.device.
 
     Raises:
-        ValueError: for another device.
+        ValueError: for another device, or one that is not there.
         ImportError: for CUDA without numba-cuda.
-        RuntimeError: for CUDA where there is no such device.
     """
     kind, _, index = str(device).partition(":")
     if kind == "cpu" and not index:
@@ -214,9 +213,7 @@ class CudaBackend(Backend):
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         place = torch.device(device)
         if (place.index or 0) >= found:
-            raise RuntimeError(
-                f"device={device!r}; torch sees {found} CUDA devices; allowed: 'cpu'"
-            )
+            raise ValueError(f"device={device!r}; torch sees {found} CUDA devices; allowed: 'cpu'")
         if place.index is None:
             place = torch.device("cuda", torch.cuda.current_device())
         self._place, self.device = place, str(place)

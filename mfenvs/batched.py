@@ -45,8 +45,8 @@ class BatchedEnv:
         options: fields of the game's Config.
 
     Raises:
-        ValueError, TypeError: for an argument or option that is not allowed.
-        ImportError, RuntimeError: for CUDA without numba-cuda, or without a device.
+        ValueError, TypeError: for an argument or option that is not allowed, or CUDA without a device.
+        ImportError: for CUDA without numba-cuda.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mfq.config import number, one_of, positive, whole
+from mfq.config import number, one_of, positive, whole, widths
 from mfq.policy import Linear
 from mfq.precision import PRECISIONS
 
@@ -93,8 +93,7 @@ class ACConfig:
         if self.hidden is not None and not self.hidden:
             raise ValueError(f"hidden={self.hidden!r}; allowed: one width or more, or None")
         for name in ("hidden", "mean_hidden"):
-            for width in getattr(self, name) or ():
-                whole(name, width, 1)
+            widths(name, getattr(self, name) or ())
         if not isinstance(self.shared_trunk, bool):
             raise TypeError(f"shared_trunk={self.shared_trunk!r}; allowed: True or False")
 

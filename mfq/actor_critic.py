@@ -19,6 +19,7 @@ from mfq import distributed
 from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.compact_replay import CompactReplay, replay_for
+from mfq.config import of_kind
 from mfq.generators import go_on
 from mfq.network import Actor, Critic, Trunk, adam, follow, load_adam
 from mfq.pace import Pace
@@ -60,8 +61,10 @@ class ActorCritic:
         seed: int = 0,
         network: Networks | None = None,
     ) -> None:
+        of_kind("view", view, View, "a View, as mfq.wrap(env) is")
         self.view, self.mean_field = view, mean_field
         self.config = config = config if config is not None else ACConfig()
+        of_kind("config", config, ACConfig, "an ACConfig")
         build = network if network is not None else self._default_networks
         actor, critic = build(view, torch.Generator().manual_seed(seed))
         self.online = nn.ModuleDict({"actor": actor, "critic": critic}).to(view.device)

@@ -33,6 +33,7 @@ PettingZoo's or Gymnasium's, such as CartPole-v1.
 `--resume DIR [--steps N] [--rounds N] [--minutes M] [--device D]` goes on with the run in DIR, exactly
 where its last checkpoint was (on another kind of device with other draws, and it says so).
 `--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.
+`--opponents NAME SHARE ...` takes the place of a preset's, such as `--opponents lagged 0.5 rush 0.5`.
 `--config FILE.yaml` reads options from a file; flags beside it win.
 """
 PLAY = """\
@@ -53,7 +54,8 @@ The game is that of the first run, else the paper's; `--set NAME=VALUE ...` sets
 EVALUATE = """\
 usage: mfq evaluate DIR [--checkpoint last|best] [--episodes K] [--seed S] [--device D]
 
-Plays greedy episodes with the agent of the run in DIR and prints their mean scores.
+Plays greedy episodes with the agent of the run in DIR and prints their mean scores. Unless --seed says
+otherwise they are none of those by which training chose its best checkpoint.
 """
 
 
@@ -110,7 +112,10 @@ def _train(flags: list[str]) -> int:
         options, flags = _take_settings(flags)
         ready, flags = _take("--preset", flags)
         default = None if ready is None else preset(ready)
+        shares, flags = _take_shares(flags)
         config = _parse(RunConfig, flags, "mfq train", default)
+        if shares is not None:
+            config = replace(config, opponents=shares)
         if options:
             config = replace(config, env_options={**config.env_options, **options})
         runner = Runner(config=config)
@@ -133,6 +138,7 @@ def _evaluate(words: list[str]) -> int:
         return 0 if words else 2
     from pathlib import Path
 
+    from mfq.evaluate import FRESH
     from mfq.runner import Runner
 
     which, words = _take("--checkpoint", words)
@@ -148,7 +154,7 @@ def _evaluate(words: list[str]) -> int:
     _print_scores(
         runner.evaluate(
             None if episodes is None else _whole("--episodes", episodes),
-            None if seed is None else _whole("--seed", seed),
+            runner.config.seed + FRESH if seed is None else _whole("--seed", seed),
         )
     )
     runner.finish()
@@ -276,18 +282,36 @@ def _take_settings(flags: list[str]) -> tuple[dict[str, Any], list[str]]:
     """The NAME=VALUE words after ``--set``, their values read as YAML, and the other flags."""
     import yaml
 
-    if "--set" not in flags:
-        return {}, flags
-    place = flags.index("--set")
-    end = place + 1
+    words, flags = _take_words("--set", flags)
     settings = {}
-    while end < len(flags) and not flags[end].startswith("--"):
-        name, equals, value = flags[end].partition("=")
+    for word in words or ():
+        name, equals, value = word.partition("=")
         if not equals:
-            raise ValueError(f"--set {flags[end]}; allowed: NAME=VALUE")
+            raise ValueError(f"--set {word}; allowed: NAME=VALUE")
         settings[name] = yaml.safe_load(value)
+    return settings, flags
+
+
+def _take_shares(flags: list[str]) -> tuple[dict[str, float] | None, list[str]]:
+    """The NAME SHARE words after ``--opponents``, None without it, and the other flags."""
+    words, flags = _take_words("--opponents", flags)
+    if words is None:
+        return None, flags
+    if len(words) % 2:
+        raise ValueError(f"--opponents {' '.join(words)}; allowed: NAME SHARE NAME SHARE ...")
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return {name: _number(f"--opponents {name}", share, float) for name, share in pairs}, flags
+
+
+def _take_words(name: str, flags: list[str]) -> tuple[list[str] | None, list[str]]:
+    """The words after a flag, up to the next flag, None without it, and the other flags."""
+    if name not in flags:
+        return None, flags
+    place = flags.index(name)
+    end = place + 1
+    while end < len(flags) and not flags[end].startswith("--"):
         end += 1
-    return settings, flags[:place] + flags[end:]
+    return flags[place + 1 : end], flags[:place] + flags[end:]
 
 
 def _number(name: str, value: str, kind: Callable[[str], Any]) -> Any:

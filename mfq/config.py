@@ -63,12 +63,26 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name}={value!r}; allowed: {allowed}")
 
 
-def whole(name: str, value: Any, least: int) -> None:
-    """Raises TypeError unless the value is an integer, ValueError if it is too small."""
+def of_kind(name: str, value: Any, kinds: type | tuple[type, ...], allowed: str) -> None:
+    """Raises TypeError, which says what is allowed, unless the value is of one of the kinds."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name}={value!r}; allowed: {allowed}")
+
+
+def whole(name: str, value: Any, least: int, most: float = math.inf) -> None:
+    """Raises TypeError unless the value is an integer, ValueError if it is too small or too large."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name}={value!r}; allowed: an integer of at least {least}")
-    if value < least:
-        raise ValueError(f"{name}={value!r}; allowed: {least} or more")
+    if not least <= value <= most:
+        allowed = f"{least} or more" if most == math.inf else f"{least} to {most}"
+        raise ValueError(f"{name}={value!r}; allowed: {allowed}")
+
+
+def widths(name: str, value: Any) -> None:
+    """Raises TypeError unless the value is a tuple or list of integers, ValueError if one is below 1."""
+    of_kind(name, value, (tuple, list), "widths, such as (64, 64)")
+    for width in value:
+        whole(name, width, 1)
 
 
 def number(name: str, value: Any, least: float = 0.0, most: float = math.inf) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import torch
 
+from mfq.config import of_kind, whole
 from mfq.intervals import bootstrap, wilson
 from mfq.players import parts_of, reseed, script
 from mfq.team import Teams
@@ -19,6 +20,9 @@ from mfq.train import Player
 from mfq.view import View
 
 MAX_STEPS = 100_000
+FRESH = 1_000_000
+"""How far the seeds of a score are from those of training's evaluations, which choose the best
+checkpoint: what is best on some episodes looks better on these than it is."""
 Scores = dict[str, float]
 
 
@@ -148,8 +152,7 @@ def match(
     """`head_to_head` by episode: how it went for a and for b, by the group that each was, and "both"."""
     if len(view.group_names) != 2:
         raise ValueError(f"the view has groups {view.group_names}; allowed: two")
-    if episodes < 2:
-        raise ValueError(f"episodes={episodes!r}; allowed: at least 2, one a side")
+    whole("episodes", episodes, 2)
     first, second = view.group_names
     ours: dict[str, Record] = {}
     theirs: dict[str, Record] = {}
@@ -170,8 +173,8 @@ def play(
     explore: bool = False,
 ) -> Episodes:
     """The episodes behind `evaluate`: of each row the first ones, as many as ``episodes`` needs."""
-    if episodes < 1:
-        raise ValueError(f"episodes={episodes!r}; allowed: at least 1")
+    of_kind("view", view, View, "a View, as mfq.wrap(env) is")
+    whole("episodes", episodes, 1)
     game = getattr(getattr(view, "env", None), "game", None)
     if game is not None and game.max_cycles is None:
         raise ValueError("max_cycles=None: no episode ever ends; allowed for evaluation: a number")
@@ -296,16 +299,23 @@ def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
 
 @contextmanager
 def undisturbed(teams: Teams, seed: int) -> Iterator[None]:
-    """Within, the players' generators are freshly seeded; afterwards players are as before."""
+    """Within, the players' generators are freshly seeded, and exploring learners store nothing;
+    afterwards players are as before."""
     players: list[Any] = [part for player in teams.players.values() for part in parts_of(player)]
     generators = [getattr(player, "generator", None) for player in players]
     before = [None if generator is None else generator.get_state() for generator in generators]
     times = [getattr(player, "time", None) for player in players]
+    learners = [player for player in players if getattr(player, "replay", None) is not None]
+    replays = [learner.replay for learner in learners]
     for k, player in enumerate(players):
         reseed(player, seed + k)
+    for learner in learners:
+        learner.replay = None
     try:
         yield
     finally:
+        for learner, replay in zip(learners, replays, strict=True):
+            learner.replay = replay
         for player, generator, state, time in zip(players, generators, before, times, strict=True):
             if generator is not None:
                 generator.set_state(state)

@@ -72,18 +72,19 @@ class Meter:
                 continue
             mine, theirs = (self.view.group_names[k] for k in (own, 1 - own))
             measures = {key: values[over].float() for key, values in step.measures.items()}
+            if f"{mine}_kills" not in measures:  # who won such a game, its evaluations tell
+                continue
+            kills, losses = measures[f"{mine}_kills"], measures[f"{theirs}_kills"]
+            won = float((kills > losses).sum())
             self._sums["episodes"] += count
             self._sums[f"episodes_{name}"] += count
-            if f"{mine}_kills" in measures:
-                kills, losses = measures[f"{mine}_kills"], measures[f"{theirs}_kills"]
-                won = float((kills > losses).sum())
-                self._sums["wins"] += won
-                self._sums[f"wins_{name}"] += won
-                self._sums["kills"] += float(kills.sum())
-                for name in ("attacks", "hits"):
-                    counted = measures.get(f"{mine}_{name}")
-                    self._sums[name] += 0.0 if counted is None else float(counted.sum())
-                self._sums["survivors"] += float(measures[f"{mine}_alive"].sum())
+            self._sums["wins"] += won
+            self._sums[f"wins_{name}"] += won
+            self._sums["kills"] += float(kills.sum())
+            self._sums["survivors"] += float(measures[f"{mine}_alive"].sum())
+            for what in ("attacks", "hits"):
+                counted = measures.get(f"{mine}_{what}")
+                self._sums[what] += 0.0 if counted is None else float(counted.sum())
 
     def read(self) -> dict[str, float]:
         """The means since the last reading, which starts a new one."""

@@ -110,6 +110,21 @@ def load_player(source: str | Path, view: View) -> Player:
         raise ValueError(f"{path} does not fit: {error}") from None
 
 
+def check_rivals(view: View, names: Collection[str]) -> None:
+    """Finds now what would be in the way of matches against players of these names.
+
+    Raises:
+        OSError, ValueError: as `load_player`; or if there are names, and not two groups.
+    """
+    if names and len(view.group_names) != 2:
+        raise ValueError(
+            f"evaluate_against={names!r} where the groups are {view.group_names}; allowed: nobody, or "
+            "games of two groups"
+        )
+    for name in names:
+        load_player(name, view)
+
+
 def options_of(
     sources: Iterable[str | Path], game: str, scripts: Collection[str] = ()
 ) -> dict[str, Any] | None:

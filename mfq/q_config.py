@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mfq.config import number, one_of, positive, whole
+from mfq.config import number, one_of, positive, whole, widths
 from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
 from mfq.precision import PRECISIONS
 from mfq.values import OPERATORS
@@ -132,8 +132,7 @@ class QConfig:
             "learning_rate_steps",
         ):
             whole(name, getattr(self, name), 0)
-        for width in self.hidden:
-            whole("hidden", width, 1)
+        widths("hidden", self.hidden)
         if self.pairing == "previous" and self.iterations:
             raise ValueError(
                 f"iterations={self.iterations!r} with pairing='previous'; allowed: 0, since the "
@@ -145,7 +144,8 @@ class QConfig:
                 "mean action could not be told again"
             )
         # A bad end of the schedule should not wait for the step that reaches it.
-        for end in (self.explore_start, self.explore_end):
+        for name in ("explore_start", "explore_end"):
+            number(name, end := getattr(self, name))
             Boltzmann(end) if self.policy == "boltzmann" else EpsilonGreedy(end)
 
     def schedule(self) -> Linear:

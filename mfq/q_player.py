@@ -13,6 +13,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq.config import of_kind
 from mfq.encoders import Conv
 from mfq.generators import go_on
 from mfq.mean_field import iterate
@@ -53,8 +54,10 @@ class QPlayer:
         network: MakeNetwork | None = None,
         policy: Policy | None = None,
     ) -> None:
+        of_kind("view", view, View, "a View, as mfq.wrap(env) is")
         self.view, self.mean_field = view, mean_field
         self.config = config = config if config is not None else QConfig()
+        of_kind("config", config, QConfig, "a QConfig")
         if config.iterations and view.mean_width != view.num_actions:
             raise ValueError(
                 f"iterations={config.iterations!r} with agents of several types; allowed: 0, since one "

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from types import NoneType
 from typing import Any
 
 from mfq.ac_config import AUTHORS, ACConfig
-from mfq.config import build, number, whole
+from mfq.config import build, number, of_kind, positive, whole
 from mfq.q_config import QConfig
 
 ALGORITHMS = ("mfq", "iql", "mfac", "ac")
+MOST_SEED = (
+    2**62
+)  # torch and the games take 64 bits with a sign, and what is counted on from a seed
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,6 @@ class RunConfig:
             ("rounds", 0),
             ("num_envs", 1),
             ("workers", 0),
-            ("seed", 0),
             ("log_every", 0),
             ("evaluate_every", 0),
             ("evaluation_episodes", 1),
@@ -89,9 +92,18 @@ class RunConfig:
             ("save_every", 0),
         ):
             whole(name, getattr(self, name), least)
+        whole("seed", self.seed, 0, MOST_SEED)
         number("minutes", self.minutes)
-        if isinstance(self.evaluate_against, str):
-            raise TypeError(f"evaluate_against={self.evaluate_against!r}; allowed: a list of names")
+        for name in ("save_replay", "tensorboard", "quiet"):
+            of_kind(name, getattr(self, name), bool, "True or False")
+        for name in ("env", "algo", "device", "sides"):
+            of_kind(name, getattr(self, name), str, "a name")
+        of_kind("out", self.out, (str, NoneType), "a folder's name, or None")
+        of_kind("evaluate_against", self.evaluate_against, (tuple, list), "a list of names")
+        of_kind("env_options", self.env_options, dict, "options by name")
+        of_kind("opponents", self.opponents, dict, "shares by opponent, such as {'rush': 0.5}")
+        for opponent, share in self.opponents.items():
+            positive(f"opponents[{opponent!r}]", share)
 
 
 # The network that the paper and the authors' code train on battle (fidelity D), one for an army; its

@@ -19,11 +19,11 @@ from mfq import checkpoint, distributed, memory
 from mfq.algorithms import make_agent
 from mfq.config import build, to_json
 from mfq.encoders import picture_parts
-from mfq.evaluate import evaluate, head_to_head, overall
+from mfq.evaluate import FRESH, evaluate, head_to_head, overall
 from mfq.files import clear_leftovers
 from mfq.log import Log
 from mfq.meter import Meter
-from mfq.players import load_player
+from mfq.players import check_rivals, load_player
 from mfq.run_config import RunConfig
 from mfq.sources import KINDS, graph_of, maker, rows
 from mfq.team import Teams, seating
@@ -84,6 +84,7 @@ class Runner:
             if self._can_make
             else wrap(env, graph_of(config.graph))
         )
+        check_rivals(self.view, config.evaluate_against)
         self.agent: Agent = make_agent(self.view, algo, config)
         self.teams: Teams | None = None
         if config.opponents:
@@ -192,14 +193,12 @@ class Runner:
         return scores
 
     def benchmark(self) -> dict[str, float]:
-        """Trains, then scores the best checkpoint of the run (the last without ``out``)."""
+        """Trains, then scores the best checkpoint of the run (the last without ``out``), on episodes
+        that did not choose it (`FRESH`)."""
         self._train_to_the_end()
-        out = self._folder()
-        best = None if out is None else out / "best.safetensors"
-        if best is not None and best.exists():
-            state = checkpoint.load(best)
-            self.agent.load_state_dict(state["agent"])
-        return self.evaluate()
+        if (out := self._folder()) is not None and (best := out / "best.safetensors").exists():
+            self.agent.load_state_dict(checkpoint.load(best)["agent"])
+        return self.evaluate(seed=self.config.seed + FRESH)
 
     def save(self, path: str | Path) -> Path:
         """Writes a checkpoint that `load` goes on from exactly, on the same number of torch threads.

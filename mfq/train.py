@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from mfq.config import of_kind, whole
 from mfq.view import Step, View
 
 
@@ -55,7 +56,15 @@ def train(
 
     Returns:
         The last step, to go on from.
+
+    Raises:
+        ValueError, TypeError: for no view, a player that does not learn, or steps below 0.
     """
+    of_kind("view", view, View, "a View, as mfq.wrap(env) is")
+    whole("steps", steps, 0)
+    for method in ("act", "observe", "learn"):
+        if not hasattr(agent, method):
+            raise TypeError(f"agent={agent!r} has no {method}; allowed: a learner")
     step = view.reset() if step is None else step
     with torch.no_grad():
         for done in tqdm(

@@ -71,6 +71,15 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["train", "--algo", "dqn"], "algo='dqn'"),
         (["train", "--set", "num_agents"], "--set num_agents; allowed: NAME=VALUE"),
         (["train", "--set", "agents=3"], "no option 'agents'"),
+        (
+            ["train", "--preset", "small", "--opponents", "rush"],
+            "--opponents rush; allowed: NAME SHARE",
+        ),
+        (
+            ["train", "--preset", "small", "--opponents", "rush", "x"],
+            "--opponents rush x; allowed: a number",
+        ),
+        (["train", "--preset", "small", "--opponents", "rush", "0"], "opponents['rush']=0.0"),
         (["train", "--agent.gamma", "2"], "gamma=2.0"),
         (["train", "--resume", "no/such"], "no/such"),
         (["train", "--resume", "x", "--seed", "1"], "'--seed' beside --resume"),
@@ -273,3 +282,14 @@ def test_ctrl_c_ends_quietly_and_leaves_nothing(study, phase, words, tmp_path):
     assert "interrupted" in rest
     assert "Traceback" not in rest
     assert not out.exists()
+
+
+def test_opponents_take_the_place_of_a_presets(tmp_path):
+    little = ["--steps", "2", "--num-envs", "4", "--evaluation-episodes", "2", "--quiet"]
+    words = ["train", "--preset", "small", *little, "--set", "map_size=14", "max_cycles=3"]
+    assert (
+        main([*words, "--opponents", "lagged", "0.5", "hold", "0.5", "--out", str(tmp_path)]) == 0
+    )
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["opponents"] == {"lagged": 0.5, "hold": 0.5}
+    assert config["steps"] == 2

@@ -106,9 +106,11 @@ def test_several_runs_are_resampled_as_runs():
     assert (r.kill_difference, r.kill_difference_low) == (0, -1)
     assert r.reward == 1
     r = result("b", "a", "both", Record(*(v.swapaxes(0, 1)[:, 1:] for v in ours)), seed=0)
-    assert (r.runs, r.opponent_runs, r.win_rate_low, r.win_rate_high) == (3, 1, 0, 0)
+    assert (r.runs, r.opponent_runs, r.wins) == (3, 1, 0)
+    assert (r.win_rate_low, r.win_rate_high) == wilson(0, 30)  # draws anew would tell nothing
     r = result("a", "b", "both", Record(*(v[:1] for v in ours)), seed=0)
-    assert (r.runs, r.opponent_runs, r.win_rate_low, r.win_rate_high) == (1, 3, 1, 1)
+    assert (r.runs, r.opponent_runs, r.losses) == (1, 3, 0)
+    assert (r.win_rate_low, r.win_rate_high) == wilson(30, 30)
     # One run against one: Wilson's.
     one = result("a", "b", "both", joined([record([1, 0, 0, 1])], runs=1), seed=0)
     assert (one.win_rate_low, one.win_rate_high) == wilson(2, 4)

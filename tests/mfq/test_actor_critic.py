@@ -316,6 +316,7 @@ def test_both_rates_fall_with_the_steps_acted_and_stay_so_when_resumed(critic, t
         ({"batch_size": 2.5}, TypeError, "batch_size"),
         ({"round_steps": 0}, ValueError, "round_steps"),
         ({"updates_per_round": -1}, ValueError, "updates_per_round"),
+        ({"hidden": 64}, TypeError, "hidden=64; allowed: widths"),
         ({"hidden": ()}, ValueError, "hidden"),
         ({"hidden": (64, 0)}, ValueError, "hidden"),
         ({"mean_hidden": (2.0,)}, TypeError, "mean_hidden"),

@@ -145,6 +145,28 @@ def test_the_same_seed_gives_the_same_games_and_disturbs_nobody():
     assert not torch.equal(first, other)
 
 
+@pytest.mark.parametrize("kind", [mfq.QAgent, mfq.ActorCritic])
+def test_exploring_evaluation_stores_nothing(kind):
+    """A compact replay notes moments as its learner acts; those of evaluations are none of its own."""
+
+    def small(rows):
+        return mfq.wrap(battle_v0.batched_env(num_envs=rows, map_size=14, max_cycles=9))
+
+    options = {"replay": "compact"} if kind is mfq.QAgent else {}
+    config = {mfq.QAgent: mfq.QConfig, mfq.ActorCritic: mfq.ACConfig}[kind](
+        hidden=(8,), learn_after=20, batch_size=16, **options
+    )
+    view = small(3)
+    agent = kind(view, config=config)
+    mfq.train(view, agent, 12, view.reset(seed=2))
+    kept, coin = len(agent.replay), agent.replay.generator.get_state()
+    for other in (view, small(3), small(2)):
+        evaluate(other, agent, episodes=12, explore=True)
+    assert len(agent.replay) == kept > 100
+    assert torch.equal(agent.replay.generator.get_state(), coin)
+    assert agent.learn()
+
+
 # -- matches ------------------------------------------------------------------------------------
 
 
@@ -190,6 +212,12 @@ def test_kills_are_those_of_the_game():
     ("call", "error", "words"),
     [
         (lambda v: evaluate(v, NOBODY, episodes=0), ValueError, "episodes=0"),
+        (
+            lambda v: evaluate(v, NOBODY, episodes=1.5),
+            TypeError,
+            "episodes=1.5; allowed: an integer",
+        ),
+        (lambda v: evaluate(3, NOBODY), TypeError, r"view=3; allowed: a View, as mfq.wrap\(env\)"),
         (
             lambda v: evaluate(v, {"red": Always(0)}),
             ValueError,

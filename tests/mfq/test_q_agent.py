@@ -363,6 +363,7 @@ def test_the_replay_forgets_the_oldest_and_draws_evenly():
         ({"stride": 0}, "stride"),
         ({"hidden": (64, 0)}, "hidden"),
         ({"explore_end": 0.0}, "temperature"),
+        ({"explore_start": float("inf")}, "explore_start"),
         ({"policy": "epsilon_greedy", "explore_start": 2.0}, "epsilon"),
         ({"polyak": float("nan")}, "polyak"),
         ({"learning_rate": float("inf")}, "learning_rate"),
@@ -374,9 +375,12 @@ def test_bad_options_are_named(options, argument):
         QConfig(**options)
 
 
-def test_halves_of_samples_are_refused():
-    with pytest.raises(TypeError, match="batch_size"):
-        QConfig(batch_size=2.5)
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 2.5}, {"hidden": 64}, {"hidden": "64"}, {"explore_start": "a"}]
+)
+def test_options_of_another_kind_are_named(options):
+    with pytest.raises(TypeError, match=next(iter(options))):
+        QConfig(**options)
 
 
 def test_it_plays_games_with_masks_states_and_deaths():

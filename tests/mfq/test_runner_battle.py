@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from mfq import checkpoint
+from mfq.meter import Meter
 from mfq.run_config import PRESETS, RunConfig, preset
 from mfq.runner import Runner
+from mfq.team import seating
+from tests.mfq.duel import Always, Duel, Fight, Pupil
 
 SMALL = {
     "env": "battle_v0",
@@ -180,6 +183,18 @@ def test_win_rates_and_kills_are_those_of_the_episodes_ends():
     assert 0 < hits < attacks
 
 
+def test_a_game_that_counts_no_kills_has_none_in_its_log():
+    fights, episode = Duel([Fight(2, (1, 3))], [Fight(1)], counted=False), 0
+    meter = Meter(fights, seating(fights, Pupil(), {Always(1): 1.0}))
+    step = fights.reset()
+    for _ in range(6):
+        step = fights.step(step.actions)
+        episode += int(step.ended.any())
+        meter.note(step)
+    assert episode > 1
+    assert not {"win_rate", "kills", "survivors"} & meter.read().keys()
+
+
 @pytest.mark.parametrize(
     ("name", "algo"),
     [(name, None) for name in PRESETS] + [("small", "mfac"), ("fast", "ac")],
@@ -218,3 +233,29 @@ def test_wrong_options_are_named():
         RunConfig(evaluate_against="rush")
     with pytest.raises(ValueError, match="num_envs=2; allowed: at least 5"):
         Runner(config=small(num_envs=2))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"seed": 2**70}, ValueError, "seed=1180591620717411303424; allowed: 0 to"),
+        ({"opponents": ("rush",)}, TypeError, "opponents=.*allowed: shares by opponent"),
+        ({"opponents": {"rush": float("nan")}}, ValueError, r"opponents\['rush'\]=nan"),
+        ({"opponents": {"rush": "a"}}, TypeError, r"opponents\['rush'\]='a'"),
+        ({"evaluate_against": 3}, TypeError, "evaluate_against=3; allowed: a list"),
+        ({"save_replay": "no"}, TypeError, "save_replay='no'; allowed: True or False"),
+        ({"out": 3}, TypeError, "out=3; allowed: a folder's name"),
+        ({"env_options": 3}, TypeError, "env_options=3; allowed: options by name"),
+        ({"algo": 3}, TypeError, "algo=3; allowed: a name"),
+        # Found before the first step, not at the first evaluation.
+        ({"evaluate_against": ("random", "brave")}, OSError, "brave is no player"),
+        (
+            {"env": "gaussian_squeeze_v0", "env_options": {}, "opponents": {}},
+            ValueError,
+            "evaluate_against=.*allowed: nobody, or games of two groups",
+        ),
+    ],
+)
+def test_wrong_options_are_named_before_anything_is_played(options, error, says):
+    with pytest.raises(error, match=says):
+        Runner(config=small(**options))

@@ -1,6 +1,9 @@
 """The loop: what it calls, from where it goes on, and its bar."""
 
+import pytest
+
 import mfq
+from mfenvs import ising_v0
 from tests.mfq.duel import Duel, Fight, Pupil
 
 
@@ -26,3 +29,20 @@ def test_a_bar_shows_only_when_asked_for(capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "7/7" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda v: mfq.train(v, Pupil(), -3), ValueError, "steps=-3; allowed: 0 or more"),
+        (lambda v: mfq.train(v, mfq.Random(), 3), TypeError, "has no observe; allowed: a learner"),
+        (lambda v: mfq.train(v.env, Pupil(), 3), TypeError, "view=.*allowed: a View, as mfq.wrap"),
+        (lambda v: mfq.QAgent(v.env), TypeError, "view=.*allowed: a View, as mfq.wrap"),
+        (lambda v: mfq.ActorCritic(v.env), TypeError, "view=.*allowed: a View, as mfq.wrap"),
+        (lambda v: mfq.QAgent(v, config={"gamma": 0.5}), TypeError, "allowed: a QConfig"),
+        (lambda v: mfq.ActorCritic(v, config=mfq.QConfig()), TypeError, "allowed: an ACConfig"),
+    ],
+)
+def test_what_cannot_be_trained_is_named(call, error, says):
+    with pytest.raises(error, match=says):
+        call(mfq.wrap(ising_v0.batched_env(num_envs=1, side=4)))
