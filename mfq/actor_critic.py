@@ -27,7 +27,7 @@ from mfq.precision import Precision
 from mfq.replay import named, observation
 from mfq.rollout import Rollout
 from mfq.values import mean_field_value, td_target
-from mfq.view import Step, View
+from mfq.view import Step, View, check_view
 
 ACTOR = "actor."  # what the names of the actor's weights begin with, in a state
 CHUNK = 16_384  # samples of a round that are put through the networks at once
@@ -61,7 +61,7 @@ class ActorCritic:
         seed: int = 0,
         network: Networks | None = None,
     ) -> None:
-        of_kind("view", view, View, "a View, as mfq.wrap(env) is")
+        check_view(view)
         self.view, self.mean_field = view, mean_field
         self.config = config = config if config is not None else ACConfig()
         of_kind("config", config, ACConfig, "an ACConfig")

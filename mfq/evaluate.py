@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import torch
 
-from mfq.config import of_kind, whole
+from mfq.config import whole
 from mfq.intervals import bootstrap, wilson
 from mfq.players import parts_of, reseed, script
 from mfq.team import Teams
 from mfq.train import Player
-from mfq.view import View
+from mfq.view import View, check_view
 
 MAX_STEPS = 100_000
 FRESH = 1_000_000
@@ -97,7 +97,7 @@ def evaluate(
         episodes: at least this many, over all rows.
         seed: of the reset, and of the players' own generators.
         explore: whether players act as in training, instead of greedily. Either way their generators
-            and the time of their schedules are afterwards what they were.
+            and the time of their schedules are afterwards what they were, and learners store nothing.
 
     Returns:
         For one player, means over episodes: ``return``, an agent's summed reward; with several groups,
@@ -108,6 +108,7 @@ def evaluate(
         ValueError, TypeError: unless episodes >= 1, or if the groups are not the view's, or no episode
             ends within `MAX_STEPS`, or can.
     """
+    check_view(view)
     if isinstance(players, Mapping):
         found = play(view, players, episodes, seed, explore)
         return {name: summary(record_of(found, name), seed) for name in found.group_names}
@@ -150,6 +151,7 @@ def match(
     view: View, a: Player | str, b: Player | str, episodes: int, seed: int, explore: bool = False
 ) -> tuple[dict[str, Record], dict[str, Record]]:
     """`head_to_head` by episode: how it went for a and for b, by the group that each was, and "both"."""
+    check_view(view)
     if len(view.group_names) != 2:
         raise ValueError(f"the view has groups {view.group_names}; allowed: two")
     whole("episodes", episodes, 2)
@@ -173,8 +175,9 @@ def play(
     explore: bool = False,
 ) -> Episodes:
     """The episodes behind `evaluate`: of each row the first ones, as many as ``episodes`` needs."""
-    of_kind("view", view, View, "a View, as mfq.wrap(env) is")
+    check_view(view)
     whole("episodes", episodes, 1)
+    whole("seed", seed, 0)
     game = getattr(getattr(view, "env", None), "game", None)
     if game is not None and game.max_cycles is None:
         raise ValueError("max_cycles=None: no episode ever ends; allowed for evaluation: a number")

@@ -21,7 +21,7 @@ from mfq.network import QNetwork
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
 from mfq.precision import Precision
 from mfq.q_config import QConfig
-from mfq.view import Step, View
+from mfq.view import Step, View, check_view
 
 MakeNetwork = Callable[[View, torch.Generator], nn.Module]
 
@@ -54,7 +54,7 @@ class QPlayer:
         network: MakeNetwork | None = None,
         policy: Policy | None = None,
     ) -> None:
-        of_kind("view", view, View, "a View, as mfq.wrap(env) is")
+        check_view(view)
         self.view, self.mean_field = view, mean_field
         self.config = config = config if config is not None else QConfig()
         of_kind("config", config, QConfig, "a QConfig")

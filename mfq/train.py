@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mfq.config import of_kind, whole
-from mfq.view import Step, View
+from mfq.config import whole
+from mfq.view import Step, View, check_view
 
 
 class Player(Protocol):
@@ -60,7 +60,7 @@ def train(
     Raises:
         ValueError, TypeError: for no view, a player that does not learn, or steps below 0.
     """
-    of_kind("view", view, View, "a View, as mfq.wrap(env) is")
+    check_view(view)
     whole("steps", steps, 0)
     for method in ("act", "observe", "learn"):
         if not hasattr(agent, method):

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
 from mfq.agent_types import AgentTypes
+from mfq.config import of_kind
 from mfq.graphs import GraphLike
 from mfq.mean_field import mean_action
 
@@ -320,6 +321,11 @@ def _parallel(env: Any) -> Any:
             f"{name} is played in turns (its metadata has no is_parallelizable=True); allowed: AEC "
             "environments whose agents act at the same time, since a mean action is of one moment"
         ) from None
+
+
+def check_view(view: Any) -> None:
+    """Raises TypeError unless it is a `View`."""
+    of_kind("view", view, View, "a View, as mfq.wrap(env) is")
 
 
 class TypeView(View):

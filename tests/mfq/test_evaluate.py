@@ -217,6 +217,10 @@ def test_kills_are_those_of_the_game():
             TypeError,
             "episodes=1.5; allowed: an integer",
         ),
+        (lambda v: evaluate(v, NOBODY, seed=-1), ValueError, "seed=-1; allowed: 0 or more"),
+        (lambda v: evaluate(v, NOBODY, seed=0.5), TypeError, "seed=0.5; allowed: an integer"),
+        (lambda v: head_to_head(3, Always(0), Always(0)), TypeError, "view=3"),
+        (lambda v: evaluate(3, Always(0)), TypeError, "view=3"),
         (lambda v: evaluate(3, NOBODY), TypeError, r"view=3; allowed: a View, as mfq.wrap\(env\)"),
         (
             lambda v: evaluate(v, {"red": Always(0)}),
