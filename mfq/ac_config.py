@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mfq.config import number, one_of, positive, whole, widths
+from mfq.config import number, of_kind, one_of, positive, whole, widths
 from mfq.policy import Linear
 from mfq.precision import PRECISIONS
 
@@ -94,8 +94,7 @@ class ACConfig:
             raise ValueError(f"hidden={self.hidden!r}; allowed: one width or more, or None")
         for name in ("hidden", "mean_hidden"):
             widths(name, getattr(self, name) or ())
-        if not isinstance(self.shared_trunk, bool):
-            raise TypeError(f"shared_trunk={self.shared_trunk!r}; allowed: True or False")
+        of_kind("shared_trunk", self.shared_trunk, bool, "True or False")
 
     def rates(self, time: int) -> tuple[float, float]:
         """The learning rates of actor and critic after so many environment steps."""

@@ -19,6 +19,8 @@ from mfq.view import Step, View
 
 LARGE = 64  # numbers of an observation, from which on "auto" keeps what it is drawn from
 ACTIONS = "_actions"  # no field of a snapshot: those of named tuples do not begin so
+Moment = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
+"""Who is there, bool [B, N], and what it tells of rows and of agents, by name."""
 THINNING = 4  # moments with a few agents each that there is room for in the place of a full one
 
 
@@ -90,6 +92,7 @@ class CompactReplay:
         self._oldest = 0  # the number of the oldest transition whose moments are still there
         self._began: list[int] = []  # [T]; the number of the first transition from each moment on
         self._present: Any = None  # tells the step that the last moment is of
+        self._seen: Any = (None, None)  # tells the step that was seen, and its moment
         self._unsure = False  # whether the last moment was loaded
 
     @staticmethod
@@ -105,13 +108,12 @@ class CompactReplay:
         return self.added - self._oldest
 
     def see(self, step: Step) -> None:
-        """Keeps the present moment, unless the last one is it. To be called before the view moves on."""
-        if self._present is step.actions:
-            return
-        if self._unsure and self._is_last(step):
-            self._present, self._unsure = step.actions, False
-            return
-        self._keep(step)
+        """Notes the present moment, which `add` keeps: what leads to no transition takes up no room.
+
+        To be called before the view moves on.
+        """
+        if self._present is not step.actions:
+            self._seen = step.actions, self._moment(step)
 
     def add(self, step: Step, next_step: Step, learns: Tensor) -> None:
         """Adds the transitions from a step that was seen to the next, the present one.
@@ -123,8 +125,7 @@ class CompactReplay:
             RuntimeError: if ``step`` was not seen.
             ValueError: if the environment restricts actions, or its graph has changed.
         """
-        if self._moments is None or self._present is not step.actions:
-            raise RuntimeError("a transition from a step that was not seen; allowed: see, then add")
+        moments = self._begin(step)
         if next_step.action_mask is not None or next_step.graph is not self._graph:
             raise ValueError(
                 "compact replay keeps neither masks nor graphs; allowed: replay='ring'"
@@ -136,14 +137,14 @@ class CompactReplay:
         ring = torch.arange(self.added - len(seats), self.added, device=seats.device)
         ring %= self.capacity
         transitions = {
-            "place": seats + self._moments.slot * learns.numel(),
+            "place": seats + moments.slot * learns.numel(),
             "reward": next_step.reward.flatten()[seats],
             "terminated": next_step.terminated.flatten()[seats],
         }
         for name, values in transitions.items():
             self._transitions[name][ring] = values.to(self._transitions[name].dtype)
         self._oldest = max(self._oldest, self.added - self.capacity)
-        self._keep(next_step)
+        self._keep(next_step, self._moment(next_step))
 
     def sample(self, size: int) -> dict[str, Tensor]:
         """``size`` transitions, uniformly and with replacement: what `QAgent` stores in a `Replay`.
@@ -209,19 +210,33 @@ class CompactReplay:
             for name, part in self._transitions.items():
                 part[:size] = state["transitions"][name]
         self.added, self._oldest = state["added"], state["oldest"]
-        self._unsure, self._present = True, None
+        self._unsure, self._present, self._seen = True, None, (None, None)
         go_on(self.generator, state["generator"])
 
     # -- its parts ------------------------------------------------------------------------------
 
-    def _keep(self, step: Step) -> None:
-        """Writes the present moment over the oldest one."""
+    def _begin(self, step: Step) -> Moments:
+        """The moments, of which the last is now that of a step which was seen."""
+        (seen, moment), self._seen = self._seen, (None, None)
+        moments = self._moments
+        if moments is not None and self._present is step.actions:
+            return moments
+        if seen is not step.actions:
+            raise RuntimeError("a transition from a step that was not seen; allowed: see, then add")
+        if moments is not None and self._unsure and self._is_last(moments, moment):
+            self._present, self._unsure = step.actions, False
+            return moments
+        return self._keep(step, moment)
+
+    def _keep(self, step: Step, moment: Moment) -> Moments:
+        """Writes the moment of a step over the oldest one."""
         moments = self._moments or self._allocate(self._room_for(step))
-        moments.append(*self._moment(step))
+        moments.append(*moment)
         self._began[moments.slot] = self.added
         # What began at a moment that has gone is gone, too.
         self._oldest = max(self._oldest, self._began[moments.oldest % moments.length])
         self._present, self._unsure = step.actions, False
+        return moments
 
     def _room_for(self, step: Step) -> Moments:
         """Room for moments like this one with as many transitions as are to be kept."""
@@ -244,8 +259,8 @@ class CompactReplay:
         }
         return moments
 
-    def _moment(self, step: Step) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """The present one: who is there, and what it tells of rows and of agents."""
+    def _moment(self, step: Step) -> Moment:
+        """The present one."""
         snapshot = self.view.snapshot()
         self._snapshot = type(snapshot)
         rows = snapshot._asdict()
@@ -265,12 +280,10 @@ class CompactReplay:
         snapshot = kind(*(told[name] for name in kind._fields))
         return self.view.observe(snapshot, torch.arange(len(agents), device=agents.device), agents)
 
-    def _is_last(self, step: Step) -> bool:
-        """Whether the present moment is the last one that is kept."""
-        present, rows, agents = self._moment(step)
+    def _is_last(self, moments: Moments, moment: Moment) -> bool:
+        """Whether a moment is the last of those kept."""
+        present, rows, agents = moment
         for part in agents.values():
             part[~present] = 0
-        last = {} if self._moments is None else self._moments.last()
-        return bool(last) and all(
-            torch.equal(part, last[name]) for name, part in (rows | agents).items()
-        )
+        last = moments.last()
+        return all(torch.equal(part, last[name]) for name, part in (rows | agents).items())

@@ -302,23 +302,16 @@ def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
 
 @contextmanager
 def undisturbed(teams: Teams, seed: int) -> Iterator[None]:
-    """Within, the players' generators are freshly seeded, and exploring learners store nothing;
-    afterwards players are as before."""
+    """Within, the players' generators are freshly seeded; afterwards players are as before."""
     players: list[Any] = [part for player in teams.players.values() for part in parts_of(player)]
     generators = [getattr(player, "generator", None) for player in players]
     before = [None if generator is None else generator.get_state() for generator in generators]
     times = [getattr(player, "time", None) for player in players]
-    learners = [player for player in players if getattr(player, "replay", None) is not None]
-    replays = [learner.replay for learner in learners]
     for k, player in enumerate(players):
         reseed(player, seed + k)
-    for learner in learners:
-        learner.replay = None
     try:
         yield
     finally:
-        for learner, replay in zip(learners, replays, strict=True):
-            learner.replay = replay
         for player, generator, state, time in zip(players, generators, before, times, strict=True):
             if generator is not None:
                 generator.set_state(state)

@@ -11,9 +11,8 @@ from mfq.config import build, number, of_kind, positive, whole
 from mfq.q_config import QConfig
 
 ALGORITHMS = ("mfq", "iql", "mfac", "ac")
-MOST_SEED = (
-    2**62
-)  # torch and the games take 64 bits with a sign, and what is counted on from a seed
+# torch and the games take 64 bits with a sign, and rows, ranks and steps are counted on from a seed.
+MOST_SEED = 2**62
 
 
 @dataclass(frozen=True)

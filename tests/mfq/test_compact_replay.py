@@ -239,3 +239,23 @@ def test_what_cannot_be_kept_compactly_is_named():
     step = view.reset()
     with pytest.raises(RuntimeError, match="not seen"):
         replay.add(step, view.step(step.actions), step.alive)
+
+
+def test_a_moment_is_kept_only_with_what_it_led_to():
+    view = mfq.wrap(GAMES["battle"]())
+    replay = CompactReplay(view, 1000, seed=0)
+    step = view.reset(seed=1)
+    replay.see(step)
+    assert replay.state_dict()["moments"] is None
+    next_step = view.step(step.actions)
+    replay.add(step, next_step, step.alive)
+    assert replay.state_dict()["moments"]["count"] == 2
+    early, step = view.reset(seed=2), view.reset(seed=3)
+    for other in (early, step):  # as evaluations see other episodes
+        replay.see(other)
+    assert replay.state_dict()["moments"]["count"] == 2
+    next_step = view.step(step.actions)
+    replay.add(step, next_step, step.alive)
+    assert replay.state_dict()["moments"]["count"] == 4
+    with pytest.raises(RuntimeError, match="not seen"):
+        replay.add(early, next_step, step.alive)
