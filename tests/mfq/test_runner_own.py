@@ -12,7 +12,6 @@ import torch
 
 import mfq
 from mfq.cli import main
-from mfq.evaluate import FRESH
 from mfq.sources import find, maker
 from tests.mfq.meadow import Meadow, make, ring
 
@@ -245,18 +244,3 @@ def test_a_module_that_lacks_something_itself_says_what(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="no_such_thing_at_all"):
         find("broken_one:make")
-
-
-def test_a_benchmark_is_played_on_other_episodes_than_chose_the_best(tmp_path):
-    config = {**SMALL, "seed": 3, "steps": 40, "evaluate_every": 20, "out": str(tmp_path)}
-    runner = mfq.Runner(MEADOW, config=config)
-    seeds, evaluate = [], runner.evaluate
-
-    def noting(episodes=None, seed=None):
-        seeds.append(seed)
-        return evaluate(episodes, seed)
-
-    runner.evaluate = noting
-    runner.benchmark()
-    runner.finish()
-    assert seeds == [None, None, 3 + FRESH]
