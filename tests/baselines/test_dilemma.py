@@ -1,6 +1,7 @@
 """`mfq compare dilemma`: what striking would earn."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from baselines.dilemma import DilemmaStudy, Striking, dilemma, payoff
 from mfenvs import battle_v0
 from mfq.cli import main
 from mfq.players import Scripted
+from tests.mfq.duel import Always, Duel, Fight
 
 GAME = {"map_size": 12, "max_cycles": 15, "copied_start": False}
 
@@ -78,6 +80,29 @@ def test_payoffs_by_hand():
     margin = earned["strikes", "strikes"][2] - earned["learned", "learned"][2]
     assert (margin >= 0).all()
     assert margin.max() > 0
+
+
+def told_in_advance(*plan):
+    """A made-up fight in whose place of "hold" nobody ever strikes."""
+    view = Duel(*plan, script=0)
+    view.env = SimpleNamespace(game=SimpleNamespace(law=SimpleNamespace(stay=0)))
+    return view
+
+
+def test_payoffs_end_with_the_episode():
+    # Row 0 is over after 2 of 5 steps, and plays on, with other rewards and kills. red_1, who is the
+    # one in row 1, dies in its first step; so does blue_0, who is not.
+    short = [Fight(2, (1, 3), (1, 0)), Fight(2, (100, 50), (7, 9))]
+    view = told_in_advance(short, [Fight(5, (2, 4), (0, 2), dead=(1, 2))])
+    still = Always(0)
+    one, army, kills = payoff(view, still, still, 0, "learned", "learned", 0)
+    assert one.tolist() == [2 * 1, 2]
+    assert army.tolist() == [2 * 1, (5 * 2 + 2) / 2]
+    assert kills.tolist() == [1, -2]
+    one, army, kills = payoff(view, still, still, 1, "learned", "learned", 0)
+    assert one.tolist() == [2 * 3, 5 * 4]
+    assert army.tolist() == [2 * 3, (5 * 4 + 4) / 2]
+    assert kills.tolist() == [-1, 2]
 
 
 def test_a_table_and_a_file(run, tmp_path, capsys):

@@ -65,6 +65,27 @@ def test_a_run_against_random(tmp_path, capsys):
         assert len(list(csv.DictReader(file))) == 2
 
 
+def test_a_tie_is_no_win(tmp_path, monkeypatch, capsys):
+    ends = [(2, 2), (3, 1), (0, 0), (1, 4)]  # kills and losses, as red and then as blue
+    monkeypatch.setattr(magent2, "episode", lambda *words: ends[words[-1] - 5])
+    monkeypatch.setattr(magent2, "options_of", lambda *words: GAME)
+    found = magent2.run(MAgent2Study(("random",), episodes=8, seed=5, out=str(tmp_path)))
+    assert [(s.side, s.episodes, s.wins, s.win_rate) for s in found] == [
+        ("red", 4, 1, 0.25),
+        ("blue", 4, 1, 0.25),
+    ]
+    assert {(s.kills, s.losses) for s in found} == {(6 / 4, 7 / 4)}
+    # Wilson's interval of 1 in 4.
+    assert (found[0].low, found[0].high) == pytest.approx((0.0456, 0.6994), abs=5e-5)
+    assert "random     as red   1 of 4 (0.05 to 0.70), kills 1.5" in capsys.readouterr().out
+    with (tmp_path / "magent2.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["player"], row["side"], row["wins"], row["kills"]) for row in rows] == [
+        ("random", "red", "1", "1.5"),
+        ("random", "blue", "1", "1.5"),
+    ]
+
+
 def test_bad_options_are_named():
     with pytest.raises(ValueError, match="episodes=1"):
         MAgent2Study(episodes=1)

@@ -1,6 +1,5 @@
 """MFQ learns the squeeze, over seeds and with a margin that a broken learner does not reach."""
 
-import csv
 from dataclasses import replace
 
 import pytest
@@ -45,17 +44,44 @@ def test_a_broken_learner_does_not(fault, monkeypatch):
     assert max(found) < GOOD, found
 
 
-def test_the_study_writes_what_it_prints(tmp_path, capsys):
-    study = SqueezeStudy(num_agents=(5, 7), seeds=2, steps=30, out=str(tmp_path))
-    results = run(study)
-    with (tmp_path / "squeeze.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [(int(r["num_agents"]), r["method"], int(r["seed"])) for r in rows] == [
-        (n, method, seed) for n in (5, 7) for method in ("mfq", "iql") for seed in (0, 1)
+class Told:
+    """A runner that scores .125 until it is trained, then .5, .75 and so on by its seed."""
+
+    def __init__(self, config):
+        self.seed, self.score = config.seed, 0.125
+
+    def train(self):
+        self.score = 0.5 + 0.25 * self.seed
+        return True
+
+    def evaluate(self):
+        return {"final_performance": self.score}
+
+
+def test_the_study_writes_and_prints_what_runs_scored(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(squeeze, "Runner", Told)
+    run(SqueezeStudy(num_agents=(5, 7), mu=30.0, seeds=2, out=str(tmp_path)))
+    header, *rows = (tmp_path / "squeeze.csv").read_text().splitlines()
+    assert header == "num_agents,mu,sigma,method,seed,untrained,trained"
+    assert rows == [
+        f"{n},30.0,100.0,{method},{seed},0.125,{trained}"
+        for n in (5, 7)
+        for method in ("mfq", "iql")
+        for seed, trained in ((0, 0.5), (1, 0.75))
     ]
-    assert [float(row["trained"]) for row in rows] == [result.trained for result in results]
-    printed = capsys.readouterr().out
-    assert max(map(len, printed.split("written:")[0].splitlines())) <= 80
+    printed = capsys.readouterr().out.split("written:")[0].splitlines()
+    assert "mu 30, sigma 100" in printed[0]
+    assert printed[3].split() == ["5", "mfq", "0.125", "0/2", "0/2", "0.500", "0.750"]
+    assert max(map(len, printed)) <= 80
+
+
+def test_untrained_is_before_and_trained_is_after_training():
+    study = SqueezeStudy(num_agents=(20,), mu=60.0, sigma=20.0, seeds=1, steps=80, out=None)
+    for result in compare(study):
+        runner = squeeze.Runner(config=run_config(study, 20, result.method, result.seed))
+        assert result.untrained == runner.evaluate()["final_performance"]
+        runner.train()
+        assert result.trained == runner.evaluate()["final_performance"] != result.untrained
 
 
 def test_the_table_counts_good_seeds():

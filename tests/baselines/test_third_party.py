@@ -6,7 +6,8 @@ import pytest
 
 import mfq
 from baselines import third_party
-from baselines.third_party import GAMES, Result, ThirdPartyStudy
+from baselines.third_party import GAMES, Game, Result, ThirdPartyStudy
+from tests.mfq.meadow import Meadow
 
 SMALL = {"envs": ("simple_spread_v3",), "seeds": 2, "steps": 60, "episodes": 4, "points": 2}
 
@@ -75,6 +76,23 @@ def test_where_sides_fight_one_learns_and_the_score_is_its_own():
     assert idle[0] == pytest.approx(mean)
 
 
+def test_a_run_is_scored_on_other_episodes_than_its_curve(tmp_path, monkeypatch):
+    made = []
+
+    def make():
+        made.append(Meadow())
+        return made[-1]
+
+    agent = {"hidden": (8,), "learn_after": 10**6}
+    monkeypatch.setitem(GAMES, "meadow", Game(make, num_envs=1, agent=agent))
+    study = ThirdPartyStudy(("meadow",), seeds=2, seed=4, steps=12, points=2, out=str(tmp_path))
+    third_party.run(study)
+    seeds = [[seed for seed in env.seeds if seed is not None] for env in made]
+    random = [[30_004], [30_005]]
+    runs = [[[10_000 + k], [20_000 + k], [20_000 + k], [30_000 + k]] for k in (4, 5)]
+    assert seeds == [*random, *runs[0], *runs[1]], "training, two points of the curve, the score"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -90,6 +108,10 @@ def test_bad_options_are_named(options, words):
 
 
 def test_a_result_is_read_back_as_written(tmp_path):
-    result = Result("CartPole-v1", "mfq", 3, 100, 0.5, 7, 1.25)
-    third_party.write_csv(tmp_path / "x.csv", [result])
-    assert third_party._read(tmp_path / "x.csv", Result) == [result]
+    result, file = Result("CartPole-v1", "mfq", 3, 100, 0.5, 7, 1.25), tmp_path / "x.csv"
+    third_party.write_csv(file, [result])
+    assert file.read_text().splitlines() == [
+        "env,method,seed,steps,minutes,episode,score",
+        "CartPole-v1,mfq,3,100,0.5,7,1.25",
+    ]
+    assert third_party._read(file, Result) == [result]
