@@ -103,7 +103,9 @@ def test_an_algorithm_of_ones_own_runs_saves_and_loads(tmp_path):
 
 
 def test_the_page_names_protocols_that_exist():
-    for name in re.findall(r"`(mfq(?:\.\w+)+)`", PAGE):
+    names = re.findall(r"`(mfq(?:\.\w+)+)`", PAGE)
+    assert names
+    for name in names:
         found = mfq
         for part in name.split(".")[1:]:
             found = getattr(found, part)

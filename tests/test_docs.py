@@ -53,5 +53,7 @@ def test_links_lead_somewhere(document):
 
 def test_the_readme_names_only_commands_that_exist():
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^    make (\w+)", README, re.M):
+    targets = re.findall(r"^    make (\w+)", README, re.M)
+    assert targets
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M), target

@@ -172,13 +172,19 @@ def test_a_mask_beside_other_parts_leaves_a_dict():
 
 
 def test_masks_in_infos_that_end_with_the_agents_do_not_change_what_is_stored():
-    def infos(agent, time):
-        return {"action_mask": np.array([1, 1], np.int8)} if time < 2 else {}
+    def learned(end):
+        def infos(agent, time):
+            return {"action_mask": np.array([1, 1], np.int8)} if time < end else {}
 
-    view = mfq.wrap(Scene(TWO, [list(TWO)] * 4, number, infos=infos))
-    agent = learner(view, gamma=0.9, learn_after=4, batch_size=4)
-    mfq.train(view, agent, 20)
-    assert agent.learn()["loss"] >= 0
+        view = mfq.wrap(Scene(TWO, [list(TWO)] * 4, number, infos=infos))
+        agent = learner(view, gamma=0.9, learn_after=4, batch_size=4)
+        mfq.train(view, agent, 20)
+        assert agent.updates > 10
+        return agent.replay._fields, agent.module.state_dict()
+
+    for found, expected in zip(learned(end=2), learned(end=9), strict=True):
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 # -- what is refused -------------------------------------------------------------------------------

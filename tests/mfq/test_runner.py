@@ -227,12 +227,28 @@ def test_evaluation_disturbs_no_training(uninterrupted, tmp_path):
 
 
 def test_evaluation_repeats_itself_and_is_greedy():
-    runner = Runner(config=SMALL)
+    # The agent would still explore: nearly at random, where nothing that it has learned shows.
+    options = {**SMALL["agent"], "reconsider": 1.0, "explore_start": 100.0}
+    runner = Runner(config={**SMALL, "agent": options})
     first = runner.evaluate(seed=3)
     assert runner.evaluate(seed=3) == first
-    assert first["length"] == 30
-    assert set(first) >= {"return", "final_performance", "final_total"}
     assert runner.agent.time == 0
+    view = wrap(gaussian_squeeze_v0.batched_env(**SMALL["env_options"]))
+    step, earned = view.reset(seed=3), 0.0
+    for _ in range(30):
+        best = runner.agent.values(step, step.mean_action, step.seats).argmax(-1)
+        step = view.step(best[None])
+        earned += float(step.reward.double().mean())
+    assert bool(step.ended)
+    assert first == {
+        "return": pytest.approx(earned),
+        "length": 30,
+        "final_performance": pytest.approx(float(step.measures["performance"])),
+        "final_objective": pytest.approx(float(step.measures["objective"])),
+        "final_total": float(best.sum()),
+    }
+    explored = evaluate(view, runner.agent, seed=3, explore=True)
+    assert explored["final_total"] != first["final_total"]
 
 
 def test_evaluate_counts_whole_episodes_of_every_row():
@@ -275,7 +291,8 @@ def test_a_users_own_environment_and_class(tmp_path):
 
 def test_save_load_benchmark(tmp_path):
     runner = Runner("gaussian_squeeze_v0", algo="iql", config={**SMALL, "steps": 120})
-    assert set(runner.benchmark()) >= {"return"}
+    assert runner.benchmark() == runner.evaluate(seed=1_000_000)
+    assert runner.done == 120
     path = runner.save(tmp_path / "mine.safetensors")
     other = Runner.load(path)
     assert other.config.algo == "iql"
