@@ -2,13 +2,20 @@
 
 The order parameter |m| over the temperature tau, on the same lattice:
 
-- ``mfq``: mean-field Q-learning. Q(a, abar) becomes the exact reward table, so that its Boltzmann
-  policy is a heat bath, and the population follows Onsager's solution and Monte Carlo.
-- ``iql``: independent Q-learning, a table keyed on nothing. Q(a) becomes the reward against the
-  neighbours' average, and the population follows Weiss's mean-field theory.
+- ``mfq``: mean-field Q-learning, keyed on the neighbours' mean action. Q(a, abar) becomes the exact
+  reward table, so that its Boltzmann policy is a heat bath, and the population follows Onsager's
+  solution and Monte Carlo.
+- ``iql-observing``: independent Q-learning that observes its neighbours' spins, keyed on how many are
+  up. Here that is the same update as MFQ's, and it learns and does the same.
+- ``iql``: independent Q-learning that observes nothing of its neighbours, keyed on nothing. Q(a)
+  becomes the reward against the neighbours' average, and the population follows Weiss's mean-field
+  theory.
 - ``mfq-previous``: the pairing of the authors' code, Q(a_t, abar_{t-1}), all agents at once. It too
   learns an average, and follows Weiss.
 - ``monte_carlo``: a heat bath on the same lattice, no learning.
+
+So what an agent hears of its neighbours decides between Onsager and Weiss. A mean action is one way to
+hear it, an observation another; ``iql`` differs from ``mfq`` in what it hears, not in how it learns.
 
 All learners start alike, with a *warm-up* of coherent exploration: everybody draws from one coin,
 whose chance of "up" rises from .05 to .95. That shows each agent every neighbourhood, and leaves an
@@ -99,19 +106,29 @@ class IsingStudy:
 
 
 class Method(NamedTuple):
-    """One learner and the dynamics that it plays under."""
+    """One learner and the dynamics that it plays under.
+
+    Attributes:
+        mean_field: its table is keyed on the neighbours' mean action.
+        observing: its table is keyed on how many neighbours it observes to be up.
+        pairing: which mean action a reward is learned with (`mfq.TabularQ`).
+        update: who chooses in a step (`ising_v0`).
+        steps_per_sweep: steps until each agent has chosen once.
+    """
 
     name: str
     mean_field: bool
+    observing: bool
     pairing: str
     update: str
     steps_per_sweep: int
 
 
 METHODS = (
-    Method("mfq", True, "current", "checkerboard", 2),
-    Method("iql", False, "current", "checkerboard", 2),
-    Method("mfq-previous", True, "previous", "synchronous", 1),
+    Method("mfq", True, False, "current", "checkerboard", 2),
+    Method("iql-observing", False, True, "current", "checkerboard", 2),
+    Method("iql", False, False, "current", "checkerboard", 2),
+    Method("mfq-previous", True, False, "previous", "synchronous", 1),
 )
 
 
@@ -143,7 +160,23 @@ def true_rewards(coupling: float, field: float) -> Tensor:
     return sign * (field + coupling / 2 * around[:, None])
 
 
-def learn(study: IsingStudy, method: Method, tick: Callable[[], object]) -> tuple[Tensor, Tensor]:
+def neighbours_up(obs: Tensor) -> Tensor:
+    """How many of its four neighbours each site observes to be up.
+
+    Their number, not the 16 patterns: the reward depends on no more, and MFQ knows no more.
+
+    Args:
+        obs: float32 [B, N, 6], of an environment with ``observe_neighbors``.
+
+    Returns:
+        int64 [B, N], 0 to 4.
+    """
+    return (obs[..., 2:] > 0).sum(-1)
+
+
+def train(
+    study: IsingStudy, method: Method, tick: Callable[[], object]
+) -> tuple[mfq.TabularQ, Tensor]:
     """Trains and measures one method at all temperatures at once; a row is one seed of one tau.
 
     Args:
@@ -152,7 +185,7 @@ def learn(study: IsingStudy, method: Method, tick: Callable[[], object]) -> tupl
         tick: called after each sweep.
 
     Returns:
-        Order parameter and mean squared error of Q, each float64 [taus, seeds].
+        The agent, of B = taus x seeds rows, and each row's order parameter: float64 [B].
     """
     assert study.taus is not None
     env = ising_v0.batched_env(
@@ -161,6 +194,7 @@ def learn(study: IsingStudy, method: Method, tick: Callable[[], object]) -> tupl
         coupling=study.coupling,
         field=study.field,
         update=method.update,
+        observe_neighbors=method.observing,
         initial="up",
         max_cycles=None,
     )
@@ -171,6 +205,8 @@ def learn(study: IsingStudy, method: Method, tick: Callable[[], object]) -> tupl
         pairing=method.pairing,
         learning_rate=LEARNING_RATE,
         gamma=0.0,
+        num_states=5 if method.observing else None,
+        state_of=neighbours_up if method.observing else None,
         seed=study.seed,
     )
     total = torch.zeros(env.num_envs, dtype=torch.float64)
@@ -194,12 +230,32 @@ def learn(study: IsingStudy, method: Method, tick: Callable[[], object]) -> tupl
     step = sweeps(study.burn_in, step)
     sweeps(study.sweeps, step, measured=True)
 
+    return agent, total / study.sweeps
+
+
+def learn(study: IsingStudy, method: Method, tick: Callable[[], object]) -> tuple[Tensor, Tensor]:
+    """`train`, and how wrong what was learned is.
+
+    Returns:
+        Order parameter and mean squared error of Q, each float64 [taus, seeds].
+    """
+    agent, orders = train(study, method, tick)
+    assert study.taus is not None
     shape = (len(study.taus), study.seeds)
-    # [B, N, M, A] against [5, A]. The last cell of MFQ, "no neighbour", is never met on a torus; the
-    # one cell of IQL stands for all five.
-    cells = agent.table[:, :, 0, :5]
-    error = (cells - true_rewards(study.coupling, study.field)).square().mean((1, 2, 3))
-    return (total / study.sweeps).reshape(shape), error.double().reshape(shape)
+    error = (cells(agent) - true_rewards(study.coupling, study.field)).square().mean((1, 2, 3))
+    return orders.reshape(shape), error.double().reshape(shape)
+
+
+def cells(agent: mfq.TabularQ) -> Tensor:
+    """Q of every agent by the number of neighbours up, as far as it tells them apart.
+
+    Returns:
+        float32 [B, N, 5, 2]; [B, N, 1, 2] of a learner that hears nothing, whose one cell stands
+        for all five.
+    """
+    # A learner has either states or cells of mean action. The last cell of MFQ, "no neighbour", is
+    # never met on a torus.
+    return agent.table.flatten(2, 3)[:, :, :5]
 
 
 def _learn_all(study: IsingStudy, tick: Callable[[], object]) -> list[tuple[Tensor, Tensor]]:
@@ -283,25 +339,32 @@ def table(results: list[Result]) -> str:
     by_tau: dict[float, dict[str, Result]] = {}
     for result in results:
         by_tau.setdefault(result.tau, {})[result.method] = result
+    # "iql-observing" is wider than its column: "iql-" above "observing".
+    heads = [name.partition("-") for name in names]
+    above = [first + dash for first, dash, _ in heads]
+    below = [second for _, _, second in heads]
     lines = [
-        f"{'':5}  {'exact':>6}  {'Monte':>6}"
-        + "".join(f"  {name:>12}" for name in names)
-        + f"  {'Weiss':>6}",
-        f"{'tau':>5}  {'':6}  {'Carlo':>6}" + f"  {'|m| +- 95%':>12}" * len(names),
+        _line("", "exact", "Monte", above, "Weiss"),
+        _line("", "", "Carlo", below, ""),
+        _line("tau", "", "", ["|m| +- 95%"] * len(names), ""),
     ]
     for tau, row in by_tau.items():
         first = row[names[0]]
-        cells = [f"{_number(row[name].order_parameter)} {_half_width(row[name])}" for name in names]
-        lines.append(
-            f"{tau:5.3g}  {_number(first.exact):>6}  {_number(first.monte_carlo):>6}"
-            + "".join(f"  {cell:>12}" for cell in cells)
-            + f"  {_number(first.weiss):>6}"
-        )
+        measured = [
+            f"{_number(row[name].order_parameter)} {_half_width(row[name])}" for name in names
+        ]
+        onsager, monte_carlo, weiss = map(_number, (first.exact, first.monte_carlo, first.weiss))
+        lines.append(_line(f"{tau:.3g}", onsager, monte_carlo, measured, weiss))
     lines += ["", "Mean squared error of the learned Q against the true rewards:"]
     for name in names:
         errors = [result.q_mse for result in results if result.method == name]
-        lines.append(f"  {name:<12}  {min(errors):.2g} to {max(errors):.2g}")
+        lines.append(f"  {name:<13}  {min(errors):.2g} to {max(errors):.2g}")
     return "\n".join(lines)
+
+
+def _line(tau: str, exact: str, monte_carlo: str, measured: list[str], weiss: str) -> str:
+    cells = [f"{tau:>5}", f"{exact:>5}", f"{monte_carlo:>5}"]
+    return "  ".join([*cells, *(f"{cell:>11}" for cell in measured), f"{weiss:>5}"]).rstrip()
 
 
 def _number(value: float) -> str:
@@ -326,10 +389,11 @@ def write_figure(study: IsingStudy, results: list[Result], path: Path) -> Path:
         axes.plot(fine, onsager, color="black", lw=1.4, label="Onsager, exact (infinite lattice)")
     weiss = np.abs(exact.weiss_magnetisation(fine, study.coupling, study.field))
     axes.plot(fine, weiss, color="black", lw=1.4, ls="--", label="Weiss mean-field theory")
-    looks = {
+    looks = {  # the first lies behind: MFQ, the observing IQL and Monte Carlo cover each other
+        "iql-observing": ("D", "#CC79A7", "IQL that observes its neighbours (checkerboard)", 10),
         "monte_carlo": ("s", "#7f7f7f", f"Monte Carlo, {study.side} x {study.side}", 8),
         "mfq": ("o", "#0072B2", "MFQ (checkerboard)", 5),
-        "iql": ("^", "#D55E00", "IQL (checkerboard)", 6),
+        "iql": ("^", "#D55E00", "IQL that observes nothing (checkerboard)", 6),
         "mfq-previous": ("x", "#009E73", "MFQ, previous pairing (synchronous)", 6),
     }
     for name, (marker, colour, label, size) in looks.items():
@@ -344,7 +408,7 @@ def write_figure(study: IsingStudy, results: list[Result], path: Path) -> Path:
             np.maximum(bars, 0).T,
             fmt=marker,
             color=colour,
-            mfc="none" if name == "monte_carlo" else colour,
+            mfc="none" if name in ("iql-observing", "monte_carlo") else colour,
             ms=size,
             capsize=2,
             lw=1,
