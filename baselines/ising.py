@@ -380,7 +380,7 @@ def write_figure(study: IsingStudy, results: list[Result], path: Path) -> Path:
     # Without pyplot: a figure of our own touches no global state and needs no screen.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, 4.8), layout="constrained", dpi=150)
+    figure = Figure(figsize=(7.5, 5.6), layout="constrained", dpi=150)
     axes = figure.add_subplot()
     top = max(result.tau for result in results) * 1.03
     fine = np.linspace(min(result.tau for result in results) * 0.9, top, 600)
@@ -389,10 +389,10 @@ def write_figure(study: IsingStudy, results: list[Result], path: Path) -> Path:
         axes.plot(fine, onsager, color="black", lw=1.4, label="Onsager, exact (infinite lattice)")
     weiss = np.abs(exact.weiss_magnetisation(fine, study.coupling, study.field))
     axes.plot(fine, weiss, color="black", lw=1.4, ls="--", label="Weiss mean-field theory")
-    looks = {  # the first lies behind: MFQ, the observing IQL and Monte Carlo cover each other
-        "iql-observing": ("D", "#CC79A7", "IQL that observes its neighbours (checkerboard)", 10),
+    looks = {
         "monte_carlo": ("s", "#7f7f7f", f"Monte Carlo, {study.side} x {study.side}", 8),
         "mfq": ("o", "#0072B2", "MFQ (checkerboard)", 5),
+        "iql-observing": ("D", "#CC79A7", "IQL that observes its neighbours (checkerboard)", 10),
         "iql": ("^", "#D55E00", "IQL that observes nothing (checkerboard)", 6),
         "mfq-previous": ("x", "#009E73", "MFQ, previous pairing (synchronous)", 6),
     }
@@ -410,6 +410,7 @@ def write_figure(study: IsingStudy, results: list[Result], path: Path) -> Path:
             color=colour,
             mfc="none" if name in ("iql-observing", "monte_carlo") else colour,
             ms=size,
+            zorder=2 if name == "iql-observing" else 3,  # MFQ lies on it
             capsize=2,
             lw=1,
             label=label,
@@ -424,7 +425,7 @@ def write_figure(study: IsingStudy, results: list[Result], path: Path) -> Path:
         critical = exact.critical_temperature(study.coupling)
         axes.axvline(critical, color="black", lw=0.8, ls=":")
         axes.annotate(r" $\tau_c$", (critical, 0.0), va="bottom")
-    axes.legend(frameon=False, fontsize=9, loc="upper right" if study.field == 0 else "lower left")
+    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
     return write_atomically(path, figure.savefig)
 

@@ -1,7 +1,8 @@
 """Tabular mean-field Q-learning (Yang et al. 2018, Eq. 8), for finite games.
 
 MFQ and independent Q-learning (IQL) are the two settings of one learner: with ``mean_field`` the table
-has a cell for each mean action that an agent may meet, without it has one for all.
+has a cell for each mean action that an agent may meet, without it has one for all. What IQL knows of the
+others is what its states tell, and without states nothing.
 
 Legend: B rows, N agents, A actions, S states, M cells of mean action.
 """

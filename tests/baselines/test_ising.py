@@ -143,7 +143,7 @@ def test_the_figure_shows_every_method(tmp_path, monkeypatch):
         drawn[float(orders[0])] = (label, look["fmt"], look["color"])
 
     monkeypatch.setattr("matplotlib.axes.Axes.errorbar", errorbar)
-    monkeypatch.setattr("matplotlib.axes.Axes.legend", lambda axes, **how: None)
+    monkeypatch.setattr("matplotlib.figure.Figure.legend", lambda figure, **how: None)
     ising.write_figure(study, results, tmp_path / "ising.png")
     assert sorted(drawn) == [0.0, 1.0, 2.0, 3.0, 4.0]
     for looks in zip(*drawn.values(), strict=True):
