@@ -34,7 +34,7 @@ def test_compare_ising_writes_its_files(finished):
     results = ["tau", "method", "order_parameter", "low", "high", "seeds", "q_mse"]
     columns = [*results, "exact", "monte_carlo", "weiss"]
     assert list(rows[0]) == columns
-    methods = ["mfq", "iql", "mfq-previous", "monte_carlo"]
+    methods = ["mfq", "iql-observing", "iql", "mfq-previous", "monte_carlo"]
     assert [(r["method"], float(r["tau"])) for r in rows] == [
         (m, t) for m in methods for t in (0.8, 2.0)
     ]
