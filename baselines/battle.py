@@ -1,7 +1,8 @@
 """Battle: every pair of players against each other, on both sides, with intervals.
 
 Who moves first, and how far apart the armies start, decide even matches (fidelity I1): so both sides are
-played, half of the episodes each and from the same seeds, and are reported apart and together.
+played, half of the episodes each and from the same seeds, and are reported apart and together; and every
+pair meets on several starts, the game's fixed one and random ones.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from tqdm import tqdm
 from baselines.named import sources_by_name
 from baselines.report import write_report
 from mfenvs import battle_v0, game_class
+from mfenvs.battle.placement import NAMED
+from mfenvs.validate import member
 from mfq.evaluate import Record, match
 from mfq.files import write_atomically
 from mfq.intervals import bootstrap, wilson
@@ -26,6 +29,7 @@ from mfq.view import wrap
 
 SIDES = ("both", "red", "blue")
 ROWS = 64  # at most so many episodes at once
+FIXED = "fixed"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class BattleStudy:
         seed: of the episodes, the same for all pairs. Runs choose their best checkpoint by episodes that
             are seeded from their own seed on: keep away from these. In battle a row more is a seed more
             (0 and 1 are the same), so that another sample is one whose seed is further than the rows.
+        placement: which starts every pair is played on, each with so many episodes: "random",
+            "magent2", "paper", and "fixed", the game's own (MAgent2's, if the game's own are random).
         explore: whether learned players act as in training, instead of as well as they can.
         env_options: of the game; else those of the first run, or the paper's.
         out: folder for battle.csv, battle.png, config.json and, of several runs of a player,
@@ -48,6 +54,7 @@ class BattleStudy:
     players: tuple[str, ...] = ("mfq", "iql", "rush", "random")
     episodes: int = 200
     seed: int = 1000
+    placement: tuple[str, ...] = ("fixed", "random")
     explore: bool = False
     env_options: dict[str, Any] = field(default_factory=dict)
     out: str | None = "runs/battle"
@@ -57,6 +64,10 @@ class BattleStudy:
             raise ValueError(f"episodes={self.episodes!r}; allowed: at least 2, one a side")
         if self.seed < 0:
             raise ValueError(f"seed={self.seed!r}; allowed: 0 or more")
+        for name in self.placement:
+            member("placement", name, (FIXED, *NAMED))
+        if not self.placement:
+            raise ValueError("placement=(); allowed: at least one")
         if len(self.entries()) < 2:
             raise ValueError(f"players={self.players!r}; allowed: at least two")
 
@@ -87,6 +98,7 @@ class Result(NamedTuple):
     reward: float
     reward_low: float
     reward_high: float
+    placement: str = ""
 
 
 class Single(NamedTuple):
@@ -101,10 +113,12 @@ class Single(NamedTuple):
     win_rate_low: float
     win_rate_high: float
     kill_difference: float
+    placement: str = ""
 
 
 class Comparison(NamedTuple):
-    """What came of a study: it with the game's options filled in, all pairs, and single runs."""
+    """What came of a study: it with the game's options and its own placement filled in, all pairs, and
+    single runs."""
 
     study: BattleStudy
     results: list[Result]
@@ -112,16 +126,41 @@ class Comparison(NamedTuple):
 
 
 def compare(study: BattleStudy) -> Comparison:
-    """All pairs, with a progress bar on standard error."""
-    entries = study.entries()
-    scripts = game_class("battle_v0").players
-    sources = [source for runs in entries.values() for source in runs]
-    trained = options_of(sources, "battle_v0", scripts)
+    """All pairs on all starts, with a progress bar for each start on standard error."""
+    sources = [source for runs in study.entries().values() for source in runs]
+    trained = options_of(sources, "battle_v0", game_class("battle_v0").players)
     basis = battle_v0.PAPER if trained is None else trained
     study = replace(study, env_options={**basis, **study.env_options})
+    starts = starts_of(study)
+    results, singles = list[Result](), list[Single]()
+    for start, options in starts.items():
+        found, by_run = compare_on(study, options)
+        results += [r._replace(placement=start) for r in found]
+        singles += [s._replace(placement=start) for s in by_run]
+    return Comparison(replace(study, placement=tuple(starts)), results, singles)
+
+
+def starts_of(study: BattleStudy) -> dict[str, dict[str, Any]]:
+    """The game's options for each start that a study asks for; "fixed" is called what it is."""
+    own = game_class("battle_v0").Config(**study.env_options).placement
+    fixed = "magent2" if own == "random" else own
+    found = {}
+    for name in study.placement:
+        placement = fixed if name == FIXED else name
+        name = placement if isinstance(placement, str) else FIXED
+        found[name] = {**study.env_options, "placement": placement}
+    return found
+
+
+def compare_on(
+    study: BattleStudy, env_options: dict[str, Any]
+) -> tuple[list[Result], list[Single]]:
+    """All pairs in one game; neither rows say where the armies started."""
+    entries = study.entries()
+    sources = [source for runs in entries.values() for source in runs]
     a_side = -(-study.episodes // 2)
     rows = -(-a_side // -(-a_side // ROWS))  # as few rows as take no longer
-    view = wrap(battle_v0.batched_env(num_envs=rows, **study.env_options))
+    view = wrap(battle_v0.batched_env(num_envs=rows, **env_options))
     players = {source: load_player(source, view) for source in dict.fromkeys(sources)}
 
     results, singles = list[Result](), list[Single]()
@@ -145,7 +184,7 @@ def compare(study: BattleStudy) -> Comparison:
     order = {name: k for k, name in enumerate(entries)}
     results.sort(key=lambda r: (order[r.player], order[r.opponent]))
     singles.sort(key=lambda r: (order[r.player], order[r.opponent]))
-    return Comparison(study, results, singles)
+    return results, singles
 
 
 def joined(records: list[Record], runs: int) -> Record:
@@ -209,7 +248,7 @@ def names_in(results: list[Result]) -> list[str]:
 
 
 def table(results: list[Result]) -> str:
-    """The matrix of win rates, and every pair by side."""
+    """The matrix of win rates, and every pair by side; of the results on one start."""
     names, found = names_in(results), {(r.player, r.opponent, r.side): r for r in results}
     first, width = max(map(len, names)), max(9, *map(len, names))
     lines = [
@@ -245,7 +284,8 @@ def table(results: list[Result]) -> str:
 
 
 def table_of_runs(singles: list[Single]) -> str:
-    """What single runs won, as the median and the extremes, a line for each player and opponent."""
+    """What single runs won on one start, as the median and the extremes, a line for each player and
+    opponent."""
     rates: dict[tuple[str, str], dict[str, list[float]]] = {}
     for single in singles:
         by_side = rates.setdefault((single.player, single.opponent), {})
@@ -270,20 +310,22 @@ def _share(value: float) -> str:
 
 
 def write_figure(results: list[Result], path: Path) -> Path:
-    """battle.png: the matrices of win rates, both sides together and apart."""
+    """battle.png: the matrices of win rates, both sides together and apart, a line for each start."""
     # Without pyplot: a figure of our own touches no global state and needs no screen.
     from matplotlib.figure import Figure
 
-    names, found = names_in(results), {(r.player, r.opponent, r.side): r for r in results}
+    names, starts = names_in(results), list(dict.fromkeys(r.placement for r in results))
+    found = {(r.placement, r.player, r.opponent, r.side): r for r in results}
     edge = 1.2 + 0.62 * len(names)
-    figure = Figure(figsize=(3 * edge + 1.2, edge + 0.7), layout="constrained", dpi=150)
-    panels = figure.subplots(1, len(SIDES), sharey=True)
-    for axes, side in zip(panels, SIDES, strict=True):
+    size = 3 * edge + 1.2, (edge + 0.7) * len(starts)
+    figure = Figure(figsize=size, layout="constrained", dpi=150)
+    panels = figure.subplots(len(starts), len(SIDES), sharey=True, squeeze=False)
+    for axes, (start, side) in zip(panels.flat, product(starts, SIDES), strict=True):
         rates = np.full((len(names), len(names)), np.nan)
         for (i, mine), (j, its) in product(enumerate(names), enumerate(names)):
             if mine == its:
                 continue
-            r = found[mine, its, side]
+            r = found[start, mine, its, side]
             rates[i, j] = r.win_rate
             ink = "white" if abs(r.win_rate - 0.5) > 0.3 else "black"
             place = {"ha": "center", "color": ink}
@@ -295,7 +337,7 @@ def write_figure(results: list[Result], path: Path) -> Path:
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
         title = "both sides" if side == "both" else f"the row as {side}"
-        axes.set_title(title, fontsize=10)
+        axes.set_title(f"{title}, start: {start}", fontsize=10)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
     figure.colorbar(picture, ax=panels, label="win rate of the row", shrink=0.9)
@@ -303,12 +345,14 @@ def write_figure(results: list[Result], path: Path) -> Path:
 
 
 def run(study: BattleStudy) -> list[Result]:
-    """`mfq compare battle`: computes, prints the table, writes the files."""
+    """`mfq compare battle`: computes, prints the tables, writes the files."""
     study, results, singles = compare(study)
     options = ", ".join(f"{name} {value}" for name, value in study.env_options.items())
-    print(f"Battle ({options}):\n{-(-study.episodes // 2)} episodes a side, same seeds\n")
-    print(table(results))
-    if singles:
-        print("\n" + table_of_runs(singles))
+    print(f"Battle ({options}):\n{-(-study.episodes // 2)} episodes a side, same seeds")
+    for start in study.placement:
+        print(f"\nStart: {start}\n")
+        print(table([r for r in results if r.placement == start]))
+        if singles:
+            print("\n" + table_of_runs([s for s in singles if s.placement == start]))
     write_report(study, "battle", results, lambda path: write_figure(results, path), singles)
     return results

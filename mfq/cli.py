@@ -29,7 +29,8 @@ TRAIN = """\
 `--env` takes a game (see `mfq list`), MODULE:FACTORY of an environment of your own, or an id of
 PettingZoo's or Gymnasium's, such as CartPole-v1.
 `--preset paper|authors|authors-mfac|fast|large|small` starts from a ready set of options (battle),
-`--preset cartpole` from one for small single-agent tasks; flags beside it win.
+`fast-random`, `large-random` and `small-random` from the same with another start in each episode, and
+`cartpole` from one for small single-agent tasks; flags beside it win.
 `--resume DIR [--steps N] [--rounds N] [--minutes M] [--device D]` goes on with the run in DIR, exactly
 where its last checkpoint was (on another kind of device with other draws, and it says so).
 `--set NAME=VALUE ...` sets options of the game, such as `--set num_agents=500 mu=400`.
@@ -50,6 +51,7 @@ Plays every pair on both sides. A PLAYER is a script or a pretrained player (see
 checkpoint or the folder of a run, with NAME= before it to be called so; NAME=RUN,RUN ... joins runs
 of several seeds.
 The game is that of the first run, else the paper's; `--set NAME=VALUE ...` sets its options.
+Every pair meets on the game's fixed start and on random ones; `--placement NAME ...` says on which.
 """
 EVALUATE = """\
 usage: mfq evaluate DIR [--checkpoint last|best] [--episodes K] [--seed S] [--device D]

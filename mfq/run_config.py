@@ -299,6 +299,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+# The same with armies that start elsewhere in each episode, in evaluations too (docs/battle.md).
+PRESETS |= {
+    f"{name}-random": {
+        **PRESETS[name],
+        "env_options": {**PRESETS[name]["env_options"], "placement": "random"},
+    }
+    for name in ("fast", "large", "small")
+}
+
+
 def preset(name: str) -> RunConfig:
     """A ready set of options.
 

@@ -36,8 +36,11 @@ class BattleConfig:
         speed: cells that a move may go, as a Euclidean radius; at least 1.
         view_radius: of the circle that an agent sees, within a square of 2 int(view_radius) + 1.
         attack_radius: of the circle that an attack reaches, the agent's own cell excepted.
-        placement: "magent2"; "paper" (see `start_of`); or the cells: ``{"red": [(x, y), ...],
-            "blue": [...]}``.
+        placement: "magent2"; "paper"; "random", another start each episode (see `start_of` for all
+            three); or the cells: ``{"red": [(x, y), ...], "blue": [...]}``.
+        start_range: of ``placement="random"`` alone: by how many cells at most the armies' distance and
+            their vertical offset differ from MAgent2's; 0 or more, as far as the map has room. 0 is
+            always MAgent2's distance and no offset, and a coin says who is left.
         copied_start: whether in the first step of an episode blue_i does what the i-th of all agents
             was told, which is red_i, whatever it chose itself: a slip of MAgent2's wrapper that
             equality with it needs. Blue's choices do not count then (``acting`` False), unless they
@@ -66,6 +69,7 @@ class BattleConfig:
     view_radius: float = 6.0
     attack_radius: float = 1.5
     placement: Any = "magent2"
+    start_range: int = 6
     copied_start: bool = True
     neighbors: str = "team"
     neighbor_radius: float | None = None
@@ -75,6 +79,7 @@ class BattleConfig:
         flag("minimap_mode", self.minimap_mode)
         flag("extra_features", self.extra_features)
         flag("copied_start", self.copied_start)
+        whole("start_range", self.start_range, 0)
         if self.max_cycles is not None:
             whole("max_cycles", self.max_cycles, 1)
         if self.seed is not None:

@@ -50,17 +50,27 @@ def play(row, law, state, actions, last, out):
 
 
 def start(row, law, state, out):
-    """Places the armies; by the paper's rules a coin says who is left."""
+    """Places the armies. Where the options say so a coin says who is left, and how the armies stand to
+    each other is drawn."""
     swapped = law.random_side and bits(state.key[row], state.counter[row], 0) & 1 == 1
+    # How much wider apart than MAgent2's the armies are, and how much lower the right one is. The left
+    # one goes half of that the other way, so that the pair stays in the middle of the map.
+    wider = draw_within(row, law.nearer, law.further, 1, law, state)
+    lower = draw_within(row, law.aslant, law.aslant, 2, law, state)
+    left_x, left_y = (law.odd_x - wider) >> 1, (law.odd_y - lower) >> 1
     state.swapped[row] = swapped
     state.time[row] = 0
     side = 1 if swapped else 0
     for agent in range(law.num_agents):
         x = law.start_x[side, agent]
+        y = law.start_y[side, agent]
         present = x >= 0  # an army may be smaller on one side than on the other
+        on_right = is_blue(agent, law) != swapped
+        x += left_x + wider if on_right else left_x
+        y += left_y + lower if on_right else left_y
         state.status[row, agent] = ALIVE if present else GONE
         state.x[row, agent] = x if present else 0
-        state.y[row, agent] = law.start_y[side, agent] if present else 0
+        state.y[row, agent] = y if present else 0
         state.hp[row, agent] = law.hp if present else np.float32(0.0)
         state.reward[row, agent] = np.float32(0.0)
         state.last_reward[row, agent] = np.float32(0.0)
@@ -80,6 +90,13 @@ def start(row, law, state, out):
     out.truncated[row] = False
     out.over[row] = False
     out.reset[row] = True
+
+
+def draw_within(row, below, above, use, law, state):
+    """A whole number from -below to above, all alike, from the row's own stream."""
+    # Lane 0 is the coin's; the next ones are the agents' (`scripted.random`).
+    draw = bits(state.key[row], state.counter[row], law.num_agents + use)
+    return ((draw * (below + 1 + above)) >> 32) - below
 
 
 def retire(row, law, state):

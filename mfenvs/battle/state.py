@@ -42,6 +42,11 @@ class Law(NamedTuple):
     start_y: Any  # int32 [2, N]
     start_size: Any  # int32 [2, 2]
     random_side: bool
+    nearer: int  # from here on see `mfenvs.battle.placement.Shifts`
+    further: int
+    aslant: int
+    odd_x: int
+    odd_y: int
     copied_start: bool
     window: int  # cells along an edge of the view
     sight: Any  # int64 [window]; how many cells to each side are seen in a line of the view
@@ -156,7 +161,7 @@ def scene_of(source: State | Scene) -> Scene:
 
 def law_of(config: BattleConfig, backend: Backend) -> Law:
     """The options as arrays of the backend and numbers."""
-    start = start_of(config.placement, config.map_size)
+    start = start_of(config.placement, config.map_size, config.start_range)
     moves, attacks = circle(config.speed, True), circle(config.attack_radius, False)
     seen = circle(config.view_radius, True)
     radius = int(seen.max())
@@ -188,6 +193,11 @@ def law_of(config: BattleConfig, backend: Backend) -> Law:
         start_y=backend.asarray(start.y, np.int32),
         start_size=backend.asarray(start.size, np.int32),
         random_side=start.random_side,
+        nearer=start.shifts.nearer,
+        further=start.shifts.further,
+        aslant=start.shifts.aslant,
+        odd_x=start.shifts.odd_x,
+        odd_y=start.shifts.odd_y,
         copied_start=bool(config.copied_start),
         window=window,
         sight=backend.asarray(

@@ -15,7 +15,8 @@ PAGE = (ROOT / "docs/armies.md").read_text()
 def read(study):
     with (ROOT / f"baselines/results/{study}_runs.csv").open(newline="") as file:
         rows = list(csv.reader(file))
-    assert tuple(rows[0]) == Single._fields
+    # These were played before there were several starts.
+    assert (*rows[0], "placement") == Single._fields
     return [Single(*row[:4], int(row[4]), *map(float, row[5:])) for row in rows[1:]]
 
 

@@ -46,6 +46,8 @@ OPTIONS = [
     {"map_size": 33, **BOTH, "placement": "paper", "copied_start": False},
     {"map_size": 104, "placement": BANDS, "extra_features": True},
     {"map_size": 40, **BOTH, "copied_start": True},
+    {"map_size": 12, "placement": "random", "max_cycles": 9, "copied_start": False},
+    {"map_size": 21, **BOTH, "placement": "random", "start_range": 4, "max_cycles": 14},
 ]
 every_option = pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
 
@@ -82,7 +84,7 @@ def play_by_stages(game, row, state, actions, out, naive, what):
     state.counter[row] += 1
     if out.over[row]:
         rules.start(row, law, state, out)
-        naive.reset(bool(state.swapped[row]))
+        naive.restart(state, row)
         compare("start")
         return
     out.reset[row] = False
@@ -127,7 +129,7 @@ def test_every_stage_as_plain_python_equals_the_naive_one(options):
     games = [naive_of(int(seed), **options) for seed in seeds]
     coin, deaths = np.random.default_rng(5), 0
     for row, naive in enumerate(games):
-        naive.reset(bool(state.swapped[row]))
+        naive.restart(state, row)
         assert_same_state(state, row, game.law, naive, "reset")
         assert_same_step(out, row, naive, "reset")
     for time in range(steps_for(options)):
@@ -150,9 +152,9 @@ def test_whole_compiled_games_equal_naive_ones(options, seed):
     env = battle_v0.batched_env(num_envs=2, **options)
     env.reset(seed=seed)
     games = [naive_of(seed + row, **options) for row in range(2)]
-    coin, swapped = np.random.default_rng(7), env._state.swapped
+    coin = np.random.default_rng(7)
     for row, naive in enumerate(games):
-        naive.reset(bool(swapped[row]))
+        naive.restart(env._state, row)
     resets = 0
     for time in range(3 * steps_for(options)):
         actions = np.array([mixed(naive, coin, aim=0.9) for naive in games])
@@ -161,7 +163,7 @@ def test_whole_compiled_games_equal_naive_ones(options, seed):
         for row, naive in enumerate(games):
             assert bool(info["reset"][row]) == naive.over
             if naive.over:
-                naive.reset(bool(swapped[row]))
+                naive.restart(env._state, row)
                 resets += 1
             else:
                 naive.step(actions[row].tolist())
@@ -178,13 +180,13 @@ def test_whole_compiled_games_equal_naive_ones(options, seed):
     assert resets > 0 or options["map_size"] > 12
 
 
-@pytest.mark.parametrize("options", OPTIONS[:2] + OPTIONS[4:7], ids=str)
+@pytest.mark.parametrize("options", OPTIONS[:2] + OPTIONS[4:7] + OPTIONS[-2:], ids=str)
 def test_the_parallel_view_equals_the_naive_game(options):
     env = battle_v0.parallel_env(**options)
     naive, coin = naive_of(4, **options), np.random.default_rng(1)
     for seed in (4, None):
         obs, _ = env.reset(seed=seed)
-        naive.reset()
+        naive.restart(env._state, 0)
         taking_part = naive.agents
         for _ in range(30):
             names = [env.possible_agents[agent.index] for agent in taking_part]

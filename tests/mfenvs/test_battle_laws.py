@@ -21,7 +21,7 @@ amounts = st.floats(-3, 3, width=32)
 options = st.fixed_dictionaries(
     {
         "map_size": st.sampled_from([12, 13, 16, 20]),
-        "placement": st.sampled_from(["magent2", "paper", CLOSE]),
+        "placement": st.sampled_from(["magent2", "paper", "random", CLOSE]),
         "minimap_mode": st.booleans(),
         "extra_features": st.booleans(),
         "copied_start": st.booleans(),
@@ -174,7 +174,7 @@ def test_seeds_reach_the_engine_as_in_c():
 
 
 @pytest.mark.parametrize("seed", [0, 11, 2**31 - 3, 2**61])
-@pytest.mark.parametrize("placement", ["magent2", "paper"])
+@pytest.mark.parametrize("placement", ["magent2", "paper", "random"])
 def test_row_b_of_seed_s_is_the_parallel_game_of_seed_s_plus_b(seed, placement):
     options = {"map_size": 14, "extra_features": True, "placement": placement, "max_cycles": 12}
     options["copied_start"] = placement == "magent2"
@@ -236,6 +236,7 @@ def test_reset_goes_on_with_the_stream_and_seeds_0_and_1_are_one():
     [
         {"minimap_mode": True, "extra_features": True},
         {"placement": "paper", "map_size": 15, "extra_features": True},
+        {"placement": "random", "map_size": 15, "extra_features": True, "hp": 1.0},
         {"minimap_mode": True, "speed": 3.0, "view_radius": 2.0},
     ],
     ids=str,
@@ -283,8 +284,9 @@ def test_a_snapshot_s_graph_is_that_of_its_moment():
         {"map_size": 12, "max_cycles": 30, "placement": CLOSE, "copied_start": False},
         {"map_size": 13, "minimap_mode": True, "extra_features": True, "max_cycles": 20},
         {"map_size": 15, "placement": "paper", "neighbor_radius": 3.0, "max_cycles": 10},
+        {"map_size": 16, "placement": "random", "extra_features": True, "max_cycles": 10},
     ],
-    ids=["close", "magent2", "paper"],
+    ids=["close", "magent2", "paper", "random"],
 )
 def test_it_keeps_the_contract(options):
     report = check(BattleGame, steps=60, **options)

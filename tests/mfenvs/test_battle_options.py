@@ -171,7 +171,9 @@ HERE = [(3, 3)]
         ({"neighbors": "near"}, ValueError, "neighbors='near'"),
         ({"neighbor_radius": -1.0}, ValueError, "neighbor_radius=-1.0"),
         ({"neighbor_radius": "far"}, TypeError, "neighbor_radius"),
-        ({"placement": "random"}, ValueError, "placement='random'"),
+        ({"placement": "chance"}, ValueError, "placement='chance'"),
+        ({"start_range": -1}, ValueError, "start_range=-1"),
+        ({"start_range": 1.0}, TypeError, "start_range=1.0"),
         ({"placement": None}, TypeError, "placement=None"),
         ({"placement": 3}, TypeError, "placement=3"),
         ({"placement": {"red": HERE}}, ValueError, "placement"),
@@ -208,6 +210,7 @@ def test_bad_options_are_named(options, error, name):
         {"map_size": 20},
         {"map_size": 16, "attack_radius": 3.0, "speed": 3.0, "hp": 5.0},
         {"map_size": 26, "placement": "paper", "copied_start": False},
+        {"map_size": 20, "placement": "random", "copied_start": False},
         {"map_size": 20, "view_radius": 3.5, "damage": 1.0},
     ],
     ids=str,
@@ -217,7 +220,7 @@ def test_players_play_as_the_naive_ones_do(name, options):
     env.reset(seed=6)
     games, coin = [naive_of(6 + row, **options) for row in range(2)], np.random.default_rng(2)
     for row, naive in enumerate(games):
-        naive.reset(bool(env._state.swapped[row]))
+        naive.restart(env._state, row)
     player, struck = getattr(naive_rules, name), 0
     for _ in range(50):
         found = env.scripted(name).tolist()
@@ -234,7 +237,7 @@ def test_players_play_as_the_naive_ones_do(name, options):
         env.step(actions)
         for row, naive in enumerate(games):
             if naive.over:
-                naive.reset(bool(env._state.swapped[row]))
+                naive.restart(env._state, row)
             else:
                 naive.step(actions[row].tolist())
     assert struck > 0

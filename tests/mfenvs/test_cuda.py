@@ -28,6 +28,7 @@ GAMES = {
     "battle": ("battle_v0", {"map_size": 14, "max_cycles": 3}),
     "battle, all": ("battle_v0", {"map_size": 14, "minimap_mode": True, "extra_features": True}),
     "battle, bands": ("battle_v0", {"map_size": 256, "speed": 7, "placement": "paper"}),
+    "battle, random": ("battle_v0", {"map_size": 14, "placement": "random", "max_cycles": 2}),
     "battle, near": ("battle_v0", {"map_size": 14, "neighbor_radius": 3.0, "neighbors": "all"}),
 }
 

@@ -11,6 +11,9 @@ GAMES = {
     "battle, all": lambda rows: battle_v0.batched_env(
         rows, map_size=18, hp=3.0, max_cycles=9, placement="paper", **EVERYTHING
     ),
+    "battle, random": lambda rows: battle_v0.batched_env(
+        rows, map_size=18, hp=3.0, max_cycles=5, placement="random", **EVERYTHING
+    ),
     "battle, many actions": lambda rows: battle_v0.batched_env(
         rows, map_size=20, speed=6.0, attack_radius=3.0, hp=3.0, max_cycles=9, **EVERYTHING
     ),

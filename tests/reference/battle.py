@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.reference.battle_starts import armies as armies
+from tests.reference.battle_starts import drawn
+
 f32 = np.float32
 ID_BITS = 10
 
@@ -23,6 +26,7 @@ DEFAULTS = {
     "extra_features": False,
     "max_cycles": 1000,
     "placement": "magent2",
+    "start_range": 6,
     "copied_start": True,
     "speed": 2.0,
     "view_radius": 6.0,
@@ -77,11 +81,11 @@ class NaiveBattle:
         unsigned = ctypes.c_uint64(ctypes.c_int32(seed & 0xFFFFFFFF).value).value
         self.generator = unsigned % (2**31 - 1) or 1
 
-    def reset(self, swapped=False):
-        """Places the armies; ``swapped`` (a coin, "paper" only) puts blue on the left."""
+    def reset(self, swapped=False, start=None):
+        """Places the armies; ``swapped`` (a coin) puts blue on the left, ``start`` is a random one."""
         self.swapped, self.time, self.over, self.truncated = swapped, 0, False, False
-        red, blue = armies(self.placement, self.map_size, swapped)
-        other = armies(self.placement, self.map_size, not swapped)
+        red, blue = armies(self.placement, self.map_size, swapped, start)
+        other = armies(self.placement, self.map_size, not swapped, start)
         room = [max(len(red), len(other[0])), max(len(blue), len(other[1]))]
         self.num_red = room[0]
         self.agents = []
@@ -97,6 +101,13 @@ class NaiveBattle:
                 self.agents.append(agent)
         self.size = [len(red), len(blue)]
         self.deeds = Counter()  # (blue, deed): how often in the episode
+
+    def restart(self, state, row):
+        """Starts the episode that a row of a compiled game has just started."""
+        if self.placement != "random":
+            return self.reset(bool(state.swapped[row]))
+        key, counter = int(state.key[row]), int(state.counter[row])
+        return self.reset(*drawn(key, counter, state.x.shape[1], self.map_size, self.start_range))
 
     def living(self, blue=None):
         return [a for a in self.agents if a.status == "alive" and blue in (None, a.blue)]
@@ -375,26 +386,3 @@ def close_in(game, agent, enemy):
         if game.is_inside(goal) and goal not in standing:
             choices.append((gap(goal, enemy), action, action))
     return min(choices)[-1]
-
-
-# -- where the armies start ---------------------------------------------------------------------
-
-
-def armies(placement, map_size, swapped=False):
-    """The cells of red and of blue."""
-    if placement == "magent2":
-        left, right = block(map_size, -1), block(map_size, 1)
-        return left, right[: len(left)]
-    if placement == "paper":
-        left, right = block(map_size, -1), block(map_size, 1)
-        return (right, left) if swapped else (left, right)
-    return [tuple(cell) for cell in placement["red"]], [tuple(cell) for cell in placement["blue"]]
-
-
-def block(map_size, side_of_map):
-    """Every second cell of a square to the left (-1) or right (1) of the middle, walls left out."""
-    side, gap = 2 * int(math.sqrt(0.04 * map_size**2)), 3
-    first = map_size // 2 + gap if side_of_map > 0 else map_size // 2 - gap - side
-    top = (map_size - side) // 2
-    square = [(x, y) for x in range(first, first + side, 2) for y in range(top, top + side, 2)]
-    return [(x, y) for x, y in square if 0 < x < map_size - 1 and 0 < y < map_size - 1]
