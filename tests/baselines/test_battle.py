@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,14 +18,18 @@ from baselines.battle import (
     table,
     table_of_runs,
 )
+from mfenvs import battle_v0
 from mfq.cli import main
-from mfq.evaluate import Record
+from mfq.evaluate import Record, match
 from mfq.intervals import bootstrap, wilson
 from mfq.runner import Runner
+from mfq.view import wrap
 from tests.mfq.test_players import CONFIG
 
 TINY = {"map_size": 14, "max_cycles": 25}
-STUDY = BattleStudy(("random", "hold", "rush"), episodes=8, env_options=TINY, out=None)
+STUDY = BattleStudy(
+    ("random", "hold", "rush"), episodes=8, placement=("fixed",), env_options=TINY, out=None
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,7 @@ def test_every_pair_on_both_sides(found):
 
 
 def test_files_and_table_say_the_same(found, tmp_path, capsys):
-    results = run(BattleStudy(STUDY.players, 8, env_options=TINY, out=str(tmp_path)))
+    results = run(replace(STUDY, out=str(tmp_path)))
     assert results == found.results, "the same seed gives the same results"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "battle.csv",
@@ -141,7 +146,7 @@ def test_runs_meet_scripts_in_the_game_that_they_were_trained_on(tmp_path, capsy
         Runner(config={**CONFIG, "seed": seed, "out": folders[-1]}).train()
     words = [f"mfq={','.join(folders)}", folders[0], "rush"]
     out = str(tmp_path / "out")
-    flags = ["--episodes", "4", "--set", "max_cycles=15", "--out", out]
+    flags = ["--episodes", "4", "--placement", "fixed", "--set", "max_cycles=15", "--out", out]
     assert main(["compare", "battle", "--players", *words, *flags]) == 0
     with (tmp_path / "out" / "battle.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["side"] == "both"]
@@ -177,6 +182,53 @@ def test_runs_meet_scripts_in_the_game_that_they_were_trained_on(tmp_path, capsy
     assert [line[:18] for line in printed] == ["episode 0: 9 steps", "episode 1: 9 steps"]
 
 
+def test_every_pair_on_every_start(tmp_path, capsys):
+    words = ["--players", "hold", "x=rush,rush", "--episodes", "8", "--out", str(tmp_path)]
+    assert main(["compare", "battle", *words, "--set", *(f"{k}={v}" for k, v in TINY.items())]) == 0
+    found = {}
+    for name in ("battle", "battle_runs"):
+        with (tmp_path / f"{name}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert list(rows[0])[-1] == "placement"
+        for row in rows:
+            found.setdefault((name, row.pop("placement")), []).append(row)
+    assert [start for _, start in found] == ["paper", "random"] * 2
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["placement"] == ["paper", "random"], "the game's own start by its name"
+    assert config["env_options"]["placement"] == "paper"
+    printed = capsys.readouterr().out
+    assert printed.index("Start: paper") < printed.index("Start: random")
+    for pair in ("hold v x", "x v hold"):  # of players, and of single runs
+        assert printed.count(pair) == 2
+
+    # Each part is what a study of that start alone finds, and what a match in that game comes to.
+    for start in ("paper", "random"):
+        study = BattleStudy(("hold", "x=rush,rush"), 8, placement=(start,), env_options=TINY)
+        _, results, singles = compare(study)
+        for name, alone in (("battle", results), ("battle_runs", singles)):
+            rows = [{k: str(v) for k, v in r._asdict().items() if k != "placement"} for r in alone]
+            assert rows == found[name, start], "the same seeds"
+        view = wrap(battle_v0.batched_env(4, **{**battle_v0.PAPER, **TINY, "placement": start}))
+        ours, _ = match(view, "hold", "rush", 8, study.seed)
+        assert np.mean(ours["both"].returns) == pytest.approx(results[0].reward)
+    assert found["battle", "paper"] != found["battle", "random"]
+
+
+def test_the_fixed_start_of_a_game_is_its_own():
+    def starts(*names, **options):
+        found = battle.starts_of(BattleStudy(placement=names, env_options=options))
+        return {name: options["placement"] for name, options in found.items()}
+
+    assert starts("fixed", "random") == {"magent2": "magent2", "random": "random"}
+    assert starts("random", "fixed", placement="paper") == {"random": "random", "paper": "paper"}
+    assert starts("fixed", "magent2", "random", placement="random") == {
+        "magent2": "magent2",
+        "random": "random",
+    }
+    cells = {"red": [(3, 3)], "blue": [(4, 4)]}
+    assert starts("fixed", placement=cells) == {"fixed": (((3, 3),), ((4, 4),))}
+
+
 @pytest.mark.parametrize(
     ("players", "words"),
     [
@@ -192,14 +244,24 @@ def test_bad_players_are_named(players, words):
         BattleStudy(players)
 
 
-@pytest.mark.parametrize("options", [{"episodes": 1}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"episodes": 1},
+        {"seed": -1},
+        {"placement": ()},
+        {"placement": ("fixed", "chance")},
+        {"placement": ("random", ["fixed"])},
+    ],
+)
 def test_bad_options_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         BattleStudy(**options)
 
 
 def test_the_same_source_may_play_itself():
-    study = BattleStudy(("a=rush", "b=rush"), episodes=4, env_options=TINY, out=None)
+    players = ("a=rush", "b=rush")
+    study = BattleStudy(players, 4, placement=("fixed",), env_options=TINY, out=None)
     results = {(r.player, r.side): r for r in compare(study).results}
     assert results["a", "red"].wins == results["b", "red"].wins, "the same game"
     assert results["a", "both"].wins == results["b", "both"].wins

@@ -110,7 +110,7 @@ def test_what_is_shipped_plays_where_nobody_is_named(capsys):
     unnamed = capsys.readouterr().out
     assert main([*words, "--red", "mfq", "--blue", "iql"]) == 0
     assert capsys.readouterr().out == unnamed
-    study = BattleStudy(episodes=2, env_options={"max_cycles": 5})
+    study = BattleStudy(episodes=2, placement=("random",), env_options={"max_cycles": 5})
     assert {r.player for r in battle.compare(study)[1]} == {"mfq", "iql", "rush", "random"}
 
 

@@ -4,11 +4,14 @@ import csv
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from mfenvs import battle_v0
+from mfenvs.battle.game import BattleGame
 from mfq import checkpoint
+from mfq.cli import main
 from mfq.evaluate import head_to_head
 from mfq.meter import Meter
 from mfq.run_config import PRESETS, RunConfig, preset
@@ -249,8 +252,36 @@ def test_presets_run(name, algo):
     assert runner.agent.updates > 0
 
 
+@pytest.mark.parametrize("name", ["fast", "large", "small"])
+def test_a_preset_of_random_starts_is_its_namesake_but_for_the_starts(name):
+    fixed, random = preset(name), preset(f"{name}-random")
+    assert fixed.env_options.get("placement", "magent2") in ("paper", "magent2")
+    assert random.env_options == {**fixed.env_options, "placement": "random"}
+    assert replace(random, env_options=fixed.env_options) == fixed
+
+
+def test_training_and_its_evaluations_are_on_random_starts(monkeypatch):
+    starts = {12: set(), 7: set()}  # the corners of the armies, by how many rows there are
+    step = BattleGame.step
+
+    def watched(game, state, actions, last, out):
+        step(game, state, actions, last, out)
+        for row in np.flatnonzero(out.reset):
+            found = state.x[row].min(), state.y[row].min(), state.x[row].max(), state.y[row].max()
+            starts[len(out.reset)].add(found)
+
+    monkeypatch.setattr(BattleGame, "step", watched)
+    words = ["--steps", "20", "--num-envs", "12", "--set", "max_cycles=3", "--evaluate-every", "20"]
+    words += ["--evaluation-envs", "7", "--evaluation-episodes", "14", "--quiet"]
+    assert main(["train", "--preset", "small-random", *words]) == 0
+    assert all(len(found) > 10 for found in starts.values()), "of 84 starts"
+
+
 def test_wrong_options_are_named():
-    names = "paper, authors, authors-mfac, fast, large, small, cartpole"
+    names = (
+        "paper, authors, authors-mfac, fast, large, small, cartpole, "
+        "fast-random, large-random, small-random"
+    )
     with pytest.raises(ValueError, match=f"preset='slow'; allowed: {names}"):
         preset("slow")
     with pytest.raises(ValueError, match="rounds=-1"):
