@@ -274,7 +274,8 @@ def test_training_and_its_evaluations_are_on_random_starts(monkeypatch):
     words = ["--steps", "20", "--num-envs", "12", "--set", "max_cycles=3", "--evaluate-every", "20"]
     words += ["--evaluation-envs", "7", "--evaluation-episodes", "14", "--quiet"]
     assert main(["train", "--preset", "small-random", *words]) == 0
-    assert all(len(found) > 10 for found in starts.values()), "of 84 starts"
+    assert len(starts[12]) > 20
+    assert len(starts[7]) > 5, "an episode a row, the same ones for either side"
 
 
 def test_wrong_options_are_named():
