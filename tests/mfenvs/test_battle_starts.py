@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mfenvs import battle_v0
+from mfenvs.backend import get_backend
+from mfenvs.battle.config import BattleConfig
+from mfenvs.battle.game import BattleGame
 from tests.mfenvs.battle_field import STAY
 from tests.reference import battle_starts
 
 
-def armies(env, row):
+def armies(state, row):
     """The cells of red and of blue at a start, int64 [2, N / 2, 2]."""
-    state = env._state
     return np.stack([state.x[row], state.y[row]], 1).astype(np.int64).reshape(2, -1, 2)
 
 
@@ -25,11 +27,12 @@ def shift(red, blue, swapped):
     return int(right[:, 0].min() - left[:, 0].max()), int(right[0, 1] - left[0, 1])
 
 
-def starts_of(env, seed):
-    """The first start of each row: (whether blue is left, distance, offset)."""
-    env.reset(seed=seed)
-    swapped = env._state.swapped.tolist()
-    return [(swapped[row], *shift(*armies(env, row), swapped[row])) for row in range(env.num_envs)]
+def starts_of(state):
+    """The start of each row: (whether blue is left, distance, offset)."""
+    return [
+        (swapped, *shift(*armies(state, row), swapped))
+        for row, swapped in enumerate(state.swapped.tolist())
+    ]
 
 
 @given(st.integers(12, 64), st.integers(0, 70), st.integers(0, 2**40))
@@ -43,7 +46,7 @@ def test_the_armies_are_equal_and_each_other_s_reflection(map_size, start_range,
     for _ in range(2):
         assert env.alive.all()
         for row in range(4):
-            red, blue = armies(env, row)
+            red, blue = armies(env._state, row)
             assert len(red) == len(blue) == len(battle_starts.block(map_size, -1))
             cells = set(map(tuple, [*red, *blue]))
             assert len(cells) == 2 * len(red), "two in a cell"
@@ -70,8 +73,10 @@ def test_the_armies_are_equal_and_each_other_s_reflection(map_size, start_range,
 )
 def test_starts_cover_the_whole_range_alike(map_size, start_range, distances, offsets):
     options = {"map_size": map_size, "placement": "random", "start_range": start_range}
-    env = battle_v0.batched_env(4096, **options)
-    found = Counter(starts_of(env, 5))
+    game = BattleGame(BattleConfig(**options), get_backend())
+    state, out = game.allocate(4096), game.allocate_step(4096)
+    game.reset(state, out, np.arange(5, 4101))
+    found = Counter(starts_of(state))
     assert set(found) == {(s, d, v) for s in (False, True) for d in distances for v in offsets}
     assert len(found) == 1 or stats.chisquare(list(found.values())).pvalue > 0.01
     assert battle_starts.starts(map_size, start_range) == (list(distances), list(offsets))
@@ -100,10 +105,10 @@ def test_a_row_s_starts_are_its_own_and_new_in_each_episode():
     generator = batch._state.random.copy()
     found = []
     for _ in range(12):
-        assert np.array_equal(armies(batch, 2), armies(alone, 0))
+        assert np.array_equal(armies(batch._state, 2), armies(alone._state, 0))
         assert batch._state.swapped[2] == alone._state.swapped[0]
         swapped = bool(alone._state.swapped[0])
-        found.append((swapped, *shift(*armies(alone, 0), swapped)))
+        found.append((swapped, *shift(*armies(alone._state, 0), swapped)))
         for _ in range(2):
             batch.step(np.full((3, batch.num_agents), STAY))
             alone.step({agent: int(coin.integers(13)) for agent in alone.agents})
@@ -122,7 +127,9 @@ def test_attacks_and_starts_draw_apart():
         before = env._state.random.copy()
         env.step(np.full((8, env.num_agents), action))
         env.step(np.full((8, env.num_agents), action))
-        found.append(([armies(env, row).tolist() for row in range(8)], env._state.random - before))
+        found.append(
+            ([armies(env._state, row).tolist() for row in range(8)], env._state.random - before)
+        )
     (still, none), (fought, some) = found
     assert still == fought
     assert not none.any()
@@ -131,7 +138,8 @@ def test_attacks_and_starts_draw_apart():
 
 def test_a_start_tells_nothing_about_what_random_players_do():
     env = battle_v0.batched_env(4096, map_size=12, placement="random", start_range=6)
-    starts = np.array(starts_of(env, 0))
+    env.reset(seed=0)
+    starts = np.array(starts_of(env._state))
     actions = env.scripted("random").numpy()
     for value in starts.T:
         for agent in range(env.num_agents):
