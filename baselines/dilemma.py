@@ -4,16 +4,23 @@ An agent, its army, or both are made to strike whenever they can, as the script 
 what they learned. That gives the payoffs of a game between an agent and the rest of its army. Where the
 army earns more by striking and the agent alone does not, there is a dilemma: each learning for itself
 does not lead out of it.
+
+What the one gains by striking is a contrast of two payoffs from the same seeds, taken episode by
+episode. There is one for each run, side and choice of the others, so intervals and p-values are
+Bonferroni's.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor
 
 from baselines.named import sources_by_name
@@ -21,12 +28,14 @@ from baselines.report import write_report
 from mfenvs import battle_v0
 from mfq.config import whole
 from mfq.evaluate import undisturbed
+from mfq.files import write_csv
 from mfq.intervals import bootstrap
 from mfq.players import load_player, options_of
 from mfq.team import Teams
 from mfq.view import Step, View, wrap
 
 DOES = ("learned", "strikes")
+ALPHA = 0.05  # that any interval of a study misses its mean
 
 
 @dataclass(frozen=True)
@@ -37,14 +46,15 @@ class DilemmaStudy:
         runs: folders of runs on battle; NAME=RUN gives a name, NAME=RUN,RUN one name to several seeds.
         opponent: a script, or a run.
         episodes: of each run, side and choice; in the e-th, the e-th agent is the one, and so around.
-        seed: of the episodes, the same for all.
-        out: folder for dilemma.csv and config.json. None writes nothing.
+        seed: of the episodes, the same for all. In battle a row more is a seed more, and seeds 0 and 1
+            are the same.
+        out: folder for dilemma.csv, dilemma_contrasts.csv and config.json. None writes nothing.
     """
 
     runs: tuple[str, ...] = ()
     opponent: str = "rush"
     episodes: int = 120
-    seed: int = 0
+    seed: int = 1000
     out: str | None = "runs/dilemma"
 
     def __post_init__(self) -> None:
@@ -74,6 +84,37 @@ class Payoff(NamedTuple):
     army_low: float
     army_high: float
     kill_difference: float
+
+
+class Contrast(NamedTuple):
+    """What the one gains by striking, while the others do as they do.
+
+    Attributes:
+        others: what the army did but for the one: "learned" or "strikes".
+        gain: the one's summed reward when it strikes less that when it does as learned, the mean of
+            differences between episodes of one seed.
+        low, high: simultaneous intervals: all of a study's hold their means in 95% of studies or more.
+        p: two-sided, that the mean difference is zero; of Student's t.
+        p_adjusted: that times the number of contrasts, at most 1.
+    """
+
+    name: str
+    side: str
+    others: str
+    runs: int
+    episodes: int
+    gain: float
+    low: float
+    high: float
+    p: float
+    p_adjusted: float
+
+
+class Findings(NamedTuple):
+    """What came of a study."""
+
+    payoffs: list[Payoff]
+    contrasts: list[Contrast]
 
 
 class Striking:
@@ -131,12 +172,55 @@ def payoff(
     return earned[rows, the_one].numpy(), army.numpy(), kills.numpy()
 
 
-def dilemma(study: DilemmaStudy) -> list[Payoff]:
-    """All payoffs, by name, side, and what the others and the one did."""
+def contrasts(earned: dict[tuple[str, str, str, str], np.ndarray]) -> list[Contrast]:
+    """Every gain by striking, with Bonferroni's intervals and p-values over all of them.
+
+    With d_k, k = 1 to n, the differences and m the number of contrasts, the interval is
+    mean(d) +- t(1 - .05 / 2m; n - 1) sd(d) / sqrt(n). For one run d has an entry an episode; for several
+    an entry a run, the mean of its episodes, since episodes of a run share what it learned.
+
+    Args:
+        earned: what the one earned, float64 [R, E] of R runs and E episodes, by name, side, what the
+            others did and what it did. Equal places are equal seeds.
+
+    Returns:
+        In the order of ``earned``. A single difference has NaN bounds and p-values.
+    """
+    gains = {
+        (name, side, others): earned[name, side, others, "strikes"] - values
+        for (name, side, others, own), values in earned.items()
+        if own == "learned"
+    }
+    found = []
+    for key, gain in gains.items():
+        differences = gain[0] if len(gain) == 1 else gain.mean(1)
+        mean, low, high, p = student(differences, ALPHA / len(gains))
+        found.append(Contrast(*key, *gain.shape, mean, low, high, p, min(1.0, p * len(gains))))
+    return found
+
+
+def student(values: np.ndarray, alpha: float) -> tuple[float, float, float, float]:
+    """Student's t on a mean: it, its 1 - alpha interval, and the two-sided p-value of zero.
+
+    Args:
+        values: float [n]. The bounds and p are NaN for n = 1.
+        alpha: the share of intervals that may miss.
+    """
+    mean, freedom = float(values.mean()), len(values) - 1
+    if freedom == 0:
+        return mean, math.nan, math.nan, math.nan
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(special.stdtrit(freedom, 1 - alpha / 2)) * error
+    p = 2 * float(special.stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)
+    return mean, mean - half, mean + half, p
+
+
+def dilemma(study: DilemmaStudy) -> Findings:
+    """All payoffs, by name, side, and what the others and the one did; and all contrasts."""
     entries = sources_by_name("runs", study.runs)
     if not entries:
         raise ValueError("runs is empty; allowed: one or more")
-    found = []
+    found, by_choice = [], {}
     for name, sources in entries.items():
         options = options_of(sources, "battle_v0") or {}
         view = wrap(battle_v0.batched_env(num_envs=study.episodes, **options))
@@ -155,7 +239,8 @@ def dilemma(study: DilemmaStudy) -> list[Payoff]:
                     float(kills.mean()),
                 )
             )
-    return found
+            by_choice[name, army, others, own] = earned[:, 0]
+    return Findings(found, contrasts(by_choice))
 
 
 def table(payoffs: list[Payoff]) -> str:
@@ -170,9 +255,24 @@ def table(payoffs: list[Payoff]) -> str:
     return "\n".join(lines)
 
 
-def run(study: DilemmaStudy) -> list[Payoff]:
-    """`mfq compare dilemma`: plays, prints the payoffs, writes the files."""
-    payoffs = dilemma(study)
-    print(table(payoffs))
-    write_report(study, "dilemma", payoffs)
-    return payoffs
+def table_of_contrasts(found: list[Contrast]) -> str:
+    """A line for each contrast."""
+    lines = [
+        f"What the one gains by striking; intervals and p for {len(found)} contrasts (Bonferroni):",
+        f"{'run':<12} {'side':<5} {'others':<8}  {'gain':<23}       p",
+    ]
+    for c in found:
+        gain = f"{c.gain:+5.2f} ({c.low:+5.2f} to {c.high:+5.2f})"
+        lines.append(f"{c.name:<12} {c.side:<5} {c.others:<8}  {gain:<23}  {c.p_adjusted:6.4f}")
+    return "\n".join(lines)
+
+
+def run(study: DilemmaStudy) -> Findings:
+    """`mfq compare dilemma`: plays, prints the payoffs and contrasts, writes the files."""
+    found = dilemma(study)
+    print(table(found.payoffs))
+    print("\n" + table_of_contrasts(found.contrasts))
+    write_report(study, "dilemma", found.payoffs)
+    if study.out is not None:
+        print(write_csv(Path(study.out) / "dilemma_contrasts.csv", found.contrasts))
+    return found

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mfq
-from baselines.dilemma import DilemmaStudy, Striking, dilemma, payoff
+from baselines.dilemma import DOES, Contrast, DilemmaStudy, Striking, dilemma, payoff
 from mfenvs import battle_v0
 from mfq.cli import main
 from mfq.players import Scripted
@@ -109,7 +109,7 @@ def test_a_table_and_a_file(run, tmp_path, capsys):
     words = ["--runs", f"a={run},{run}", "--episodes", "4", "--out", str(tmp_path)]
     assert main(["compare", "dilemma", *words]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("a ") for line in said) == 8
+    assert sum(line.startswith("a ") for line in said) == 8 + 4  # payoffs, contrasts
     with (tmp_path / "dilemma.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["side"], r["others"], r["own"]) for r in rows[:4]] == [
@@ -123,7 +123,21 @@ def test_a_table_and_a_file(run, tmp_path, capsys):
         float(r["earned_low"]) <= float(r["earned"]) <= float(r["earned_high"]) for r in rows
     )
     single = dilemma(DilemmaStudy((str(run),), episodes=4))
-    assert [p.earned for p in single] == [pytest.approx(float(r["earned"])) for r in rows]
+    assert [p.earned for p in single.payoffs] == [pytest.approx(float(r["earned"])) for r in rows]
+
+    assert "for 4 contrasts (Bonferroni)" in " ".join(said)
+    assert said[-1] == str(tmp_path / "dilemma_contrasts.csv")
+    with (tmp_path / "dilemma_contrasts.csv").open(newline="") as file:
+        header, *contrasts = csv.reader(file)
+    assert tuple(header) == Contrast._fields
+    assert [row[:5] for row in contrasts] == [
+        ["a", side, others, "2", "4"] for side in ("red", "blue") for others in DOES
+    ]
+    # A gain is the difference of the two payoffs beside it.
+    earned = [float(row["earned"]) for row in rows]
+    gains = [strikes - learned for learned, strikes in zip(earned[::2], earned[1::2], strict=True)]
+    assert [float(row[5]) for row in contrasts] == pytest.approx(gains)
+    assert any(gains)
 
 
 @pytest.mark.parametrize(
