@@ -195,7 +195,9 @@ def contrasts(earned: dict[tuple[str, str, str, str], np.ndarray]) -> list[Contr
     for key, gain in gains.items():
         differences = gain[0] if len(gain) == 1 else gain.mean(1)
         mean, low, high, p = student(differences, ALPHA / len(gains))
-        found.append(Contrast(*key, *gain.shape, mean, low, high, p, min(1.0, p * len(gains))))
+        runs, episodes = gain.shape
+        adjusted = min(1.0, p * len(gains))
+        found.append(Contrast(*key, runs, episodes, mean, low, high, p, adjusted))
     return found
 
 
