@@ -108,8 +108,8 @@ class RunConfig:
 # The network that the paper and the authors' code train on battle (fidelity D), one for an army; its
 # features tell who an agent is, so that it needs no embedding.
 _BATTLE_NET = {"hidden": (128, 64), "agent_embedding": 0}
-# What beats rush (docs/armies.md): a short horizon, gradient steps of little noise, and no convolutions,
-# which takes half the time.
+# What beats rush from the start that it trains on (docs/armies.md): a short horizon, gradient steps of
+# little noise, and no convolutions, which takes half the time.
 _RECIPE = {
     **_BATTLE_NET,
     "policy": "epsilon_greedy",
