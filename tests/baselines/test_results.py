@@ -22,8 +22,8 @@ def read(study):
 
 @pytest.mark.parametrize("study", ["battle-small", "battle-h100"])
 def test_the_page_quotes_the_results(study):
-    for line in table_of_runs(read(study)).splitlines():
-        assert f"    {line}\n" in PAGE
+    block = "".join(f"    {line}\n" for line in table_of_runs(read(study)).splitlines())
+    assert f"\n\n{block}\n" in PAGE
 
 
 @pytest.mark.parametrize("player", ["mfq", "iql"])

@@ -1,0 +1,205 @@
+"""README, docs/gpu.md, docs/speed.md, docs/your_env.md and docs/other_learners.md beside their CSVs.
+
+Tables that a benchmark printed have no file beside them; what the text says of them is held to them.
+"""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+
+from tests.baselines.test_pages import ROOT, last, minutes, rows, share, singles, text
+
+
+def read(path):
+    with (ROOT / path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def block(page, first):
+    """The cells of each line of a printed table, after the line that begins with ``first``."""
+    found = []
+    source = (ROOT / "docs" / f"{page}.md").read_text()
+    lines = source[source.index(first) :].partition("```")[0].splitlines()
+    for line in lines[1:]:
+        cells = re.split(r" {2,}", line.strip())
+        found.append(cells[:1] + [cell.replace(",", "") for cell in cells[1:]])
+    return found
+
+
+def gpu():
+    for algo, seeds in (("mfq", 6), ("iql", 5)):
+        cells = [f"{60 * minutes(f'battle-h100-{algo}-{seed}'):.0f}" for seed in range(seeds)]
+        cells += [""] * (6 - seeds)
+        yield f"| {algo.upper()} | {' | '.join(cells)} |".replace("|  |", "| |")
+    titles = {
+        "fast": "`--preset fast`",
+        "paper-net": "and `--agent.filters 32` (the paper's network)",
+        "paper-net-8": "`--preset large`",
+        "mfac": "`--preset fast --algo mfac`",
+    }
+    for name, title in titles.items():
+        log = f"battle-gpu-{name}"
+        rounds = max(int(entry["rounds"]) for entry in rows(log) if entry["rounds"])
+        needed = 2000 / rounds * minutes(log)
+        red, blue, _ = last(log)
+        yield f"| {title} | {rounds:,} | {needed:.1f} min | {red}, {blue} |"
+    steps = {tuple(cells[0].split()): cells for cells in block("gpu", "copy 3.02 TB/s")}
+    battle = steps["battle", "13x13x5", "float32,", "views"]
+    assert battle[1] == "16384"  # the last of them
+    ising = steps["Ising,", "views"]
+    yield f"That is {float(battle[4]):.0f} million agent-steps a second of battle with float32"
+    yield f"{float(ising[4]) / 1000:.1f} spins a nanosecond of Ising"
+    # "a third and a fourth of the floors"
+    assert 0.30 < float(battle[4]) / float(battle[5]) < 0.36
+    assert 0.23 < float(ising[4]) / float(ising[5]) < 0.29
+
+
+def speed():
+    games = {tuple(cells[:2]): cells for cells in block("speed", "rows per second")}
+    ising, squeeze, one = (
+        games[key] for key in (("Ising", "4096"), ("squeeze", "4096"), ("squeeze", "1"))
+    )
+    assert one[2] == "1000000"  # the last of them
+    floors = [float(cells[-2]) / float(cells[3]) for cells in (ising, squeeze, one)]
+    yield (
+        "Ising takes {:.1f} times its floor, the squeeze {:.1f} times, and {:.1f} times with a "
+        "million agents"
+    ).format(*floors)
+    found = {cells[0]: cells[1:3] for cells in reversed(block("speed", "Intel(R)"))}
+    xeon = [found[f"ours, fast, paper's net, {kind}"][1] for kind in ("float32", "bfloat16")]
+    yield "both are reached: {} and {} times".format(*xeon)
+    after = block("speed", "AMD EPYC, 2 cores, 2026-11-26, 2 torch threads")
+    found = {cells[0]: cells[1:3] for cells in after}
+    epyc = [found[f"ours, fast, paper's net, {kind}"][1] for kind in ("float32", "bfloat16")]
+    yield "the second is not: {} and {}.".format(*epyc)
+    mfq, iql = (minutes(f"battle-fast-{algo}") for algo in ("mfq", "iql"))
+    short = (minutes(f"battle-fast-512-{algo}") for algo in ("mfq", "iql"))
+    yield f"took {mfq:.0f} and {iql:.0f} minutes on a thread each"
+    assert {f"{time:.0f}" for time in short} == {"9"}
+    yield "(9 minutes with the two of `fast`)"
+
+
+def scale():
+    found = {}
+    for cost in read("docs/scale.csv"):
+        key = cost["game"], int(cost["num_envs"]), int(cost["num_agents"])
+        found[key] = float(cost["microseconds_per_call"]), float(cost["nanoseconds_per_agent_step"])
+    fixed = [
+        call
+        for (game, rows_, agents), (call, _) in found.items()
+        if rows_ == 1 and agents <= (50 if game == "battle" else 2048)
+    ]
+    yield f"a call costs {np.floor(min(fixed) / 10) * 10:.0f} to {np.ceil(max(fixed)):.0f} us"
+    squeeze = [found["squeeze", 1, agents][1] for agents in (131072, 1000000)]
+    spins = [found["Ising", 1, agents][1] for agents in (99856, 1000000)]
+    yield (
+        f"{min(squeeze):.1f} to {max(squeeze):.1f} ns a squeezer and {min(spins):.1f} to "
+        f"{max(spins):.1f} ns a spin"
+    )
+    soldiers = [
+        cost / 1000
+        for (game, rows_, agents), (_, cost) in found.items()
+        if game == "battle" and rows_ == 1 and agents >= 512
+    ]
+    yield f"{min(soldiers):.1f} to {max(soldiers):.1f} us a soldier (512 to 99,458)"
+    small = [found[game, 16384, 16][1] for game in ("squeeze", "Ising")]
+    yield "{:.0f} ns a squeezer and {:.0f} ns a spin at N = 16".format(*small)
+    few, many = (found["battle", rows_, 12][1] / 1000 for rows_ in (1024, 4096))
+    yield f"takes {few:.2f} us at 12,288 of them in small rows, and {many:.2f} at 49,152"
+
+
+def third_party():
+    scores = {(s["env"], s["method"]): s for s in rows("third_party_summary")}
+    for env in dict.fromkeys(env for env, _ in scores):
+        cells = [
+            "{:.2f} ({:.2f} to {:.2f})".format(*(float(found[c]) for c in ("score", "low", "high")))
+            for found in (scores[env, "random"], scores[env, "mfq"])
+        ]
+        trained = scores[env, "mfq"]
+        yield f"| {' | '.join(cells)} | {trained['runs']}, {int(trained['steps']):,} |"
+    episodes = rows("third_party", env="knights_archers_zombies_v11", method="mfq")
+    means = [
+        np.mean([float(e["score"]) for e in episodes if e["seed"] == seed])
+        for seed in ("0", "1", "2")
+    ]
+    yield "the three runs score {:.2f}, {:.2f} and {:.2f}.".format(*means)
+    poles = rows("cartpole")
+    assert {pole["return_best_100_episodes"] for pole in poles} == {"500.0"}
+    best = [f"{int(pole['steps_best']):,}" for pole in poles]
+    yield "it is of {}, {} and {} steps".format(*best)
+    ends = [f"{float(pole['return_last_100_episodes']):.0f}" for pole in poles]
+    yield "The last one stood {}, {} and {}".format(*ends)
+
+
+def clients():
+    battles = read("examples/results/sb3_battle.csv")
+    for policy in ("untrained", "trained"):
+        own = [(b["seed"], int(b["red"]), int(b["blue"])) for b in battles if b["policy"] == policy]
+        red, blue = (np.mean([battle[k] for battle in own]) for k in (1, 2))
+        wins = {
+            seed: np.mean([(r > b) + (r == b) / 2 for s, r, b in own if s == seed])
+            for seed in ("0", "1", "2")
+        }
+        line = rf"{policy} +{np.mean(list(wins.values())):.3f} \[[\d., ]+\] +{red:.2f} {blue:.2f}"
+        yield re.compile(line)
+    yield "The three seeds win {:.2f}, {} and {}, a draw".format(
+        wins["0"], share(wins["1"]), share(wins["2"])
+    )
+    for name in ("sb3_mean_action", "sb3_mean_action_ferromagnet"):
+        episodes = read(f"examples/results/{name}.csv")
+        for method in ("without", "with"):
+            own = [e for e in episodes if e["method"] == method]
+            reward, order = (np.mean([float(e[c]) for e in own]) for c in ("reward", "order"))
+            yield re.compile(rf"{method} +{reward:.3f} \[[\d., ]+\] +{order:.3f} \[")
+    armies = read("examples/results/rllib_battle.csv")
+    first, end = armies[0], armies[-1]
+    yield (
+        f"went from {float(first['red']):.2f} to {float(end['red']):.2f} and blue's from "
+        f"{float(first['blue']):.2f} to {float(end['blue']):.2f}"
+    )
+    seeds = read("examples/results/tianshou_squeeze.csv")
+    before, after = ([float(seed[c]) for seed in seeds] for c in ("before", "after"))
+    yield "from {}, {} and {} to {}, {} and {} in 3 seeds".format(
+        *(f"{value:.3f}".removeprefix("0") for value in before + after)
+    )
+
+
+def readme():
+    least = min(
+        rate
+        for player in ("mfq", "iql")
+        for side in ("red", "blue")
+        for rate in singles("battle-small", player, "rush", side)
+    )
+    yield f"the ten beats rush in {share(least)} of the battles or more, on either side"
+    (steps,) = re.findall(r"That is (\d+) million agent-steps", text("gpu"))
+    yield f"on an H100 {steps} million agent-steps of battle a second"
+
+
+PARTS = {
+    "gpu": (gpu,),
+    "speed": (speed, scale),
+    "your_env": (third_party,),
+    "other_learners": (clients,),
+    "../README": (readme,),
+}
+CLAIMS = [(page, claim) for page, parts in PARTS.items() for part in parts for claim in part()]
+
+
+@pytest.mark.parametrize(("page", "claim"), CLAIMS)
+def test_the_page_says_what_the_results_say(page, claim):
+    if isinstance(claim, re.Pattern):
+        assert claim.search(text(page))
+    else:
+        assert claim in text(page)
+
+
+@pytest.mark.parametrize("page", ["armies", "gpu", "actor_critic", "../README"])
+def test_nobody_just_beats_rush(page):
+    """Where a page says that someone beats rush it says from which start."""
+    for paragraph in re.split(r"\n\s*\n|\n- ", (ROOT / "docs" / f"{page}.md").read_text()):
+        said = " ".join(paragraph.split())
+        if re.search(r"beats? rush|which beat it", said):
+            assert re.search(r"start", said), said
