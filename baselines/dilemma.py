@@ -269,6 +269,25 @@ def table_of_contrasts(found: list[Contrast]) -> str:
     return "\n".join(lines)
 
 
+def markdown(found: Findings) -> str:
+    """The table of docs/armies.md: a line for each run and side."""
+    kills = {(p.name, p.side, p.others, p.own): p.kill_difference for p in found.payoffs}
+    gains = {(c.name, c.side, c.others): c for c in found.contrasts}
+    lines = [
+        "| run | side | kills as learned, and if all strike "
+        "| the one gains, others as learned | and if they strike |",
+        "|---|---|---|---|---|",
+    ]
+    for name, side in dict.fromkeys((c.name, c.side) for c in found.contrasts):
+        margins = [f"{kills[name, side, both, both]:+.1f}" for both in DOES]
+        cells = []
+        for others in DOES:
+            c = gains[name, side, others]
+            cells.append(f"{c.gain:+.2f} ({c.low:+.2f} to {c.high:+.2f}), p {c.p_adjusted:.2f}")
+        lines.append(f"| {name} | {side} | {', '.join(margins)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def run(study: DilemmaStudy) -> Findings:
     """`mfq compare dilemma`: plays, prints the payoffs and contrasts, writes the files."""
     found = dilemma(study)

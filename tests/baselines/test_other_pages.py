@@ -1,4 +1,5 @@
-"""README, docs/gpu.md, docs/speed.md, docs/your_env.md and docs/other_learners.md beside their CSVs.
+"""README, docs/gpu.md, docs/speed.md, docs/your_env.md, docs/other_learners.md and the dilemma beside
+their CSVs.
 
 Tables that a benchmark printed have no file beside them; what the text says of them is held to them.
 """
@@ -9,6 +10,7 @@ import re
 import numpy as np
 import pytest
 
+from baselines.dilemma import Contrast, Findings, Payoff, markdown
 from tests.baselines.test_pages import ROOT, last, minutes, rows, share, singles, text
 
 
@@ -166,6 +168,47 @@ def clients():
     )
 
 
+def struck():
+    """docs/armies.md on what an agent gains by fighting."""
+
+    def typed(name, kind):
+        words = ("name", "side", "others", "own")
+        return [
+            kind(*(value if column in words else float(value) for column, value in found.items()))
+            for found in rows(name)
+        ]
+
+    payoffs = typed("battle-dilemma", Payoff)
+    contrasts = typed("battle-dilemma_contrasts", Contrast)
+    assert len(contrasts) == 12
+    earned = {payoff[:4]: payoff.earned for payoff in payoffs}
+    for contrast in contrasts:
+        strikes, learned = (earned[*contrast[:3], own] for own in ("strikes", "learned"))
+        assert contrast.gain == pytest.approx(strikes - learned)
+    yield " ".join(markdown(Findings(payoffs, contrasts)).split())
+    yield f"{contrasts[0].episodes:.0f} episodes for each choice"
+    kills = {payoff[:4]: payoff.kill_difference for payoff in payoffs}
+    better = sum(
+        kills[name, side, "strikes", "strikes"] > kills[name, side, "learned", "learned"]
+        for name, side in {contrast[:2] for contrast in contrasts}
+    )
+    yield f"when all strike: in {better} of the six lines"
+    told = sum(contrast.p_adjusted < 0.05 for contrast in contrasts)
+    yield ("None", "One", "Two", "Three", "Four", "Five", "Six")[told] + " of the twelve gains"
+
+    def where(contrast):
+        others = "strike" if contrast.others == "strikes" else "do as learned"
+        return f"{contrast.name} as {contrast.side} where the others {others}"
+
+    least = min(contrasts, key=lambda contrast: contrast.p)
+    yield (f"The smallest p, {least.p_adjusted:.2f}, is that of {where(least)}: {least.gain:+.2f}")
+    most = max(contrasts, key=lambda contrast: contrast.high)
+    learned = earned[*most[:3], "learned"]
+    yield (
+        f"a gain of {most.high:.2f}, of {where(most)}, beside the {learned:.2f} that it earns there"
+    )
+
+
 def readme():
     least = min(
         rate
@@ -179,6 +222,7 @@ def readme():
 
 
 PARTS = {
+    "armies": (struck,),
     "gpu": (gpu,),
     "speed": (speed, scale),
     "your_env": (third_party,),
