@@ -283,7 +283,8 @@ def markdown(found: Findings) -> str:
         cells = []
         for others in DOES:
             c = gains[name, side, others]
-            cells.append(f"{c.gain:+.2f} ({c.low:+.2f} to {c.high:+.2f}), p {c.p_adjusted:.2f}")
+            p = "p < .001" if c.p_adjusted < 0.001 else f"p {c.p_adjusted:.3f}".replace("0.", ".")
+            cells.append(f"{c.gain:+.2f} ({c.low:+.2f} to {c.high:+.2f}), {p}")
         lines.append(f"| {name} | {side} | {', '.join(margins)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from baselines.dilemma import Contrast, Findings, Payoff, markdown
 from tests.baselines.test_pages import ROOT, last, minutes, rows, share, singles, text
@@ -192,21 +193,31 @@ def struck():
         kills[name, side, "strikes", "strikes"] > kills[name, side, "learned", "learned"]
         for name, side in {contrast[:2] for contrast in contrasts}
     )
-    yield f"when all strike: in {better} of the six lines"
-    told = sum(contrast.p_adjusted < 0.05 for contrast in contrasts)
-    yield ("None", "One", "Two", "Three", "Four", "Five", "Six")[told] + " of the twelve gains"
-
-    def where(contrast):
-        others = "strike" if contrast.others == "strikes" else "do as learned"
-        return f"{contrast.name} as {contrast.side} where the others {others}"
-
-    least = min(contrasts, key=lambda contrast: contrast.p)
-    yield (f"The smallest p, {least.p_adjusted:.2f}, is that of {where(least)}: {least.gain:+.2f}")
+    yield f"The army does better when all strike: in {better} of the six lines"
+    told = sum(contrast.low > 0 for contrast in contrasts)
+    yield f"{told} of the twelve gains are told from zero"
+    assert all(contrast.gain > 0 for contrast in contrasts)  # "all twelve gains are positive"
+    yield f"A loss of more than {-min(contrast.low for contrast in contrasts):.2f} is excluded in"
     most = max(contrasts, key=lambda contrast: contrast.high)
-    learned = earned[*most[:3], "learned"]
+    assert most[:3] == ("iql1", "blue", "learned")
     yield (
-        f"a gain of {most.high:.2f}, of {where(most)}, beside the {learned:.2f} that it earns there"
+        f"a gain of {most.high:.2f} is not, beside the {earned[*most[:3], 'learned']:.2f} that the one "
+        "earns as learned (iql1 as blue)"
     )
+
+    before = {payoff[:4]: payoff for payoff in typed("battle-dilemma-previous", Payoff)}
+    unpaired = {}
+    for (*key, own), strikes in before.items():
+        if own == "strikes":
+            learned = before[*key, "learned"]
+            widths = [(p.earned_high - p.earned_low) / 2 / 1.96 for p in (strikes, learned)]
+            half = stats.norm.ppf(1 - 0.05 / 24) * np.hypot(*widths)
+            unpaired[tuple(key)] = strikes.earned - learned.earned, half
+    assert len(unpaired) == 12
+    assert not any(abs(gain) > half for gain, half in unpaired.values())  # "none is told from zero"
+    gain, half = max(unpaired.values())
+    assert unpaired["iql1", "red", "strikes"] == (gain, half)
+    yield f"{gain:+.2f} ({gain - half:+.2f} to {gain + half:+.2f})"
 
 
 def readme():
