@@ -193,7 +193,7 @@ def struck():
         kills[name, side, "strikes", "strikes"] > kills[name, side, "learned", "learned"]
         for name, side in {contrast[:2] for contrast in contrasts}
     )
-    yield f"The army does better when all strike: in {better} of the six lines"
+    yield f"The army does better when all strike: in {better} of 6 lines"
     told = sum(contrast.low > 0 for contrast in contrasts)
     yield f"{told} of the twelve gains are told from zero"
     assert all(contrast.gain > 0 for contrast in contrasts)  # "all twelve gains are positive"
