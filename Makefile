@@ -6,7 +6,7 @@ INSTALL = $(PIP) install --quiet --constraint constraints.txt
 TEST_PROCESSES ?= 2
 export SDL_VIDEODRIVER ?= dummy
 
-.PHONY: demo test lint bench test-gpu bench-gpu clean
+.PHONY: demo test lint bench mutants test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/mfq compare ising --out runs/ising
@@ -21,6 +21,15 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m benchmarks
+
+# N small mutations of mfq/ and the rules, and whether a test fails (see docs/mutants.md).
+N ?= 120
+SEED ?= 0
+SECONDS ?= 60
+
+mutants: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m tests.mutation $(MUTANTS) --n $(N) --seed $(SEED) --seconds $(SECONDS) \
+		--processes $(TEST_PROCESSES) $(if $(FILES),--files $(FILES))
 
 # On a machine with a GPU, with a Python that has torch and numba-cuda (see docs/gpu.md); installs nothing.
 GPU_PYTHON ?= python3

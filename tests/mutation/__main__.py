@@ -140,9 +140,8 @@ def sound(tree: Path, place: Path, covering: Covering) -> bool:
 
 
 def line_of(verdict: Verdict) -> str:
-    about = f"{verdict.before!r} -> {verdict.after!r}"
     by = f" by {verdict.by}" if verdict.by else f" ({verdict.tests} of {verdict.of} tests)"
-    return f"{verdict.fate:9} {verdict.name} {verdict.where}: {about}{by}"
+    return f"{verdict.fate:9} {verdict.name} {verdict.where}: {verdict.edit}{by}"
 
 
 if __name__ == "__main__":

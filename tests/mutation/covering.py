@@ -32,9 +32,10 @@ def record(tree: Path, test_file: str, records: Path) -> str:
     command = [sys.executable, "-m", "pytest", "-p", "tests.mutation.recorder", "-p"]
     command += ["no:cacheprovider", "-o", "timeout=1200", test_file]
     env = environment(tree) | {"MUTANTS_RECORD": str(kept)}
-    subprocess.run(command, cwd=tree, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with kept.with_suffix(".log").open("w") as log:
+        subprocess.run(command, cwd=tree, env=env, stdout=log, stderr=subprocess.STDOUT)
     if not kept.exists():
-        return f"{test_file}: could not be recorded; its tests kill nothing"
+        return f"{test_file}: could not be recorded (see its log in {records}); kills nothing"
     failed = json.loads(kept.read_text())["failed"]
     return f"{test_file}: recorded" + (f"; failed or skipped: {', '.join(failed)}" * bool(failed))
 
@@ -68,12 +69,16 @@ class Covering:
         """The tests that may kill a mutant, fastest first.
 
         Those that run its statement. What runs on import is seen by those that run a line which names
-        what is assigned there, or, where nothing is, any line of its file.
+        what is assigned there, or, where nothing is, any line of its file. A statement that none is seen
+        to run may run in a process that a test starts: then those of the test file of that name.
         """
         first, last = mutant.lines
         found = self._reaching(mutant.path, range(first, last + 1))
         if mutant.owner == "module":
             found = self._naming(mutant) or self._reaching(mutant.path, self.tests[mutant.path])
+        if not found:
+            mirror = f"/test_{Path(mutant.path).stem}.py::"
+            found = {test for test in self.seconds if mirror in test}
         return sorted(found, key=lambda test: (self.seconds[test], test))
 
     def _reaching(self, file: str, lines: Iterable[int]) -> set[str]:

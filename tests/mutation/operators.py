@@ -68,6 +68,12 @@ class Mutant:
     def name(self) -> str:
         return f"{self.path}:{self.line}:{self.column}:{self.operator}"
 
+    def edit(self, source: bytes) -> str:
+        """The line with the edit in it: ``if low {< => <=} high:``."""
+        head = source[source.rfind(b"\n", 0, self.start) + 1 : self.start].decode()
+        tail = source[self.end :].partition(b"\n")[0].decode()
+        return " ".join(f"{head}{{{self.before} => {self.after}}}{tail}".split())
+
     def apply(self, source: bytes) -> bytes:
         return source[: self.start] + self.after.encode() + source[self.end :]
 

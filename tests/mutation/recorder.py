@@ -34,6 +34,8 @@ def function_of(nodeid: str) -> str:
 
 
 def pytest_configure() -> None:
+    if not (ROOT / "mfenvs").exists():
+        return
     from mfenvs.backend import CpuBackend
 
     run = CpuBackend.run

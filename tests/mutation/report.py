@@ -14,8 +14,7 @@ FATES = ("killed", "timeout", "survived", "no test")
 
 def key(verdict: Verdict) -> tuple[str, str, str]:
     """A mutant whatever its line: (file, function, edit)."""
-    before, after = (" ".join(text.split()) for text in (verdict.before, verdict.after))
-    return verdict.name.partition(":")[0], verdict.where, f"{before} -> {after}"
+    return verdict.name.partition(":")[0], verdict.where, verdict.edit
 
 
 def table_row(verdict: Verdict) -> str:
@@ -56,8 +55,8 @@ def report(
     print(f"{len(unexplained)} ({share:.0%} of the sample)")
     with (work / "survivors.csv").open("w", newline="") as out:
         rows = csv.writer(out)
-        rows.writerow(["mutant", "function", "before", "after", "tests", "of", "explained"])
+        rows.writerow(["mutant", "function", "edit", "tests", "of", "explained"])
         for verdict in lives:
-            about = (verdict.name, verdict.where, verdict.before, verdict.after)
+            about = (verdict.name, verdict.where, verdict.edit)
             rows.writerow([*about, verdict.tests, verdict.of, key(verdict) in explanations])
     (work / "survivors.md").write_text("".join(table_row(v) + "\n" for v in unexplained))

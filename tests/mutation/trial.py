@@ -26,6 +26,7 @@ class Verdict:
     """What became of a mutant.
 
     Attributes:
+        name, where, edit: see `Mutant`.
         fate: "killed", "timeout" (a hang, which counts as killed), "survived", or "no test".
         by: the test that failed, or "".
         tests: how many tests were to run, and `of` how many that run the line.
@@ -34,8 +35,7 @@ class Verdict:
 
     name: str
     where: str
-    before: str
-    after: str
+    edit: str
     fate: str
     by: str
     tests: int
@@ -75,11 +75,11 @@ def judge(mutant: Mutant, tree: Path, place: Path, covering: Covering, seconds: 
     tests = covering.of(mutant)
     chosen = choose(tests, covering, seconds)
     fate, by = "no test", ""
+    source = (tree / mutant.path).read_bytes()
     if chosen:
         expected = sum(covering.seconds[test] for test in chosen)
         linked_copy(tree, place)
         path = place / mutant.path
-        source = path.read_bytes()
         path.unlink()  # the link, not what others share
         path.write_bytes(mutant.apply(source))
         for stale in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
@@ -89,14 +89,14 @@ def judge(mutant: Mutant, tree: Path, place: Path, covering: Covering, seconds: 
         finally:
             shutil.rmtree(place, ignore_errors=True)
     stamp = stamp_of(tree, mutant.name, by)
-    about = (mutant.name, mutant.where, mutant.before, mutant.after)
+    about = (mutant.name, mutant.where, mutant.edit(source))
     return Verdict(*about, fate, by, len(chosen), len(tests), stamp)
 
 
 def run(tree: Path, tests: list[str], timeout: float) -> tuple[str, str]:
     """How the tests end in a tree, and the first that fails."""
     command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--tb=no", "-rfE"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, *tests],
         cwd=tree,
         env=environment(tree),
@@ -104,20 +104,15 @@ def run(tree: Path, tests: list[str], timeout: float) -> tuple[str, str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,  # so that what a test starts ends with it
-    )
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        return "timeout", ""
-    finally:
-        end(process)
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return "timeout", ""
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     if process.returncode == 0:
         return "survived", ""
     failed = re.search(r"^(?:FAILED|ERROR) (\S+?)(?:\[|\s|$)", output, re.MULTILINE)
     return "killed", failed[1] if failed else "tests/conftest.py"
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
