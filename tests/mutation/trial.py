@@ -30,7 +30,8 @@ class Verdict:
         fate: "killed", "timeout" (a hang, which counts as killed), "survived", or "no test".
         by: the test that failed, or "".
         tests: how many tests were to run, and `of` how many that run the line.
-        stamp: of the files that decide: the mutated one and the killer's, or, of a survivor, all.
+        stamp: of what decides: the mutated file and the killer's, or, of a survivor, all files and
+            for how many seconds it was tested.
     """
 
     name: str
@@ -50,13 +51,14 @@ class Verdict:
         return asdict(self)
 
 
-def stamp_of(tree: Path, mutant: str, killer: str = "") -> str:
+def stamp_of(tree: Path, seconds: float, mutant: str = "", killer: str = "") -> str:
     """See `Verdict.stamp`."""
-    path = tree / mutant.partition(":")[0]
     if killer:
+        path = tree / mutant.partition(":")[0]
         return digest(path, tree / killer.partition("::")[0])
     files = [file for top in ("mfq", "mfenvs", "tests") for file in (tree / top).rglob("*.py")]
-    return digest(*sorted(file for file in files if file.parent != tree / "tests/mutation"))
+    files = sorted(file for file in files if file.parent != tree / "tests/mutation")
+    return f"{digest(*files)} {seconds:g}"
 
 
 def choose(tests: list[str], covering: Covering, seconds: float) -> list[str]:
@@ -88,7 +90,7 @@ def judge(mutant: Mutant, tree: Path, place: Path, covering: Covering, seconds: 
             fate, by = run(place, chosen, SLACK + FACTOR * expected)
         finally:
             shutil.rmtree(place, ignore_errors=True)
-    stamp = stamp_of(tree, mutant.name, by)
+    stamp = stamp_of(tree, seconds, mutant.name, by)
     about = (mutant.name, mutant.where, mutant.edit(source))
     return Verdict(*about, fate, by, len(chosen), len(tests), stamp)
 
