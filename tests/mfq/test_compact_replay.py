@@ -259,3 +259,13 @@ def test_a_moment_is_kept_only_with_what_it_led_to():
     assert replay.state_dict()["moments"]["count"] == 4
     with pytest.raises(RuntimeError, match="not seen"):
         replay.add(early, next_step, step.alive)
+
+
+def test_steps_in_which_nobody_learns_leave_it_empty():
+    view = mfq.wrap(GAMES["battle"]())
+    replay = CompactReplay(view, 1000, seed=0)
+    step = view.reset(seed=1)
+    replay.see(step)
+    replay.add(step, view.step(step.actions), torch.zeros_like(step.alive))
+    with pytest.raises(ValueError, match="the replay is empty"):
+        replay.sample(1)

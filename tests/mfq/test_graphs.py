@@ -7,6 +7,7 @@ from gymnasium import spaces
 
 import mfq
 from mfenvs.graph import CompleteGraph
+from mfq.graphs import RowGraphs
 from tests.mfq.scenes import Scene, box
 
 # Teams red and blue; red_2 and blue_0 observe more, so that types cut across teams.
@@ -113,3 +114,11 @@ def test_a_learner_learns_over_a_graph_that_moves():
 def test_graphs_that_do_not_fit_are_refused(graph, error, words):
     with pytest.raises(error, match=words):
         mfq.wrap(scene(), graph=graph()).reset()
+
+
+@pytest.mark.parametrize("row", [-1, 2])
+def test_a_graph_of_a_row_that_is_none_is_refused(row):
+    graph = RowGraphs([CompleteGraph(3), CompleteGraph(3)])
+    assert graph.neighbors(0, 1).tolist() == [1, 2]
+    with pytest.raises(ValueError, match=f"row={row} is out of range; allowed: 0 to 1"):
+        graph.neighbors(0, row)
