@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+import mfq
 from mfq.self_play import Lagged, Pool
 from mfq.team import Teams
 from tests.mfq.duel import Always, Duel, Fight, Pupil, run
+from tests.mfq.meadow import Meadow
 
 LONG = [Fight(10**6)]
 
@@ -86,6 +88,49 @@ def test_rewards_do_not_carry_over_to_the_next_episode():
     teams = Teams(view, {"me": Pupil(), "lagged": lagged}, torch.tensor([[0, 0, 1, 1]]), ["me"])
     run(view, teams, 3)
     assert heard == [(1, 1), (1, 0)]
+
+
+LEARNERS = {
+    "mfq": mfq.QAgent,
+    "mfac": mfq.ActorCritic,
+    "mfq by type": lambda view: mfq.ByType(view, lambda its, seed: mfq.QAgent(its, seed=seed)),
+    "mfac by type": lambda view: mfq.ByType(
+        view, lambda its, seed: mfq.ActorCritic(its, seed=seed)
+    ),
+}
+
+
+@pytest.mark.parametrize("algo", list(LEARNERS))
+@pytest.mark.parametrize("opponent", ["lagged", "pool"])
+def test_opponents_stay_behind_what_the_learner_learns(algo, opponent):
+    """With weights of their own, as the learner's are changed in place by its optimizer."""
+    learner = LEARNERS[algo](mfq.wrap(Meadow()) if "type" in algo else Duel(LONG))
+
+    def weights(player):
+        parts = getattr(player, "parts", [player])
+        return torch.cat([w.detach().flatten() for p in parts for w in p.module.parameters()])
+
+    def learn(amount):
+        with torch.no_grad():
+            for part in getattr(learner, "parts", [learner]):
+                for values in part.module.parameters():
+                    values.add_(amount)
+
+    start = weights(learner).clone()
+    other = Lagged(learner, rate=0.25) if opponent == "lagged" else Pool(learner, size=2, every=2)
+    follower = (lambda: other.player) if opponent == "lagged" else (lambda: other.members[-1])
+    learn(4.0)
+    assert torch.equal(weights(follower()), start)
+    other.follow(1, 0)  # it was not beaten, and the pool waits for two episodes
+    assert torch.equal(weights(follower()), start)
+    other.follow(1, 1)
+    moved = start + (1.0 if opponent == "lagged" else 4.0)
+    assert torch.allclose(weights(follower()), moved, atol=1e-5)
+    assert torch.allclose(weights(learner), start + 4, atol=1e-5)
+    learn(-4.0)
+    assert torch.allclose(weights(follower()), moved, atol=1e-5)
+    if opponent == "pool":
+        assert torch.equal(weights(other.members[0]), start)
 
 
 # -- the pool -----------------------------------------------------------------------------------
