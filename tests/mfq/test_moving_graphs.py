@@ -79,26 +79,32 @@ CAST = {**TWO, "a_2": TWO["a_0"]}
 WHOM = [1, 2, 2, 1]
 
 
-def wandering():
-    return Scene(CAST, [list(CAST)] * 4, number)
+def wandering(shift=0):
+    env = Scene(CAST, [list(CAST)] * 4, number)
+    env.shift = shift
+    return env
 
 
 def attention(env):
-    return [[0], [WHOM[getattr(env, "time", 0) % len(WHOM)]]]
+    return [[0], [whom(env.shift, env.time)]]
+
+
+def whom(row, time):
+    return WHOM[(row + time) % len(WHOM)]
 
 
 @pytest.mark.parametrize("rows", [1, 2])
 def test_pettingzoo_agents_hear_those_whom_they_had_when_they_chose(rows):
-    view = mfq.wrap(wandering() if rows == 1 else [wandering(), wandering()], attention)
+    view = mfq.wrap(wandering() if rows == 1 else [wandering(0), wandering(1)], attention)
     view.reset(seed=0)
     # a_1 plays 0 and a_2 plays 1, in row 1 the other way round.
     actions = torch.tensor([[0, 0, 1], [0, 1, 0]][:rows])
     for before, after in ((0, 1), (1, 2), (2, 3)):
         step = view.step(actions)
         for row in range(rows):
-            assert step.mean_action[row, 0].argmax() == actions[row, WHOM[before]]
-            assert step.graph.neighbors(0, row).tolist() == [WHOM[after]]
-            assert step.graph_before.neighbors(0, row).tolist() == [WHOM[before]]
+            assert step.mean_action[row, 0].argmax() == actions[row, whom(row, before)]
+            assert step.graph.neighbors(0, row).tolist() == [whom(row, after)]
+            assert step.graph_before.neighbors(0, row).tolist() == [whom(row, before)]
         assert not step.mean_action[:, 1:].any()
 
 
@@ -108,10 +114,11 @@ def test_types_hear_those_whom_they_had_when_they_chose():
     def observe(agent, time):
         return np.full(cast[agent][0].shape, time, np.float32)
 
-    view = mfq.wrap(Scene(cast, [list(cast)] * 4, observe), attention)
+    env = Scene(cast, [list(cast)] * 4, observe)
+    view = mfq.wrap(env, lambda env: [[0], [whom(0, env.time)]])
     view.reset()
     for before in (0, 1, 2):
         step = view.step(torch.tensor([[0, 0, 1]]))
         # One-hots over (wolf 0, 1; a 0, 1).
-        expected = [0, 0, 1, 0] if WHOM[before] == 1 else [0, 0, 0, 1]
+        expected = [0, 0, 1, 0] if whom(0, before) == 1 else [0, 0, 0, 1]
         assert step.of_type(0).mean_action[0, 0].tolist() == expected
