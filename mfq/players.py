@@ -26,6 +26,8 @@ from mfq.train import Player
 from mfq.view import Step, View
 
 BEST_FIRST = ("best.safetensors", "last.safetensors")
+APART = 100_003
+"""How far the seeds of a player's parts are from each other: farther than those of players are."""
 
 
 class Scripted:
@@ -226,7 +228,7 @@ def _ac_player(
     actor.to(view.device).requires_grad_(False)
     precision = Precision(options.precision, actor, view.device)
     greedy = options.play == "greedy"
-    return ACPlayer(actor, options.temperature, greedy, coins.manual_seed(0), precision)
+    return ACPlayer(actor, options.temperature, greedy, coins.manual_seed(seed + 2), precision)
 
 
 def _q_player(
@@ -247,10 +249,10 @@ def _q_player(
 
 
 def reseed(player: Any, seed: int) -> None:
-    """Seeds a player's own generator, where it has one."""
-    for part in parts_of(player):
+    """Seeds a player's own generator, where it has one; of several parts each gets a seed of its own."""
+    for k, part in enumerate(parts_of(player)):
         if isinstance(generator := getattr(part, "generator", None), torch.Generator):
-            generator.manual_seed(seed)
+            generator.manual_seed(seed + APART * k)
 
 
 def state_of(player: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq import actor_critic
+from mfq import actor_critic, distributed
 from mfq.ac_config import ACConfig
 from mfq.actor_critic import ActorCritic
 from tests.mfq.tables import LOGITS, Q, a_step, agent_with, softmax, stored
@@ -213,6 +213,32 @@ def test_a_round_in_chunks_is_the_same_round(monkeypatch):
     for mine, theirs in zip(agent.online.parameters(), other.online.parameters(), strict=True):
         assert torch.allclose(mine.grad, theirs.grad, atol=1e-6)
         assert mine.grad.any()
+
+
+def test_the_v_critics_samples_of_all_processes_count_alike(monkeypatch):
+    """Two processes, of two samples and of four: the mean of their gradients is that of all six."""
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    monkeypatch.setattr(distributed, "average_gradients", lambda parameters: None)
+    options = {"critic": "v", "gamma": 0.0, "round_steps": 1, "mean_field": False}
+    found, metrics = [], []
+    for agents, reward in ((2, 3.0), (4, 1.0)):
+        agent = agent_with(values=[1.5], agents=agents, value_weight=0.1, **options)
+        # Of the samples, six; of the processes whose round is not over, none.
+        monkeypatch.setattr(distributed, "total", lambda count: 6 * bool(count))
+        done = [2] * agents
+        agent.observe(a_step([0] * agents), torch.tensor([done]), a_step(done, reward=reward))
+        metrics.append(agent.learn())
+        found.append({name: part.numbers.grad.clone() for name, part in agent.online.items()})
+    # -.1 d/dV of the mean of two (3 - V)^2 and four (1 - V)^2, at 1.5.
+    critics = [float(gradient["critic"]) for gradient in found]
+    assert critics == pytest.approx([-0.1 * 2 * 2 * 1.5 / 3, 0.1 * 2 * 4 * 0.5 / 3])
+    assert np.mean(critics) == pytest.approx(0.1 * 2 * (4 * 0.5 - 2 * 1.5) / 6)
+    # Two gains of 1.5 and four of -.5 on log pi(2).
+    actors = np.mean([gradient["actor"].numpy() for gradient in found], 0)
+    score = np.eye(3)[2] - softmax(np.array(LOGITS))
+    assert actors == pytest.approx(-(2 * 1.5 - 4 * 0.5) / 6 * score, abs=1e-6)
+    losses = [part["loss"] for part in metrics]
+    assert np.mean(losses) == pytest.approx((2 * 1.5**2 + 4 * 0.5**2) / 6)
 
 
 def test_adam_learns_at_two_rates_and_clips_each_network():
