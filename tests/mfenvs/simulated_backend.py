@@ -3,18 +3,16 @@ is imported, which is why it runs in a process of its own: `python -m tests.mfen
 
 from __future__ import annotations
 
-import contextlib
-from types import SimpleNamespace
-
 import torch
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 from torch import Tensor
 
 from mfenvs import batched
-from mfenvs.backend import CudaBackend
+from mfenvs.backend import PLAIN_CALLS, CudaBackend
 from mfenvs.batched import BatchedEnv
 from mfenvs.compile import cuda_library
 from mfenvs.registry import game_class
+from tests.mfenvs.fake_graphs import FakeTorch
 
 # Few cells a view, since the simulator has a thread of Python for each.
 GAMES = {
@@ -31,25 +29,31 @@ GAMES = {
 }
 
 
+STEPS = 2 * PLAIN_CALLS + 5  # so that each of the two sets of buffers is recorded, then replayed
+
+
 class SimulatedBackend(CudaBackend):
-    """Everything of CudaBackend's but the device."""
+    """Everything of CudaBackend's but the device: launches are the simulator's, graphs are fakes."""
 
     def __init__(self) -> None:
-        self._torch, self._cuda = torch, cuda_library()
+        self._torch, self._cuda = FakeTorch(), cuda_library()
         self._place, self.device = torch.device("cpu"), "cpu"
         self._kept, self._launches = {}, {}
+        self._calls, self._graphs = {}, {}
 
-        self._wrap = FakeCUDAArray
-        torch.cuda.device = contextlib.nullcontext
-        torch.cuda.current_stream = lambda: SimpleNamespace(cuda_stream=0)
+    @property
+    def graphs(self):
+        return self._torch.cuda.graphs
 
-    def repeat(self, name, play):
-        play()  # the simulator records nothing
+    def _configure(self, key):
+        launch, cuda = super()._configure(key), self._torch.cuda
+        self._launches[key] = lambda *arguments: cuda.launch(launch, *arguments)
+        return self._launches[key]
 
     def _seen_by_numba(self, argument):
         if isinstance(argument, Tensor):
             # As a device's array: the simulator would copy any other in and out again.
-            return self._wrap(argument.numpy())
+            return FakeCUDAArray(argument.numpy())
         return super()._seen_by_numba(argument)
 
 
@@ -77,12 +81,17 @@ def flat(parts) -> list[Tensor]:
 
 
 def main() -> None:
-    plain = [trace(BatchedEnv(game_class(id), 2, **GAMES[id]), 5) for id in GAMES]
-    batched.get_backend = lambda device: SimulatedBackend()
+    plain = [trace(BatchedEnv(game_class(id), 2, **GAMES[id]), STEPS) for id in GAMES]
+    backends: list[SimulatedBackend] = []
+    batched.get_backend = lambda device: backends.append(SimulatedBackend()) or backends[-1]
     for id, expected in zip(GAMES, plain, strict=True):
-        found = trace(BatchedEnv(game_class(id), 2, **GAMES[id]), 5)
+        found = trace(BatchedEnv(game_class(id), 2, **GAMES[id]), STEPS)
         assert len(found) == len(expected)
         assert all(map(torch.equal, found, expected)), id
+        # All but the plain calls were replays, turn and turn about.
+        replays = [graph.replays for graph in backends[-1].graphs]
+        assert replays == [(STEPS + 1) // 2 - PLAIN_CALLS, STEPS // 2 - PLAIN_CALLS], (id, replays)
+        assert all(len(graph.launches) >= 2 for graph in backends[-1].graphs), id
         print(id, len(found))
 
 

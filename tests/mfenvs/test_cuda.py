@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfenvs import batched, ising_v0
-from mfenvs.backend import get_backend
+from mfenvs.backend import PLAIN_CALLS, CudaBackend, get_backend
 from mfenvs.batched import BatchedEnv
 from mfenvs.compile import THREADS, compiled_kernel, kernel_shape
 from mfenvs.registry import game_class
+from tests.mfenvs.fake_graphs import FakeTorch
 from tests.mfenvs.ptx_backend import PtxBackend, why_not
 from tests.mfenvs.simulated_backend import GAMES as SIMULATED
 from tests.mfenvs.simulated_backend import trace
@@ -65,7 +66,7 @@ def test_every_rule_compiles_for_a_gpu(toolchain, monkeypatch, name):
 
 
 def test_the_simulator_runs_the_launches():
-    """Grids, blocks, named tuples, memory: everything but the compiler and the device."""
+    """Grids, blocks, named tuples, memory, what is recorded: everything but compiler and device."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.mfenvs.simulated_backend"],
         capture_output=True,
@@ -75,6 +76,51 @@ def test_the_simulator_runs_the_launches():
     )
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(SIMULATED)
+
+
+@pytest.fixture
+def recorder():
+    """A backend that only repeats, over fake graphs."""
+    backend = CudaBackend.__new__(CudaBackend)
+    backend._torch, backend._place = FakeTorch(), torch.device("cpu")
+    backend._calls, backend._graphs = {}, {}
+    return backend
+
+
+def test_what_repeats_is_recorded_once_and_replayed_from_then_on(recorder):
+    cuda, given, sums, played = recorder._torch.cuda, [0], {"a": 0, "b": 0}, []
+
+    def add(name):
+        sums[name] += given[0]
+
+    def play(name):
+        played.append(name)
+        cuda.launch(add, name)
+
+    expected = {"a": 0, "b": 0}
+    for number in range(1, 3 * PLAIN_CALLS):
+        for name in ("a", "b"):
+            given[0] = 10**number
+            expected[name] += given[0]
+            recorder.repeat(name, lambda name=name: play(name))
+            assert sums == expected, "each call counts once, with what is given now"
+    assert played == ["a", "b"] * (PLAIN_CALLS + 1)
+    assert [graph.replays for graph in cuda.graphs] == [2 * PLAIN_CALLS - 1] * 2
+
+
+def test_within_anothers_recording_it_is_part_of_that(recorder):
+    cuda, calls = recorder._torch.cuda, []
+    play = lambda: cuda.launch(calls.append, 1)  # noqa: E731
+    for _ in range(PLAIN_CALLS + 2):
+        recorder.repeat("a", play)
+    outer = cuda.CUDAGraph()
+    with cuda.graph(outer):
+        recorder.repeat("a", play)
+        recorder.repeat("new", play)
+    assert len(calls) == PLAIN_CALLS + 2
+    outer.replay()
+    assert len(calls) == PLAIN_CALLS + 4
+    assert len(cuda.graphs) == 2
 
 
 @given(
