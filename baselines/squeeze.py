@@ -36,6 +36,9 @@ class SqueezeStudy:
         seeds: runs per method and number of agents.
         steps: environment steps of a run; a gradient step each.
         reconsider: the probability that an agent chooses anew in a step.
+        coherent_start: the probability that all agents draw from one random mixture of actions in a
+            step; it falls to 0 over half of the steps. 0: never.
+        coherent_concentration: of that mixture; see `QConfig`.
         seed: the first run's; the others count on from it.
         out: folder for squeeze.csv and config.json. None writes nothing.
     """
@@ -46,6 +49,8 @@ class SqueezeStudy:
     seeds: int = 5
     steps: int = 3000
     reconsider: float = 0.02
+    coherent_start: float = 0.0
+    coherent_concentration: float = 0.1
     seed: int = 0
     out: str | None = "runs/squeeze"
 
@@ -54,6 +59,7 @@ class SqueezeStudy:
             raise ValueError(f"seeds={self.seeds!r}; allowed: at least 1")
         if not self.num_agents:
             raise ValueError("num_agents is empty; allowed: at least one number")
+        run_config(self, self.num_agents[0], "mfq", self.seed)  # checks the rest
 
 
 class Result(NamedTuple):
@@ -70,11 +76,15 @@ class Result(NamedTuple):
 
 def run_config(study: SqueezeStudy, num_agents: int, method: str, seed: int) -> RunConfig:
     """What one run is made of."""
+    half = max(1, study.steps // 2)
     agent = QConfig(
         policy="epsilon_greedy",
         explore_start=1.0,
         explore_end=0.02,
-        explore_steps=max(1, study.steps // 2),
+        explore_steps=half,
+        coherent_start=study.coherent_start,
+        coherent_steps=half,
+        coherent_concentration=study.coherent_concentration,
         reconsider=study.reconsider,
         gamma=0.0,  # a stage game: nothing follows from a step
     )

@@ -17,7 +17,7 @@ from mfq import distributed
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.network import adam, follow, load_adam
 from mfq.pace import Pace
-from mfq.policy import Policy
+from mfq.policy import Mixture, Policy
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
 from mfq.replay import named, observation
@@ -34,7 +34,9 @@ class QAgent(QPlayer):
         value: how next states are valued, instead of as ``config.value`` says.
 
     Attributes:
-        target: the target network; ``target_policy``: pi in v^MF.
+        target: the target network.
+        target_policy: pi in v^MF, but for inertia and coherent exploration; see
+            `QConfig.target_temperature`.
         replay: the transitions; see ``config.replay``.
         updates: gradient steps made.
     """
@@ -155,10 +157,26 @@ class QAgent(QPlayer):
             q,
             mask,
             ask_online=lambda: self.precision(self.module, *inputs),
-            ask_policy=lambda: self.target_policy.probabilities(q, self.clock, mask),
+            ask_policy=lambda: self._next_policy(q, mask, batch["action"]),
         )
         value = self.value_operator(after)
         return td_target(batch["reward"], value, batch["terminated"], config.gamma)
+
+    def _next_policy(self, q: Tensor, mask: Tensor | None, habit: Tensor) -> Tensor:
+        """pi(. | s', abar') [M, A] of v^MF: how those act at s' who last did ``habit`` [M]."""
+        config, together = self.config, self._coherence()
+        pi = self.target_policy.probabilities(q, self.clock, mask)
+        if config.target_temperature:
+            return pi
+        if config.reconsider < 1:
+            keeps = torch.zeros_like(pi).scatter_(-1, habit[:, None], 1 - config.reconsider)
+            if mask is not None:
+                keeps *= mask != 0  # who may not repeat itself chooses anew
+            pi = keeps + (1 - keeps.sum(-1, keepdim=True)) * pi
+        if together > 0:
+            anything = Mixture(torch.ones_like(pi)).probabilities(q, self.clock, mask)
+            pi = (1 - together) * pi + together * anything
+        return pi
 
     def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:

@@ -21,17 +21,22 @@ class QConfig:
     """Options of a `QAgent`.
 
     Attributes:
-        policy: "boltzmann" or "epsilon_greedy"; how to explore, and pi in v^MF.
+        policy: "boltzmann" or "epsilon_greedy"; how to explore.
         explore_start, explore_end, explore_steps: its temperature (above 0) or epsilon (0 to 1), linear
             over environment steps, then constant.
         explore_rounds: if above 0, linear over so many episodes of all rows instead.
         coherent_start, coherent_steps: coherent exploration. The probability that a whole row draws
             from one random mixture of actions in a step falls from coherent_start to 0 over
             coherent_steps.
+        coherent_concentration: of that mixture, a symmetric Dirichlet distribution; above 0. At 1 it is
+            uniform on the simplex, and with many actions close to equal shares; the smaller it is, the
+            fewer actions share the row.
         reconsider: the probability that an agent chooses anew in a step, exploring or not; else it
             repeats what it did (inertia). 1: always.
         target_temperature: if above 0, pi in v^MF is Boltzmann at this temperature, however the agents
-            explore; 0: it is the policy that they act by.
+            explore. 0: pi is the policy that they act by now, which includes inertia (the last action at
+            s' is the transition's own) and coherent exploration (in expectation uniform over the
+            allowed actions).
         value: how s' is valued: "mean_field" (Eq. 10), "double" (the authors' code) or "max".
         pairing: "current" fits Q(s_t, a_t, abar_t), the paper's; "previous" fits
             Q(s_t, a_t, abar_{t-1}), the authors' code's.
@@ -72,6 +77,7 @@ class QConfig:
     explore_rounds: int = 0
     coherent_start: float = 0.0
     coherent_steps: int = 1
+    coherent_concentration: float = 0.1
     reconsider: float = 1.0
     target_temperature: float = 0.0
     value: str = "mean_field"
@@ -111,7 +117,8 @@ class QConfig:
             number(name, getattr(self, name), 0.0, 1.0)
         for name in ("clip_gradient", "samples_per_transition", "target_temperature"):
             number(name, getattr(self, name))
-        positive("learning_rate", self.learning_rate)
+        for name in ("learning_rate", "coherent_concentration"):
+            positive(name, getattr(self, name))
         number("learning_rate_end", self.learning_rate_end)
         for name in (
             "batch_size",
@@ -165,5 +172,5 @@ class QConfig:
         return Boltzmann(schedule) if self.policy == "boltzmann" else EpsilonGreedy(schedule)
 
     def make_target_policy(self) -> Policy:
-        """pi in v^MF."""
+        """pi in v^MF, but for inertia and coherent exploration."""
         return Boltzmann(self.target_temperature) if self.target_temperature else self.make_policy()

@@ -36,7 +36,7 @@ class QPlayer:
         seed: of weights and draws; no global generator is touched.
         network: None, or a function of (view, generator) that returns a module with the signature of
             `QNetwork.forward`, to be used in its place.
-        policy: explores, and is pi in v^MF, instead of the config's.
+        policy: explores, and is part of pi in v^MF, instead of the config's.
 
     Attributes:
         module: the network.
@@ -173,22 +173,25 @@ class QPlayer:
 
     def _explore_together(self, step: Step, actions: Tensor) -> Tensor:
         """Coherent exploration: by chance a row draws all its actions from a mixture of its own."""
-        config = self.config
-        if config.coherent_start <= 0:
-            return actions
-        chance = Linear(config.coherent_start, 0.0, config.coherent_steps)(self.time)
+        chance = self._coherence()
         if chance <= 0:
             return actions
-        rows, coin = (len(actions), 1, 1), self.generator
-        together = torch.rand(rows, generator=coin, device=actions.device)[..., 0] < chance
-        # Exponential variables, normalised, are uniform on the simplex.
-        shares = torch.rand(
-            (*rows[:2], self.view.num_actions), generator=coin, device=actions.device
+        coin, num_actions = self.generator, self.view.num_actions
+        together = torch.rand((len(actions), 1), generator=coin, device=actions.device) < chance
+        shares = log_gamma_shares(
+            (len(actions), 1, num_actions), self.config.coherent_concentration, coin
         )
-        mixture = shares.clamp(min=1e-9).log().neg().expand(-1, self.view.num_agents, -1)
-        if step.action_mask is not None:
-            mixture = mixture * (step.action_mask != 0)
+        # Normalised over what each agent may do, however small the row's shares of that are.
+        shares = shares.expand(-1, self.view.num_agents, -1)
+        mixture = Boltzmann(1.0).probabilities(shares, self.clock, step.action_mask)
         return draw(mixture, coin).where(together & (actions >= 0), actions)
+
+    def _coherence(self) -> float:
+        """The probability that a row explores coherently in a step now."""
+        config = self.config
+        if config.coherent_start <= 0:
+            return 0.0
+        return Linear(config.coherent_start, 0.0, config.coherent_steps)(self.time)
 
     def _keep_habits(self, step: Step, actions: Tensor) -> Tensor:
         """Agents that do not reconsider repeat their action, if they have one that is still allowed."""
@@ -203,6 +206,28 @@ class QPlayer:
 
     def _default_network(self, view: View, generator: torch.Generator) -> nn.Module:
         return network_of(self.config, view.observation_space, view, self.mean_field, generator)
+
+
+def log_gamma_shares(
+    shape: tuple[int, ...], concentration: float, generator: torch.Generator
+) -> Tensor:
+    """Logarithms of gamma variables, float64: their softmax along the last axis is drawn from the
+    symmetric Dirichlet distribution.
+
+    Gamma(c) is distributed as Gamma(c + 1) U^(1 / c) (Marsaglia & Tsang 2000), of which the logarithm
+    is finite where the variable itself would be 0 for all actions.
+
+    Args:
+        shape: of the result.
+        concentration: c, above 0.
+        generator: of the draws, and of the device they are made on.
+    """
+    c = max(concentration, 1e-300)  # which 1 can be divided by
+    rates = torch.full(shape, c, dtype=torch.float64, device=generator.device)
+    # torch.distributions would draw from the global generator.
+    boosted = torch._standard_gamma(rates + 1, generator=generator)
+    minus_log_u = torch.empty_like(rates).exponential_(generator=generator)
+    return boosted.log() - minus_log_u / c
 
 
 def network_of(

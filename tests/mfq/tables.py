@@ -1,5 +1,7 @@
 """Actor-critics whose networks are tables of numbers, and steps made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import nn
@@ -65,6 +67,14 @@ def a_step(actions, *, alive=None, acting=None, mask=None, reward=0.0, groups=No
         "num_actions": 3,
     }
     return Step(**{**parts, **rest})
+
+
+def in_rows(step, rows):
+    """A step of one row, so many times."""
+    tensors = {name: part for name, part in vars(step).items() if isinstance(part, torch.Tensor)}
+    return replace(
+        step, **{name: part.repeat(rows, *[1] * (part.ndim - 1)) for name, part in tensors.items()}
+    )
 
 
 def stored(agent):
