@@ -13,16 +13,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from baselines.report import write_report
 from mfq.q_config import QConfig
+from mfq.q_player import log_gamma_shares
 from mfq.run_config import RunConfig
 from mfq.runner import Runner
 
 METHODS = ("mfq", "iql")
 EPISODE = 200
+CHUNK = 100_000
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,22 @@ def compare(study: SqueezeStudy) -> list[Result]:
     finally:
         torch.set_num_threads(threads)
     return results
+
+
+def coherent_reach(
+    num_agents: int, concentration: float, draws: int, mu: float = 400.0, sigma: float = 200.0
+) -> int:
+    """How many of so many coherent steps earn more than .01 of the optimum, by simulation."""
+    coin, shares = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    x = np.arange(1, num_agents * 9 + 1)
+    log_g = np.log(x) - ((x - mu) / sigma) ** 2
+    good = np.append(False, log_g - log_g.max() > np.log(0.01))  # of a sum of 0 first
+    reached = 0
+    for first in range(0, draws, CHUNK):
+        rows = min(CHUNK, draws - first)
+        mixtures = log_gamma_shares((rows, 10), concentration, shares).softmax(-1).numpy()
+        reached += int(good[coin.multinomial(num_agents, mixtures) @ np.arange(10)].sum())
+    return reached
 
 
 def table(results: list[Result]) -> str:
