@@ -23,7 +23,7 @@ from mfenvs.battle.placement import NAMED
 from mfenvs.validate import member
 from mfq.evaluate import Record, match
 from mfq.files import write_atomically
-from mfq.intervals import bootstrap, wilson
+from mfq.intervals import rate, student, wilson
 from mfq.players import load_player, options_of
 from mfq.view import wrap
 
@@ -179,7 +179,7 @@ def compare_on(
                 theirs = joined([theirs[side] for _, theirs in found], len(entries[mine]))
                 theirs = Record(*(values.swapaxes(0, 1) for values in theirs))
                 for player, opponent, record in ((mine, its, ours), (its, mine, theirs)):
-                    results.append(result(player, opponent, side, record, study.seed))
+                    results.append(result(player, opponent, side, record))
                     singles += single_runs(player, entries[player], opponent, side, record)
     order = {name: k for k, name in enumerate(entries)}
     results.sort(key=lambda r: (order[r.player], order[r.opponent]))
@@ -197,28 +197,23 @@ def joined(records: list[Record], runs: int) -> Record:
     )
 
 
-def result(player: str, opponent: str, side: str, record: Record, seed: int) -> Result:
-    """What R runs did against S runs.
+def result(player: str, opponent: str, side: str, record: Record) -> Result:
+    """What R runs did against S runs, with the intervals of `mfq.intervals.rate` and `student`.
 
     Args:
         player, opponent, side: whose, against whom, and as what.
         record: of arrays [R, S, E].
-        seed: of the bootstrap, which resamples runs of both and episodes; one run against one, and
-            runs that won all or nothing, have Wilson's interval of their win rate.
     """
 
     def with_interval(values: np.ndarray) -> tuple[float, float, float]:
-        return float(values.mean()), *bootstrap(values, seed)
+        return float(values.mean()), *student(values)
 
     runs, opponents, _ = record.won.shape
     count, wins, draws = record.won.size, int(record.won.sum()), int(record.drawn.sum())
-    # Where all episodes went alike, drawing them anew tells nothing.
-    wilsons = runs == opponents == 1 or wins in (0, count)
-    rate = (wins / count, *wilson(wins, count)) if wilsons else with_interval(record.won)
     return Result(
         *(player, opponent, side, runs, opponents, count),
         *(wins, draws, count - wins - draws),
-        *rate,
+        *(wins / count, *rate(record.won)),
         float(record.kills.mean()),
         *with_interval(record.kill_difference),
         *with_interval(record.returns),

@@ -13,7 +13,7 @@ import numpy as np
 from baselines.named import sources_by_name
 from baselines.report import write_report
 from mfq.files import write_atomically
-from mfq.intervals import bootstrap
+from mfq.intervals import rate_of_runs, student
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,11 @@ class CurvesStudy:
     Attributes:
         runs: folders of runs; NAME=RUN gives a name, NAME=RUN,RUN one curve to runs of several seeds.
         metrics: columns of their log.csv.
-        seed: of the bootstrap.
         out: folder for curves.csv, curves.png and config.json. None writes nothing.
     """
 
     runs: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("eval_random_win_rate", "eval_rush_win_rate")
-    seed: int = 0
     out: str | None = "runs/curves"
 
     def __post_init__(self) -> None:
@@ -43,7 +41,9 @@ class CurvesStudy:
 class Point(NamedTuple):
     """A metric at a step, over the runs of a curve that logged it there.
 
-    ``low`` and ``high`` bound the mean over runs (bootstrap); none for a single run.
+    ``low`` and ``high`` bound the mean over runs (Student's interval, of a win rate that of its
+    log-odds): none for a single run, and the mean twice where all runs are alike, which says little
+    about others.
     """
 
     name: str
@@ -84,7 +84,7 @@ def curves(study: CurvesStudy) -> list[Point]:
         logs = [read(folder, metric) for folder in folders]
         for step in sorted(set().union(*logs)):
             values = np.array([log[step] for log in logs if step in log])
-            bounds = bootstrap(values, study.seed)
+            bounds = rate_of_runs(values) if "win_rate" in metric else student(values)
             spread = float(values.min()), float(values.max())
             points.append(
                 Point(name, metric, step, len(values), float(values.mean()), *bounds, *spread)

@@ -29,7 +29,7 @@ from mfenvs import battle_v0
 from mfq.config import whole
 from mfq.evaluate import undisturbed
 from mfq.files import write_csv
-from mfq.intervals import bootstrap
+from mfq.intervals import student
 from mfq.players import load_player, options_of
 from mfq.team import Teams
 from mfq.view import Step, View, wrap
@@ -64,7 +64,7 @@ class DilemmaStudy:
 
 
 class Payoff(NamedTuple):
-    """What agents earned, with 95% bootstrap intervals over runs and episodes.
+    """What agents earned, with Student's 95% intervals: over runs, or of a single one over episodes.
 
     Attributes:
         others, own: what the army did but for the one, and the one: "learned" or "strikes".
@@ -236,8 +236,8 @@ def dilemma(study: DilemmaStudy) -> Findings:
             found.append(
                 Payoff(
                     *(name, army, others, own, len(players), study.episodes),
-                    *(float(earned.mean()), *bootstrap(earned, study.seed)),
-                    *(float(mean.mean()), *bootstrap(mean, study.seed)),
+                    *(float(earned.mean()), *student(earned)),
+                    *(float(mean.mean()), *student(mean)),
                     float(kills.mean()),
                 )
             )

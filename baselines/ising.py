@@ -43,6 +43,7 @@ from baselines.report import write_report
 from mfenvs import ising_v0
 from mfenvs.ising import exact
 from mfq.files import write_atomically
+from mfq.intervals import student
 from mfq.policy import Boltzmann, Linear, Mixture
 
 TAUS = (0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.2)
@@ -280,14 +281,6 @@ def _learn_all(study: IsingStudy, tick: Callable[[], object]) -> list[tuple[Tens
             torch.set_num_threads(threads)
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Student's 95% interval of the mean of [seeds] values; NaN for a single seed."""
-    if len(values) < 2:
-        return math.nan, math.nan
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
-    return float(values.mean() - half), float(values.mean() + half)
-
-
 def compare(study: IsingStudy) -> list[Result]:
     """All methods and Monte Carlo at all temperatures, with a progress bar on standard error."""
     study = study.resolved()
@@ -320,7 +313,7 @@ def compare(study: IsingStudy) -> list[Result]:
         for tau, order, error, reference in zip(
             study.taus, orders.numpy(), errors.numpy(), references, strict=True
         ):
-            found = (float(order.mean()), *interval(order), study.seeds, float(error.mean()))
+            found = (float(order.mean()), *student(order), study.seeds, float(error.mean()))
             results.append(Result(tau, method.name, *found, *reference))
     half = stats.norm.ppf((1 + CONFIDENCE) / 2) * chain.order_parameter_error
     for tau, width, reference in zip(study.taus, half.tolist(), references, strict=True):

@@ -2,8 +2,8 @@
 
 Each run trains for some environment steps or minutes, then plays greedy episodes in a fresh copy. Where
 sides fight, MFQ is one side and the other plays at random, in training and in the score. A score is the
-summed reward of an episode, the mean over the learner's agents. Intervals are 95% bootstraps, over runs
-and over episodes within each.
+summed reward of an episode, the mean over the learner's agents. Intervals are Student's, 95%: over the
+means of the runs, and over all episodes of random play, whose runs are alike.
 
     python -m baselines.third_party --envs simple_spread_v3 --seeds 3 --minutes 5
 
@@ -31,7 +31,7 @@ import mfq
 from mfq.config import build, number, to_json, whole
 from mfq.evaluate import play
 from mfq.files import write_atomically, write_csv
-from mfq.intervals import bootstrap
+from mfq.intervals import student
 from mfq.run_config import preset
 from mfq.train import Player
 from mfq.view import View
@@ -280,7 +280,7 @@ def summarise(results: list[Result]) -> list[Summary]:
     for (env, method), runs in groups.items():
         length = min(map(len, runs.values()))
         values = np.array([[r.score for r in run[:length]] for run in runs.values()])[:, None]
-        low, high = bootstrap(values)
+        low, high = student(values.reshape(-1) if method == "random" else values)
         steps = min(run[0].steps for run in runs.values())
         found.append(
             Summary(env, method, len(runs), length, steps, float(values.mean()), low, high)

@@ -21,7 +21,7 @@ from stable_baselines3.common.utils import set_random_seed
 
 from mfenvs import battle_v0
 from mfq.files import write_csv
-from mfq.intervals import bootstrap
+from mfq.intervals import rate_of_runs
 
 CYCLES = 100  # a battle, at most
 
@@ -82,14 +82,14 @@ def play(model: PPO, name: str, map_size: int, seed: int, battle: int) -> Battle
 
 
 def table(battles: list[Battle]) -> str:
-    """Win rates with 95% intervals (bootstrap over seeds, and over battles within them); a draw is half
-    a win."""
+    """Win rates with 95% intervals over seeds (of a single one, over its battles); a draw is half a
+    win."""
     seeds = len({battle.seed for battle in battles})
     lines = [f"{'policy':<10}  {'win rate':<22}  red and blue alive"]
     for name in dict.fromkeys(battle.policy for battle in battles):
         mine = [battle for battle in battles if battle.policy == name]
         wins = np.array([0.5 + 0.5 * np.sign(battle.red - battle.blue) for battle in mine])
-        low, high = bootstrap(wins.reshape(seeds, 1, -1))
+        low, high = rate_of_runs(wins.reshape(seeds, -1).mean(1), episodes=len(wins))
         red, blue = (np.mean(army) for army in zip(*((b.red, b.blue) for b in mine), strict=True))
         rate = f"{wins.mean():.3f} [{low:.3f}, {high:.3f}]"
         lines.append(f"{name:<10}  {rate:<22}  {red:.2f} {blue:.2f}")

@@ -24,7 +24,7 @@ from stable_baselines3.common.utils import set_random_seed
 from mfenvs import ising_v0
 from mfq import MeanActionObservation
 from mfq.files import write_csv
-from mfq.intervals import bootstrap
+from mfq.intervals import student
 
 CYCLES = 50  # an episode
 METHODS = ("without", "with")
@@ -109,7 +109,7 @@ def compare(study: Study) -> list[Episode]:
 
 
 def table(episodes: list[Episode]) -> str:
-    """Means with 95% intervals (bootstrap over seeds, and over episodes within them)."""
+    """Means with Student's 95% intervals over seeds (of a single one, over its episodes)."""
     seeds = len({episode.seed for episode in episodes})
     lines = [f"{'mean action':<12}  {'reward':<22}  order"]
     for method in METHODS:
@@ -118,7 +118,7 @@ def table(episodes: list[Episode]) -> str:
         shown = []
         for column in columns:
             values = np.array(column).reshape(seeds, 1, -1)
-            low, high = bootstrap(values)
+            low, high = student(values)
             shown.append(f"{values.mean():6.3f} [{low:.3f}, {high:.3f}]")
         lines.append(f"{method:<12}  {shown[0]:<22}  {shown[1]}")
     return "\n".join(lines)

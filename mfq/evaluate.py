@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mfq.config import whole
-from mfq.intervals import bootstrap, wilson
+from mfq.intervals import student, wilson
 from mfq.players import parts_of, reseed, script
 from mfq.team import Teams
 from mfq.train import Player
@@ -111,7 +111,7 @@ def evaluate(
     check_view(view)
     if isinstance(players, Mapping):
         found = play(view, players, episodes, seed, explore)
-        return {name: summary(record_of(found, name), seed) for name in found.group_names}
+        return {name: summary(record_of(found, name)) for name in found.group_names}
     found = play(view, dict.fromkeys(view.group_names, players), episodes, seed, explore)
     scores = {"return": float(found.earned.sum(1).mean() / found.sizes.sum())}
     if len(found.group_names) > 1:
@@ -144,7 +144,7 @@ def head_to_head(
         ValueError, TypeError: as `evaluate`, or unless the view has two groups.
     """
     records, _ = match(view, a, b, episodes, seed, explore)
-    return {side: summary(record, seed) for side, record in records.items()}
+    return {side: summary(record) for side, record in records.items()}
 
 
 def match(
@@ -240,16 +240,15 @@ def record_of(episodes: Episodes, group: str) -> Record:
     )
 
 
-def summary(record: Record, seed: int = 0) -> Scores:
+def summary(record: Record) -> Scores:
     """What a record says, with 95% intervals (``..._low``, ``..._high``).
 
     Args:
         record: one side's.
-        seed: of the bootstrap.
 
     Returns:
-        ``episodes``, ``win_rate`` (Wilson's interval), ``draw_rate``, ``return`` (bootstrap), and where
-        they are counted ``kills``, ``kill_difference`` (bootstrap) and ``survivors``, means at the end.
+        ``episodes``, ``win_rate`` (Wilson's interval), ``draw_rate``, ``return`` (Student's), and where
+        they are counted ``kills``, ``kill_difference`` (Student's) and ``survivors``, means at the end.
     """
     count = len(record.won)
     scores: Scores = {"episodes": count, "win_rate": float(record.won.mean())}
@@ -265,7 +264,7 @@ def summary(record: Record, seed: int = 0) -> Scores:
             continue
         scores[name] = float(values.mean())
         if name in ("kill_difference", "return"):
-            scores[f"{name}_low"], scores[f"{name}_high"] = bootstrap(values, seed)
+            scores[f"{name}_low"], scores[f"{name}_high"] = student(values)
     return scores
 
 

@@ -1,13 +1,13 @@
-"""95% intervals: Wilson's of a rate, the bootstrap's of a mean."""
+"""95% intervals: Wilson's of a rate, Student's of a mean, over episodes or over runs."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from scipy.special import expit, logit, stdtrit
 
 Z = 1.959963984540054  # of 95%, two-sided
-RESAMPLES = 2000
 
 
 def wilson(successes: float, trials: int) -> tuple[float, float]:
@@ -30,26 +30,108 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
     )
 
 
-def bootstrap(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """The percentile bootstrap's interval of a mean.
+def student(values: np.ndarray) -> tuple[float, float]:
+    """Student's interval of a mean.
 
     Args:
-        values: [E], one an episode; or [R, S, E], E episodes of each of R runs against each of S. Runs
-            are resampled as well then, on either side, and episodes within each pair.
-        seed: of the draws, which are `RESAMPLES` means.
+        values: [E], one an episode; or [R, S, E], E episodes of each of R runs against each of S.
+            One run against one has an interval over episodes: it says nothing about other runs of
+            the same learner. R runs against one player, or one against S, have one over the means
+            of the runs; R against S one over both, see `student_of_runs`. All hold for the seeds of
+            the episodes where pairs share them.
 
     Returns:
-        (low, high); NaN for a single value.
+        (low, high); NaN for a single value, and the value twice where all are alike.
+
+    Raises:
+        ValueError: if there are no values, or their axes are neither of these.
     """
-    if values.size < 2:
-        return math.nan, math.nan
-    coin = np.random.default_rng(seed)
-    mine, theirs, episodes = (1,) * (3 - values.ndim) + values.shape
-    values = values.reshape(mine, theirs, episodes)
-    means = np.empty(RESAMPLES)
-    for k in range(RESAMPLES):
-        rows = coin.integers(mine, size=(mine, 1, 1))
-        columns = coin.integers(theirs, size=(1, theirs, 1))
-        means[k] = values[rows, columns, coin.integers(episodes, size=values.shape)].mean()
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+    if values.ndim not in (1, 3) or values.size == 0:
+        raise ValueError(f"values={values.shape}; allowed: arrays [E] or [R, S, E], not empty")
+    if values.ndim == 1 or values.shape[:2] == (1, 1):
+        return student_of_runs(values.reshape(-1))
+    return student_of_runs(values.mean((1, 2)), values.mean((0, 2)))
+
+
+def student_of_runs(rows: np.ndarray, columns: np.ndarray | None = None) -> tuple[float, float]:
+    """Student's interval of a mean over R runs against S, each drawn from its own learner's.
+
+    With several on either side the variance is s^2(rows) / R + s^2(columns) / S, with Satterthwaite's
+    (1946) degrees of freedom. It counts twice what only a pair shows, episodes' noise and who suits
+    whom, so that the interval covers more than 95% where that is most of what varies.
+
+    Args:
+        rows: [R], the mean of each run against all of the opponent's.
+        columns: [S], the mean of all runs against each of the opponent's. None: a single one.
+
+    Returns:
+        (low, high); NaN for a single run on either side.
+    """
+    mean, half = float(np.mean(rows)), _half_width(rows, columns)
+    return mean - half, mean + half
+
+
+def rate(won: np.ndarray) -> tuple[float, float]:
+    """The interval of a rate: Wilson's for one run against one, else over runs, see `rate_of_runs`.
+
+    Args:
+        won: bool [E] or [R, S, E], as of `student`.
+
+    Raises:
+        ValueError: if there are no values, or their axes are neither of these.
+    """
+    if won.ndim not in (1, 3) or won.size == 0:
+        raise ValueError(f"won={won.shape}; allowed: arrays [E] or [R, S, E], not empty")
+    pairs = won.reshape(1, 1, -1) if won.ndim == 1 else won
+    return rate_of_runs(pairs.mean((1, 2)), pairs.mean((0, 2)), won.size)
+
+
+def rate_of_runs(
+    rows: np.ndarray, columns: np.ndarray | None = None, episodes: int | None = None
+) -> tuple[float, float]:
+    """The interval of a rate over R runs against S: Student's of its log-odds, and nowhere narrower
+    than Wilson's.
+
+    With h half the width of `student_of_runs`, the bounds are expit(logit(m) -+ h / (m (1 - m))), which
+    stay within [0, 1] and are further from m on the side where there is more room, as further runs are.
+
+    Wilson's takes all episodes as those of one run. It alone remains where runs do not differ, as where
+    all won everything. Then it bounds what these runs win in further episodes, not what further runs do:
+    of a learner half of whose runs fail, one trial in eight has three runs that all won.
+
+    Args:
+        rows: [R], the rate of each run against all of the opponent's.
+        columns: [S], the rate of all runs against each of the opponent's. None: a single one.
+        episodes: of all runs together. None leaves Wilson's out.
+
+    Returns:
+        (low, high); without episodes NaN for a single run on either side, and the rate twice where runs
+        do not differ.
+    """
+    mean, half = float(np.mean(rows)), _half_width(rows, columns)
+    if half > 0 and 0 < mean < 1:
+        odds, reach = logit(mean), half / (mean * (1 - mean))
+        low, high = float(expit(odds - reach)), float(expit(odds + reach))
+    else:  # no difference but for rounding, or NaN
+        low, high = mean - half, mean + half
+    if episodes is None:
+        return low, high
+    # The sum of means is a count but for rounding.
+    least, most = wilson(min(max(mean * episodes, 0), episodes), episodes)
+    return (least, most) if math.isnan(half) else (min(low, least), max(high, most))
+
+
+def _half_width(rows: np.ndarray, columns: np.ndarray | None) -> float:
+    parts = [
+        (float(np.var(means, ddof=1)) / len(means), len(means) - 1)
+        for means in (rows, () if columns is None else columns)
+        if len(means) > 1
+    ]
+    if not parts:
+        return math.nan
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return 0.0
+    # In shares of the variance, which may be too small a number to be squared.
+    freedom = 1 / sum((part / variance) ** 2 / degrees for part, degrees in parts)
+    return float(stdtrit(freedom, 0.975)) * math.sqrt(variance)

@@ -21,7 +21,7 @@ from baselines.battle import (
 from mfenvs import battle_v0
 from mfq.cli import main
 from mfq.evaluate import Record, match
-from mfq.intervals import bootstrap, wilson
+from mfq.intervals import rate, student, wilson
 from mfq.runner import Runner
 from mfq.view import wrap
 from tests.mfq.test_players import CONFIG
@@ -97,27 +97,32 @@ def record(won):
     return Record(won, ~won & False, won * 2.0, won * 1.0, won * 2.0 - 1, won * 3.0)
 
 
-def test_several_runs_are_resampled_as_runs():
+def test_several_runs_have_intervals_over_runs():
     # Two runs against three: the first always wins, the second never.
     records = [record([wins] * 10) for wins in (1, 1, 1, 0, 0, 0)]
     ours = joined(records, runs=2)
     assert ours.won.shape == (2, 3, 10)
     assert ours.won[0].all()
     assert not ours.won[1].any()
-    r = result("a", "b", "both", ours, seed=0)
+    r = result("a", "b", "both", ours)
     assert (r.runs, r.opponent_runs, r.episodes, r.wins, r.losses) == (2, 3, 60, 30, 30)
-    assert (r.win_rate, r.win_rate_low, r.win_rate_high) == (0.5, 0, 1)
-    assert (r.win_rate_low, r.win_rate_high) == bootstrap(ours.won)
-    assert (r.kill_difference, r.kill_difference_low) == (0, -1)
+    assert r.win_rate == 0.5
+    assert (r.win_rate_low, r.win_rate_high) == rate(ours.won)
+    assert r.win_rate_low < 1e-4
+    assert r.win_rate_high > 1 - 1e-4
+    # Two runs that lie 2 apart, and three opponents who are alike: t(.975; 1) = 12.706.
+    assert r.kill_difference == 0
+    assert r.kill_difference_low == pytest.approx(-12.706, abs=1e-3)
+    assert (r.kill_difference_low, r.kill_difference_high) == student(ours.kill_difference)
     assert r.reward == 1
-    r = result("b", "a", "both", Record(*(v.swapaxes(0, 1)[:, 1:] for v in ours)), seed=0)
+    r = result("b", "a", "both", Record(*(v.swapaxes(0, 1)[:, 1:] for v in ours)))
     assert (r.runs, r.opponent_runs, r.wins) == (3, 1, 0)
-    assert (r.win_rate_low, r.win_rate_high) == wilson(0, 30)  # draws anew would tell nothing
-    r = result("a", "b", "both", Record(*(v[:1] for v in ours)), seed=0)
+    assert (r.win_rate_low, r.win_rate_high) == wilson(0, 30)
+    r = result("a", "b", "both", Record(*(v[:1] for v in ours)))
     assert (r.runs, r.opponent_runs, r.losses) == (1, 3, 0)
     assert (r.win_rate_low, r.win_rate_high) == wilson(30, 30)
     # One run against one: Wilson's.
-    one = result("a", "b", "both", joined([record([1, 0, 0, 1])], runs=1), seed=0)
+    one = result("a", "b", "both", joined([record([1, 0, 0, 1])], runs=1))
     assert (one.win_rate_low, one.win_rate_high) == wilson(2, 4)
 
 

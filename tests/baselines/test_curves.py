@@ -8,7 +8,7 @@ import pytest
 from baselines import curves
 from baselines.curves import CurvesStudy
 from mfq.cli import main
-from mfq.intervals import bootstrap
+from mfq.intervals import student
 
 WINS = {"a": {500: 0.0, 1000: 0.5}, "b": {500: 0.25, 1000: 1.0}, "c": {500: 0.75}}
 
@@ -33,7 +33,7 @@ def test_points_are_means_over_the_runs_that_got_there(runs):
     first = points["mfq", 500]
     assert (first.runs, first.lowest, first.highest) == (3, 0.0, 0.75)
     assert first.mean == pytest.approx(1 / 3)
-    assert (first.low, first.high) == bootstrap(np.array([0.0, 0.25, 0.75]))
+    assert (first.low, first.high) == student(np.array([0.0, 0.25, 0.75]))
     assert (points["mfq", 1000].runs, points["mfq", 1000].mean) == (2, 0.75)
     assert np.isnan(points["iql", 500].low)
 

@@ -1,6 +1,5 @@
 """The study learns what it claims, on a lattice small enough for CI, and a broken learner fails."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ from baselines import ising
 from baselines.ising import (
     METHODS,
     IsingStudy,
-    interval,
     learn,
     neighbours_up,
     table,
@@ -111,13 +109,6 @@ def test_true_rewards_are_the_authors_table():
     expected = [[2, -2], [1, -1], [0, 0], [-1, 1], [-2, 2]]
     assert true_rewards(1.0, 0.0).tolist() == expected
     assert torch.allclose(true_rewards(0.7, 0.5)[4], torch.tensor([-0.5 - 1.4, 0.5 + 1.4]))
-
-
-def test_the_interval_is_students():
-    low, high = interval(np.array([1.0, 2.0, 3.0, 4.0]))
-    # 2.5 -+ t(.975; 3) * s / 2 with t = 3.1824 and s = 1.2910.
-    assert (low, high) == pytest.approx((2.5 - 2.0543, 2.5 + 2.0543), abs=1e-3)
-    assert all(map(math.isnan, interval(np.array([1.0]))))
 
 
 def test_the_table_fits_80_columns_whatever_the_numbers():

@@ -1,17 +1,13 @@
 """Scores of episodes written down in advance: unbiased over rows, wins, draws, intervals, both sides."""
 
-import itertools
-import math
-
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
 import mfq
 from mfenvs import battle_v0
 from mfq.evaluate import evaluate, head_to_head, match, play, record_of
-from mfq.intervals import bootstrap, wilson
+from mfq.intervals import wilson
 from tests.mfq.duel import Always, Duel, Fight
 from tests.mfq.test_view import Mortal
 
@@ -246,63 +242,3 @@ def test_nonsense_is_named(call, error, words):
 def test_a_match_takes_two_groups():
     with pytest.raises(ValueError, match="'only'"):
         head_to_head(Duel([Fight(1)], names=("only",)), Always(0), Always(0))
-
-
-# -- intervals ----------------------------------------------------------------------------------
-
-
-def test_wilson_is_scipys():
-    for trials in (1, 2, 7, 50, 200, 2000):
-        for successes in {0, 1, trials // 3, trials - 1, trials}:
-            found = wilson(successes, trials)
-            test = stats.binomtest(successes, trials)
-            known = test.proportion_ci(confidence_level=0.95, method="wilson")
-            assert found == pytest.approx((known.low, known.high), abs=1e-12)
-            assert 0 <= found[0] <= found[1] <= 1
-    # Newcombe (1998), table I: 81 of 263.
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    with pytest.raises(ValueError, match="successes=3"):
-        wilson(3, 2)
-
-
-def test_bootstrap_of_a_mean_is_scipys():
-    values = np.random.default_rng(0).exponential(size=60)
-    low, high = bootstrap(values, seed=1)
-    known = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(2)
-    ).confidence_interval
-    assert (low, high) == pytest.approx((known.low, known.high), abs=0.02)
-    assert bootstrap(values, seed=1) == (low, high)
-    assert bootstrap(values, seed=2) != (low, high)
-    assert all(map(math.isnan, bootstrap(np.array([1.0]))))
-    assert bootstrap(np.ones(5)) == (1, 1)
-
-
-def quantiles(means):
-    return tuple(np.quantile(list(means), [0.025, 0.975]))
-
-
-def test_bootstrap_over_runs_resamples_runs_of_either_side():
-    # Within a pair of runs nothing varies, so that all draws of runs can be listed.
-    strength = np.array([0.1, 0.4, 0.5, 0.9])
-    draws = {sum(strength[list(pick)]) / 4 for pick in itertools.product(range(4), repeat=4)}
-    assert len(draws) > 20
-    expected = quantiles(
-        strength[list(pick)].mean() for pick in itertools.product(range(4), repeat=4)
-    )
-    ours = np.broadcast_to(strength[:, None, None], (4, 1, 30))
-    theirs = np.broadcast_to(strength[None, :, None], (1, 4, 30))
-    assert bootstrap(ours) == pytest.approx(expected, abs=0.03)
-    assert bootstrap(theirs) == pytest.approx(expected, abs=0.03)
-    # As if they were 120 independent episodes, the interval is far too narrow.
-    low, high = bootstrap(ours.reshape(-1))
-    assert high - low < 0.4 * (expected[1] - expected[0])
-
-
-def test_bootstrap_within_runs_resamples_episodes_pair_by_pair():
-    coin = np.random.default_rng(3)
-    values = (coin.random((2, 2, 25)) < 0.5).astype(float)
-    values -= values.mean(-1, keepdims=True)  # no run differs from another
-    low, high = bootstrap(values)
-    # 100 independent episodes, of variance about 1/4; runs drawn twice bring theirs twice.
-    assert (high - low) / 2 == pytest.approx(1.96 * 0.5 / 10, rel=0.25)
