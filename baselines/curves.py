@@ -21,7 +21,7 @@ class CurvesStudy:
     """Curves of runs that are there already.
 
     Attributes:
-        runs: folders of runs; NAME=RUN gives a name, NAME=RUN,RUN one curve to runs of several seeds.
+        runs: folders of runs, or their logs, NAME.csv; NAME=RUN gives a name, NAME=RUN,RUN one curve to runs of several seeds.
         metrics: columns of their log.csv.
         out: folder for curves.csv, curves.png and config.json. None writes nothing.
     """
@@ -64,7 +64,8 @@ def read(folder: str, metric: str) -> dict[int, float]:
         OSError: if there is no log.
         ValueError: if it has no such column.
     """
-    with (Path(folder) / "log.csv").open(newline="", encoding="utf-8") as file:
+    path = Path(folder)
+    with (path if path.suffix == ".csv" else path / "log.csv").open(newline="", encoding="utf-8") as file:
         table = csv.DictReader(file)
         if metric not in (table.fieldnames or ()):
             raise ValueError(

@@ -1,0 +1,107 @@
+"""Summaries in baselines/results and their figures in docs, anew from the results of single runs beside them.
+
+    python -m baselines.recompute
+
+Of battles there are means of each run against all of the opponent's, not single episodes. So rows of one
+run against one stay as they are: their intervals of kill differences and rewards, of 50 episodes and more,
+are still those of the percentile bootstrap. Rewards of single runs were not kept, so that theirs have no
+interval over runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+
+from baselines import battle, curves, third_party
+from mfq.files import write_csv
+from mfq.intervals import rate_of_runs, student_of_runs
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "baselines/results"
+BATTLES = ("battle-small", "battle-small-four", "battle-h100")
+CURVES = {"battle-small": ("mfq", "iql"), "battle-small-four": ("mfq", "iql", "mfac", "ac")}
+
+
+def read(name: str, kind: Any) -> list[Any]:
+    """The rows of a result as named tuples of ``kind``."""
+    makes = get_type_hints(kind)
+    with (RESULTS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return [
+            kind(**{field: makes[field](value) for field, value in row.items()})
+            for row in csv.DictReader(file)
+        ]
+
+
+def battle_results(name: str) -> list[battle.Result]:
+    """The rows of NAME.csv, with intervals over runs from NAME_runs.csv.
+
+    The rate of all runs against each of the opponent's is one minus the opponent's and the draws, which
+    count with the rate of all pairs of runs, as those of single runs were not kept.
+    """
+    singles: dict[tuple[str, str, str], list[battle.Single]] = {}
+    for single in read(f"{name}_runs", battle.Single):
+        singles.setdefault((single.player, single.opponent, single.side), []).append(single)
+    other = {"both": "both", "red": "blue", "blue": "red"}
+    found = []
+    for r in read(name, battle.Result):
+        if r.runs == r.opponent_runs == 1:
+            found.append(r)
+            continue
+        mine = singles.get((r.player, r.opponent, r.side), [])
+        theirs = singles.get((r.opponent, r.player, other[r.side]), [])
+        draws = r.draws / r.episodes
+        won = np.array([s.win_rate for s in mine] or [r.win_rate])
+        against = np.array([1 - draws - s.win_rate for s in theirs])
+        margin = np.array([s.kill_difference for s in mine] or [r.kill_difference])
+        low, high = rate_of_runs(won, against, r.episodes)
+        least, most = student_of_runs(margin, np.array([-s.kill_difference for s in theirs]))
+        found.append(
+            r._replace(
+                win_rate_low=low,
+                win_rate_high=high,
+                kill_difference_low=least,
+                kill_difference_high=most,
+                reward_low=math.nan,
+                reward_high=math.nan,
+            )
+        )
+    return found
+
+
+def curve_points(name: str) -> list[curves.Point]:
+    """The points of NAME-curves.csv, from the runs' logs."""
+    metrics = tuple(dict.fromkeys(p.metric for p in read(f"{name}-curves", curves.Point)))
+    runs = []
+    for player in CURVES[name]:
+        logs = sorted(RESULTS.glob(f"{name}-{player}-[0-9].csv"))
+        runs.append(f"{player}={','.join(map(str, logs))}")
+    return curves.curves(curves.CurvesStudy(tuple(runs), metrics))
+
+
+def summaries() -> list[third_party.Summary]:
+    """The rows of third_party_summary.csv, from its episodes."""
+    return third_party.summarise(read("third_party", third_party.Result))
+
+
+def main() -> None:
+    """Writes all of them, and draws them."""
+    for name in BATTLES:
+        results = battle_results(name)
+        write_csv(RESULTS / f"{name}.csv", results)
+        battle.write_figure(results, ROOT / f"docs/{name}.png")
+    for name in CURVES:
+        points = curve_points(name)
+        write_csv(RESULTS / f"{name}-curves.csv", points)
+        curves.write_figure(points, ROOT / f"docs/{name}-curves.png")
+    write_csv(RESULTS / "third_party_summary.csv", summaries())
+    drawn = read("third_party_curves", third_party.Point)
+    third_party.draw(drawn, summaries(), ROOT / "docs/third_party.png")
+
+
+if __name__ == "__main__":
+    main()
