@@ -32,7 +32,7 @@ def read(name: str, kind: Any) -> list[Any]:
     makes = get_type_hints(kind)
     with (RESULTS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return [
-            kind(**{field: makes[field](value) for field, value in row.items()})
+            kind(**{field: makes[field](value or "nan") for field, value in row.items()})
             for row in csv.DictReader(file)
         ]
 
