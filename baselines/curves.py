@@ -21,7 +21,8 @@ class CurvesStudy:
     """Curves of runs that are there already.
 
     Attributes:
-        runs: folders of runs, or their logs, NAME.csv; NAME=RUN gives a name, NAME=RUN,RUN one curve to runs of several seeds.
+        runs: folders of runs, or their logs, ANY.csv; NAME=RUN gives a name, NAME=RUN,RUN one curve to
+            runs of several seeds.
         metrics: columns of their log.csv.
         out: folder for curves.csv, curves.png and config.json. None writes nothing.
     """
@@ -65,7 +66,8 @@ def read(folder: str, metric: str) -> dict[int, float]:
         ValueError: if it has no such column.
     """
     path = Path(folder)
-    with (path if path.suffix == ".csv" else path / "log.csv").open(newline="", encoding="utf-8") as file:
+    path = path if path.suffix == ".csv" else path / "log.csv"
+    with path.open(newline="", encoding="utf-8") as file:
         table = csv.DictReader(file)
         if metric not in (table.fieldnames or ()):
             raise ValueError(

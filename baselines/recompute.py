@@ -1,10 +1,10 @@
-"""Summaries in baselines/results and their figures in docs, anew from the results of single runs beside them.
+"""Summaries in baselines/results and their figures in docs, anew from results of single runs.
 
     python -m baselines.recompute
 
 Of battles there are means of each run against all of the opponent's, not single episodes. So rows of one
-run against one stay as they are: their intervals of kill differences and rewards, of 50 episodes and more,
-are still those of the percentile bootstrap. Rewards of single runs were not kept, so that theirs have no
+run against one stay as they are: their intervals of kill differences and rewards, of 50 episodes and
+more, are still those of the percentile bootstrap. Rewards of single runs were not kept, so that theirs have no
 interval over runs.
 """
 

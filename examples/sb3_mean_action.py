@@ -24,7 +24,7 @@ from stable_baselines3.common.utils import set_random_seed
 from mfenvs import ising_v0
 from mfq import MeanActionObservation
 from mfq.files import write_csv
-from mfq.intervals import student
+from mfq.intervals import student_of_runs
 
 CYCLES = 50  # an episode
 METHODS = ("without", "with")
@@ -109,7 +109,7 @@ def compare(study: Study) -> list[Episode]:
 
 
 def table(episodes: list[Episode]) -> str:
-    """Means with Student's 95% intervals over seeds (of a single one, over its episodes)."""
+    """Means with Student's 95% intervals over seeds and over starts, which all seeds share."""
     seeds = len({episode.seed for episode in episodes})
     lines = [f"{'mean action':<12}  {'reward':<22}  order"]
     for method in METHODS:
@@ -117,8 +117,8 @@ def table(episodes: list[Episode]) -> str:
         columns = [[episode.reward for episode in mine], [episode.order for episode in mine]]
         shown = []
         for column in columns:
-            values = np.array(column).reshape(seeds, 1, -1)
-            low, high = student(values)
+            values = np.array(column).reshape(seeds, -1)
+            low, high = student_of_runs(values.mean(1), values.mean(0))
             shown.append(f"{values.mean():6.3f} [{low:.3f}, {high:.3f}]")
         lines.append(f"{method:<12}  {shown[0]:<22}  {shown[1]}")
     return "\n".join(lines)
