@@ -4,8 +4,8 @@
 
 Of battles there are means of each run against all of the opponent's, not single episodes. So rows of one
 run against one stay as they are: their intervals of kill differences and rewards, of 50 episodes and
-more, are still those of the percentile bootstrap. Rewards of single runs were not kept, so that theirs have no
-interval over runs.
+more, are still those of the percentile bootstrap. Rewards of single runs were
+not kept, so that theirs have no interval over runs.
 """
 
 from __future__ import annotations
