@@ -194,14 +194,14 @@ def contrasts(earned: dict[tuple[str, str, str, str], np.ndarray]) -> list[Contr
     found = []
     for key, gain in gains.items():
         differences = gain[0] if len(gain) == 1 else gain.mean(1)
-        mean, low, high, p = student(differences, ALPHA / len(gains))
+        mean, low, high, p = t_test(differences, ALPHA / len(gains))
         runs, episodes = gain.shape
         adjusted = min(1.0, p * len(gains))
         found.append(Contrast(*key, runs, episodes, mean, low, high, p, adjusted))
     return found
 
 
-def student(values: np.ndarray, alpha: float) -> tuple[float, float, float, float]:
+def t_test(values: np.ndarray, alpha: float) -> tuple[float, float, float, float]:
     """Student's t on a mean: it, its 1 - alpha interval, and the two-sided p-value of zero.
 
     Args:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from baselines.dilemma import contrasts, student
+from baselines.dilemma import contrasts, t_test
 
 
 def payoffs_of(*gains):
@@ -106,4 +106,4 @@ def test_the_family_wise_error():
     ],
 )
 def test_without_a_spread(values, expected):
-    assert student(np.array(values), 0.05) == pytest.approx(expected, nan_ok=True)
+    assert t_test(np.array(values), 0.05) == pytest.approx(expected, nan_ok=True)
