@@ -1,0 +1,201 @@
+"""A search for a recipe on the small battle, the same for every algorithm.
+
+    python -m baselines.tuning --algo iql --trials 33
+
+Trials draw their options from `SPACE` and train on one seed. All train to the first rung, a third of them
+(those that score best against rush on their weaker side) to the second, and a third of these to the
+last: successive halving. An algorithm is tuned as much as another when both had as many trials.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mfq.config import build, one_of, to_json, whole
+from mfq.files import write_atomically
+from mfq.run_config import ALGORITHMS, PRESETS, RunConfig
+from mfq.runner import Runner
+
+SPACE: dict[str, tuple[Any, ...]] = {
+    "policy": ("epsilon_greedy", "epsilon_greedy", "boltzmann"),
+    "gamma": (0.7, 0.8, 0.8, 0.9, 0.95),
+    "batch_size": (64, 128, 256),
+    "learning_rate": (1e-4, 2e-4, 3e-4, 5e-4),
+    "falls": (True, True, False),
+    "samples_per_transition": (2.0, 4.0),
+    "target_temperature": (0.0, 0.0, 0.02),
+    "rush": (0.5, 0.8),
+}
+"""What a trial draws from, each value as often as it stands there. ``falls``: whether the learning rate
+falls to 1e-5 over the run; ``rush``: the share of rows against rush."""
+METRICS = (
+    "random_win_rate",
+    "rush_win_rate",
+    "rush_win_rate_as_red",
+    "rush_win_rate_as_blue",
+    "rush_kill_difference",
+)
+
+
+@dataclass(frozen=True)
+class TuningStudy:
+    """Recipes for one algorithm, by successive halving.
+
+    Attributes:
+        algo: "mfq" or "iql"; options of the actor-critics are others.
+        trials: how many recipes.
+        rungs: environment steps at which the worse two thirds stop; the last one ends the rest.
+        seed: of the draws of recipes, and of all trainings.
+        out: folder for tuning.csv, config.json and the runs; a study goes on where it stopped.
+    """
+
+    algo: str = "iql"
+    trials: int = 33
+    rungs: tuple[int, ...] = (1000, 2500, 6000)
+    seed: int = 0
+    out: str = "runs/tuning"
+
+    def __post_init__(self) -> None:
+        one_of("algo", self.algo, ALGORITHMS[:2])
+        whole("trials", self.trials, 1)
+        whole("seed", self.seed, 0)
+        if not self.rungs or list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] < 1:
+            raise ValueError(f"rungs={self.rungs!r}; allowed: steps that grow, from 1 on")
+
+
+def recipes(trials: int, seed: int) -> list[dict[str, Any]]:
+    """The options of each trial, no two alike as long as there are others."""
+    coin = np.random.default_rng(seed)
+    drawn: list[dict[str, Any]] = []
+    most = math.prod(len(set(values)) for values in SPACE.values())
+    while len(drawn) < trials:
+        recipe = {name: values[coin.integers(len(values))] for name, values in SPACE.items()}
+        if recipe not in drawn or len(drawn) >= most:
+            drawn.append(recipe)
+    return drawn
+
+
+def name_of(algo: str, recipe: dict[str, Any]) -> str:
+    """A recipe in a word, which is also its run's folder."""
+    short = {
+        "policy": "",
+        "gamma": "gamma",
+        "batch_size": "batch",
+        "learning_rate": "rate",
+        "samples_per_transition": "samples",
+        "target_temperature": "T",
+        "rush": "rush",
+    }
+    words = [f"{short[key]}{recipe[key]:g}" for key in short if key != "policy"]
+    words = [recipe["policy"].partition("_")[0], *words, "falls" if recipe["falls"] else "stays"]
+    return "-".join([algo, *words])
+
+
+def run_config(study: TuningStudy, recipe: dict[str, Any], steps: int, out: Path) -> RunConfig:
+    """What a trial trains: preset `small` but for the recipe."""
+    preset = PRESETS["small"]
+    boltzmann = recipe["policy"] == "boltzmann"
+    agent = {
+        **preset["agent"],
+        **{name: value for name, value in recipe.items() if name not in ("falls", "rush")},
+        # A temperature above Q's gaps is noise (they begin near .05).
+        **({"explore_start": 0.1, "explore_end": 0.02} if boltzmann else {}),
+        "learning_rate_steps": study.rungs[-1] if recipe["falls"] else 0,
+    }
+    rest = 1 - recipe["rush"]
+    options = {
+        **preset,
+        "algo": study.algo,
+        "steps": steps,
+        "seed": study.seed,
+        "opponents": {"rush": recipe["rush"], "lagged": 0.7 * rest, "random": 0.3 * rest},
+        "save_every": steps,
+        "out": str(out),
+        "quiet": True,
+        "agent": agent,
+    }
+    return build(RunConfig, options)
+
+
+def evaluations(folder: Path) -> list[dict[str, float]]:
+    """What the log of a run says of its evaluations, by step."""
+    if not (folder / "log.csv").exists():
+        return []
+    with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get(f"eval_{METRICS[0]}")]
+    return [
+        {"step": int(row["step"]), **{name: float(row[f"eval_{name}"]) for name in METRICS}}
+        for row in rows
+    ]
+
+
+def score(folder: Path) -> tuple[float, float]:
+    """A run's best evaluation: win rate against rush on its weaker side, then kill difference."""
+    sides = ("rush_win_rate_as_red", "rush_win_rate_as_blue")
+    return max(
+        (min(row[side] for side in sides), row["rush_kill_difference"])
+        for row in evaluations(folder)
+    )
+
+
+def train(study: TuningStudy, recipe: dict[str, Any], steps: int) -> Path:
+    """A recipe's run, trained to so many steps; it goes on where it is."""
+    folder = Path(study.out) / name_of(study.algo, recipe)
+    logged = evaluations(folder)
+    if logged and logged[-1]["step"] >= steps:
+        return folder
+    if (folder / "last.safetensors").exists():
+        runner = Runner.load(folder, steps=steps)
+    else:
+        runner = Runner(config=run_config(study, recipe, steps, folder))
+    if not runner.train():
+        raise KeyboardInterrupt
+    runner.finish()
+    return folder
+
+
+def write(study: TuningStudy, folders: list[Path]) -> None:
+    """tuning.csv: a line for each evaluation of each run."""
+
+    def rows(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["run", "step", *METRICS])
+            writer.writeheader()
+            for folder in folders:
+                writer.writerows({"run": folder.name, **row} for row in evaluations(folder))
+
+    write_atomically(Path(study.out) / "tuning.csv", rows)
+
+
+def run(study: TuningStudy) -> list[Path]:
+    """Trains all trials rung by rung; the folders of the runs, the best one first."""
+    torch.set_num_threads(1)
+    to_json(study, Path(study.out) / "config.json")
+    left = recipes(study.trials, study.seed)
+    every = [Path(study.out) / name_of(study.algo, recipe) for recipe in left]
+    for rung in study.rungs:
+        for recipe in tqdm(left, unit="run", desc=f"{rung} steps", dynamic_ncols=True):
+            train(study, recipe, rung)
+            write(study, every)
+        left.sort(key=lambda r: score(Path(study.out) / name_of(study.algo, r)), reverse=True)
+        left = left[: -(-len(left) // 3)]
+    ranked = sorted(every, key=score, reverse=True)
+    for folder in ranked:
+        weaker, kills = score(folder)
+        steps = evaluations(folder)[-1]["step"]
+        print(f"{weaker:.2f} {kills:+5.1f}  {steps:>6} steps  {folder.name}")
+    return ranked
+
+
+if __name__ == "__main__":
+    import tyro
+
+    run(tyro.cli(TuningStudy, description=__doc__))
