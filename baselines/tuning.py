@@ -2,9 +2,9 @@
 
     python -m baselines.tuning --algo iql --trials 33
 
-Trials draw their options from `SPACE` and train on one seed. All train to the first rung, a third of them
-(those that score best against rush on their weaker side) to the second, and a third of these to the
-last: successive halving. An algorithm is tuned as much as another when both had as many trials.
+Each trial draws its options from `SPACE` and trains on one seed. All train to the first rung, the third
+that scores best against rush on its weaker side to the second, and a third of these to the last
+(successive halving). Two algorithms are tuned alike when both had as many trials.
 """
 
 from __future__ import annotations
