@@ -124,7 +124,7 @@ def rate_of_runs(
 def _half_width(rows: np.ndarray, columns: np.ndarray | None) -> float:
     parts = [
         (float(np.var(means, ddof=1)) / len(means), len(means) - 1)
-        for means in (rows, () if columns is None else columns)
+        for means in ([rows] if columns is None else [rows, columns])
         if len(means) > 1
     ]
     if not parts:
