@@ -24,7 +24,7 @@ from stable_baselines3.common.utils import set_random_seed
 from mfenvs import ising_v0
 from mfq import MeanActionObservation
 from mfq.files import write_csv
-from mfq.intervals import student_of_runs
+from mfq.intervals import rate_of_runs, student_of_runs
 
 CYCLES = 50  # an episode
 METHODS = ("without", "with")
@@ -114,11 +114,13 @@ def table(episodes: list[Episode]) -> str:
     lines = [f"{'mean action':<12}  {'reward':<22}  order"]
     for method in METHODS:
         mine = [episode for episode in episodes if episode.method == method]
-        columns = [[episode.reward for episode in mine], [episode.order for episode in mine]]
         shown = []
-        for column in columns:
+        for column, interval in (
+            ([episode.reward for episode in mine], student_of_runs),
+            ([episode.order for episode in mine], rate_of_runs),  # from 0 to 1
+        ):
             values = np.array(column).reshape(seeds, -1)
-            low, high = student_of_runs(values.mean(1), values.mean(0))
+            low, high = interval(values.mean(1), values.mean(0))
             shown.append(f"{values.mean():6.3f} [{low:.3f}, {high:.3f}]")
         lines.append(f"{method:<12}  {shown[0]:<22}  {shown[1]}")
     return "\n".join(lines)
