@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import textwrap
 import time
@@ -212,3 +213,11 @@ def test_bars_in_a_mutant_do_not_break_the_table(tmp_path):
     assert explained(page) == set(), "an empty cell explains nothing"
     page.write_text(table_row(verdict)[:-1] + " only speed |\n")
     assert explained(page) == {key(verdict)}
+
+
+def test_the_page_names_tests_that_exist():
+    root = Path(__file__).parents[2]
+    named = re.findall(r"\| (tests/[\w/]+\.py)::(\w+) \|", (root / "docs/mutants.md").read_text())
+    assert len(named) > 25
+    for file, name in named:
+        assert re.search(rf"^def {name}\(", (root / file).read_text(), re.M), f"{file}::{name}"
