@@ -142,7 +142,7 @@ def compare(study: BattleStudy) -> Comparison:
 
 def starts_of(study: BattleStudy) -> dict[str, dict[str, Any]]:
     """The game's options for each start that a study asks for; "fixed" is called what it is."""
-    own = game_class("battle_v0").Config(**study.env_options).placement
+    own = game_class("battle_v0").configure(study.env_options).placement
     fixed = "magent2" if own == "random" else own
     found = {}
     for name in study.placement:

@@ -142,10 +142,3 @@ def test_importing_mfenvs_loads_neither_torch_nor_pygame():
     code = f"import sys, mfenvs; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_no_file_is_past_400_lines():
-    long = {
-        str(f.relative_to(ROOT)): n for f in FILES if (n := len(f.read_text().splitlines())) > 400
-    }
-    assert not long
