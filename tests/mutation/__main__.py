@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     tree, records, verdicts = work / "tree", work / "records", work / "verdicts.jsonl"
     records.mkdir(parents=True, exist_ok=True)
     copy_sources(root, tree)
+    check(tree, options.mutants, options.files, options.n)  # before the tests are recorded
     with ThreadPoolExecutor(options.processes) as pool:
         tests = test_files(tree) if options.tests is None else options.tests
         for said in pool.map(lambda file: record(tree, file, records), tests):
@@ -87,14 +88,32 @@ def paths(tree: Path, files: Sequence[str] | None) -> list[str]:
     return sorted({p.relative_to(tree).as_posix() for glob in globs for p in tree.glob(glob)})
 
 
+def check(tree: Path, names: Sequence[str], files: Sequence[str] | None, n: int) -> None:
+    """Raises a ValueError unless the files to mutate are there, and within the tree: a path that leads
+    out of it leads out of its copies as well, to a file of the user's."""
+    for path in [name.partition(":")[0] for name in names] + list(files or ()):
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise ValueError(f"path={path!r}; allowed: paths from the root of the repository")
+    for name in names:
+        if not (tree / name.partition(":")[0]).is_file():
+            raise ValueError(
+                f"mutant={name!r}; allowed: FILE:LINE:COLUMN:OPERATOR of a file there is"
+            )
+    if not names and not paths(tree, files):
+        raise ValueError(f"files={files!r}; allowed: globs that match a file")
+    if n < 1:
+        raise ValueError(f"n={n!r}; allowed: 1 or more")
+
+
 def pick(
     tree: Path, names: Sequence[str], files: Sequence[str] | None, n: int, seed: int
 ) -> Iterator[Mutant]:
     """The mutants that are named, or a sample in which each file has its share.
 
     Raises:
-        ValueError: for a name that is no mutant of the sources as they are.
+        ValueError: for a name that is no mutant of the sources as they are, or for no file at all.
     """
+    check(tree, names, files, n)
     chosen = [name.partition(":")[0] for name in names] or paths(tree, files)
     sources = {path: (tree / path).read_bytes() for path in chosen}
     found = {path: mutants_of(path, source) for path, source in sources.items()}

@@ -199,6 +199,26 @@ def test_a_sample_depends_on_its_seed_and_takes_from_each_file(tmp_path):
         list(tool.pick(tmp_path, ["mfq/a.py:1:0:x"], None, 12, 0))
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--files", "../../mfq/toy.py"],
+        ["--files", "{toy}/mfq/toy.py"],
+        ["{toy}/mfq/toy.py:7:13:compare"],
+        ["../../mfq/toy.py:7:13:compare"],
+        ["mfq/none.py:7:13:compare"],
+        ["--files", "mfq/none*.py"],
+        ["--n", "0"],
+    ],
+)
+def test_files_outside_and_nothing_to_do_are_named_first(toy, monkeypatch, arguments):
+    """A path that leads out of the tree would lead to the user's own file, which would be mutated."""
+    monkeypatch.setattr(tool, "record", lambda *_: pytest.fail("tests were recorded first"))
+    with pytest.raises(ValueError, match=r"(path|mutant|files|n)=.*; allowed: "):
+        mutate(toy, *(argument.format(toy=toy) for argument in arguments))
+    assert (toy / "mfq/toy.py").read_text() == TOY
+
+
 def test_a_hang_ends(tmp_path):
     (tmp_path / "test_hang.py").write_text("import time\n\n\ndef test():\n    time.sleep(60)\n")
     start = time.monotonic()
