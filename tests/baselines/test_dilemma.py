@@ -89,6 +89,15 @@ def told_in_advance(*plan):
     return view
 
 
+def test_both_payoffs_of_a_contrast_are_of_the_same_seeds():
+    view = told_in_advance(*[[Fight(2, (1, 3), (1, 0))]] * 2)
+    seeds, reset = [], view.reset
+    view.reset = lambda seed: seeds.append(seed) or reset(seed=seed)
+    for own in DOES:
+        payoff(view, Always(0), Always(0), 0, "learned", own, 7)
+    assert seeds == [7, 7]
+
+
 def test_payoffs_end_with_the_episode():
     # Row 0 is over after 2 of 5 steps, and plays on, with other rewards and kills. red_1, who is the
     # one in row 1, dies in its first step; so does blue_0, who is not.
