@@ -40,8 +40,8 @@ def read(name: str, kind: Any) -> list[Any]:
 def battle_results(name: str) -> list[battle.Result]:
     """The rows of NAME.csv, with intervals over runs from NAME_runs.csv.
 
-    The rate of all runs against each of the opponent's is one minus the opponent's and the draws, which
-    count with the rate of all pairs of runs, as those of single runs were not kept.
+    How the rate differs between the opponent's runs is taken from what these won themselves: the draws
+    of single runs were not kept.
     """
     singles: dict[tuple[str, str, str], list[battle.Single]] = {}
     for single in read(f"{name}_runs", battle.Single):
@@ -54,9 +54,8 @@ def battle_results(name: str) -> list[battle.Result]:
             continue
         mine = singles.get((r.player, r.opponent, r.side), [])
         theirs = singles.get((r.opponent, r.player, other[r.side]), [])
-        draws = r.draws / r.episodes
         won = np.array([s.win_rate for s in mine] or [r.win_rate])
-        against = np.array([1 - draws - s.win_rate for s in theirs])
+        against = np.array([1 - s.win_rate for s in theirs])
         margin = np.array([s.kill_difference for s in mine] or [r.kill_difference])
         low, high = rate_of_runs(won, against, r.episodes)
         least, most = student_of_runs(margin, np.array([-s.kill_difference for s in theirs]))
