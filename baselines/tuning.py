@@ -67,7 +67,11 @@ class TuningStudy:
         one_of("algo", self.algo, ALGORITHMS[:2])
         whole("trials", self.trials, 1)
         whole("seed", self.seed, 0)
-        if not self.rungs or list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] < 1:
+        if not isinstance(self.rungs, tuple):
+            raise TypeError(f"rungs={self.rungs!r}; allowed: a tuple of steps")
+        for rung in self.rungs:
+            whole("rungs", rung, 1)
+        if not self.rungs or list(self.rungs) != sorted(set(self.rungs)):
             raise ValueError(f"rungs={self.rungs!r}; allowed: steps that grow, from 1 on")
 
 

@@ -104,3 +104,6 @@ def test_a_recipe_trains_evaluates_and_goes_on(tmp_path, monkeypatch):
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         TuningStudy(**options)
+    for rungs in ((1.5, 3), 5, "ab"):
+        with pytest.raises(TypeError, match=r"rungs=.*; allowed: "):
+            TuningStudy(rungs=rungs)
