@@ -64,10 +64,11 @@ class BattleStudy:
             raise ValueError(f"episodes={self.episodes!r}; allowed: at least 2, one a side")
         if self.seed < 0:
             raise ValueError(f"seed={self.seed!r}; allowed: 0 or more")
+        if not isinstance(self.placement, tuple | list) or not self.placement:
+            allowed = ", ".join((FIXED, *NAMED))
+            raise ValueError(f"placement={self.placement!r}; allowed: one or more of {allowed}")
         for name in self.placement:
             member("placement", name, (FIXED, *NAMED))
-        if not self.placement:
-            raise ValueError("placement=(); allowed: at least one")
         if len(self.entries()) < 2:
             raise ValueError(f"players={self.players!r}; allowed: at least two")
 

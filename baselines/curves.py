@@ -42,9 +42,8 @@ class CurvesStudy:
 class Point(NamedTuple):
     """A metric at a step, over the runs of a curve that logged it there.
 
-    ``low`` and ``high`` bound the mean over runs (Student's interval, of a win rate that of its
-    log-odds): none for a single run, and the mean twice where all runs are alike, which says little
-    about others.
+    ``low`` and ``high`` bound the mean over runs: `rate_of_runs` of a win rate, with the episodes that
+    the logs count; else Student's interval, none for a single run.
     """
 
     name: str
@@ -77,6 +76,16 @@ def read(folder: str, metric: str) -> dict[int, float]:
         return {int(row["step"]): float(row[metric]) for row in table if row[metric]}
 
 
+def episodes_of(folders: tuple[str, ...], metric: str, step: int) -> int | None:
+    """How many episodes all logs together count at a step behind a win rate; None if they do not say."""
+    opponent, _, side = metric.partition("_win_rate")
+    try:
+        counts = [read(folder, f"{opponent}_episodes").get(step, 0.0) for folder in folders]
+    except ValueError:
+        return None
+    return round(sum(counts) / (2 if side else 1)) or None
+
+
 def curves(study: CurvesStudy) -> list[Point]:
     """All curves, by name, metric and step."""
     for name in ("runs", "metrics"):
@@ -87,7 +96,10 @@ def curves(study: CurvesStudy) -> list[Point]:
         logs = [read(folder, metric) for folder in folders]
         for step in sorted(set().union(*logs)):
             values = np.array([log[step] for log in logs if step in log])
-            bounds = rate_of_runs(values) if "win_rate" in metric else student(values)
+            if "win_rate" in metric:
+                bounds = rate_of_runs(values, episodes=episodes_of(folders, metric, step))
+            else:
+                bounds = student(values)
             spread = float(values.min()), float(values.max())
             points.append(
                 Point(name, metric, step, len(values), float(values.mean()), *bounds, *spread)

@@ -18,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from baselines.report import write_report
+from mfenvs import game_class
 from mfq.q_config import QConfig
 from mfq.q_player import log_gamma_shares
 from mfq.run_config import RunConfig
@@ -62,7 +63,9 @@ class SqueezeStudy:
             raise ValueError(f"seeds={self.seeds!r}; allowed: at least 1")
         if not self.num_agents:
             raise ValueError("num_agents is empty; allowed: at least one number")
-        run_config(self, self.num_agents[0], "mfq", self.seed)  # checks the rest
+        for number in self.num_agents:
+            config = run_config(self, number, "mfq", self.seed)
+            game_class(config.env).configure(config.env_options)
 
 
 class Result(NamedTuple):

@@ -4,7 +4,7 @@
 
 Each trial draws its options from `SPACE` and trains on one seed. All train to the first rung, the third
 that scores best against rush on its weaker side to the second, and a third of these to the last
-(successive halving). Two algorithms are tuned alike when both had as many trials.
+(successive halving). Give every algorithm as many trials, and report runs and steps.
 """
 
 from __future__ import annotations

@@ -92,12 +92,15 @@ def rate_of_runs(
     """The interval of a rate over R runs against S: Student's of its log-odds, and nowhere narrower
     than Wilson's.
 
-    With h half the width of `student_of_runs`, the bounds are expit(logit(m) -+ h / (m (1 - m))), which
-    stay within [0, 1] and are further from m on the side where there is more room, as further runs are.
+    With h half the width of `student_of_runs`, the bounds are expit(logit(m) -+ h / (m (1 - m))). They
+    stay within [0, 1]; the longer arm points away from the nearer of 0 and 1.
 
-    Wilson's takes all episodes as those of one run. It alone remains where runs do not differ, as where
-    all won everything. Then it bounds what these runs win in further episodes, not what further runs do:
-    of a learner half of whose runs fail, one trial in eight has three runs that all won.
+    Wilson's interval ignores differences between runs. If all runs have the same rate, it is the result:
+    it bounds what these runs win in further episodes, not what further runs do.
+
+    Few runs cannot show a failure that none of them had. If one run in five wins nothing and the others
+    everything, three runs cover the mean in half of all trials, five in .7, ten in .88. Show the
+    single runs beside the interval.
 
     Args:
         rows: [R], the rate of each run against all of the opponent's.

@@ -7,8 +7,9 @@ import pytest
 
 from baselines import curves
 from baselines.curves import CurvesStudy
+from baselines.curves import curves as points_of
 from mfq.cli import main
-from mfq.intervals import student
+from mfq.intervals import student, wilson
 
 WINS = {"a": {500: 0.0, 1000: 0.5}, "b": {500: 0.25, 1000: 1.0}, "c": {500: 0.75}}
 
@@ -77,3 +78,19 @@ def test_nonsense(words, error, capsys):
 def test_an_unknown_metric_is_named(runs):
     with pytest.raises(ValueError, match=r"metric 'kills' .* allowed: step, loss, wins"):
         curves.curves(CurvesStudy((f"a={runs['a']}",), ("kills",)))
+
+
+def test_runs_that_are_alike_have_wilsons_interval_of_the_episodes_logged(tmp_path):
+    folders = []
+    for k in range(2):
+        folder = tmp_path / f"run{k}"
+        folder.mkdir()
+        (folder / "log.csv").write_text(
+            "step,eval_rush_win_rate,eval_rush_win_rate_as_red,eval_rush_episodes\n500,1,1,40\n"
+        )
+        folders.append(str(folder))
+    metrics = ("eval_rush_win_rate", "eval_rush_win_rate_as_red")
+    study = CurvesStudy(runs=(f"mfq={','.join(folders)}",), metrics=metrics, out=None)
+    both, red = points_of(study)
+    assert (both.low, both.high) == wilson(80, 80)
+    assert (red.low, red.high) == wilson(40, 40)

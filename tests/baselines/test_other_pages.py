@@ -76,7 +76,7 @@ def speed():
     after = block("speed", "AMD EPYC, 2 cores, 2026-11-26, 2 torch threads")
     found = {cells[0]: cells[1:3] for cells in after}
     epyc = [found[f"ours, fast, paper's net, {kind}"][1] for kind in ("float32", "bfloat16")]
-    yield "the second is not: {} and {}.".format(*epyc)
+    yield "the table's run {} and {}.".format(*epyc)
     mfq, iql = (minutes(f"battle-fast-{algo}") for algo in ("mfq", "iql"))
     short = (minutes(f"battle-fast-512-{algo}") for algo in ("mfq", "iql"))
     yield f"took {mfq:.0f} and {iql:.0f} minutes on a thread each"

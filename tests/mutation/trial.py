@@ -116,5 +116,9 @@ def run(tree: Path, tests: list[str], timeout: float) -> tuple[str, str]:
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode == 0:
         return "survived", ""
+    if process.returncode < 0:  # out of memory, say: nothing that a test found
+        raise RuntimeError(
+            f"pytest was ended by signal {-process.returncode}; the same command goes on"
+        )
     failed = re.search(r"^(?:FAILED|ERROR) (\S+?)(?:\[|\s|$)", output, re.MULTILINE)
     return "killed", failed[1] if failed else "tests/conftest.py"
