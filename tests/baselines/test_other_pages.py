@@ -9,7 +9,6 @@ import re
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from baselines.dilemma import Contrast, Findings, Payoff, markdown
 from tests.baselines.test_pages import ROOT, last, minutes, rows, share, singles, text
@@ -188,36 +187,27 @@ def struck():
         assert contrast.gain == pytest.approx(strikes - learned)
     yield " ".join(markdown(Findings(payoffs, contrasts)).split())
     yield f"{contrasts[0].episodes:.0f} episodes for each choice"
-    kills = {payoff[:4]: payoff.kill_difference for payoff in payoffs}
-    better = sum(
-        kills[name, side, "strikes", "strikes"] > kills[name, side, "learned", "learned"]
-        for name, side in {contrast[:2] for contrast in contrasts}
-    )
-    yield f"The army does better when all strike: in {better} of 6 lines"
-    told = sum(contrast.low > 0 for contrast in contrasts)
-    yield f"{told} of the twelve gains are told from zero"
-    assert all(contrast.gain > 0 for contrast in contrasts)  # "all twelve gains are positive"
-    yield f"A loss of more than {-min(contrast.low for contrast in contrasts):.2f} is excluded in"
+    gains = sum(contrast.low > 0 for contrast in contrasts)
+    assert not any(contrast.high < 0 for contrast in contrasts)
+    yield f"{gains} of the 12 gains are significant after correction, and no loss is"
+    low = min(contrast.low for contrast in contrasts)
     most = max(contrasts, key=lambda contrast: contrast.high)
-    assert most[:3] == ("iql1", "blue", "learned")
+    assert most[:3] == ("mfq1", "blue", "learned")
     yield (
-        f"a gain of {most.high:.2f} is not, beside the {earned[*most[:3], 'learned']:.2f} that the one "
-        "earns as learned (iql1 as blue)"
+        f"No interval contains a loss above {-low:.2f}. The largest upper bound is a gain of "
+        f"{most.high:.2f} (mfq1 as blue), where the agent earns "
+        f"{earned[*most[:3], 'learned']:.2f} without striking"
     )
+    kills = {payoff[:4]: payoff.kill_difference for payoff in payoffs}
+    more = [
+        kills[name, side, "strikes", "strikes"] - kills[name, side, "learned", "learned"]
+        for name, side in dict.fromkeys(contrast[:2] for contrast in contrasts)
+    ]
+    yield f"rises in {sum(value > 0 for value in more)} of 6 lines when all strike"
 
-    before = {payoff[:4]: payoff for payoff in typed("battle-dilemma-previous", Payoff)}
-    unpaired = {}
-    for (*key, own), strikes in before.items():
-        if own == "strikes":
-            learned = before[*key, "learned"]
-            widths = [(p.earned_high - p.earned_low) / 2 / 1.96 for p in (strikes, learned)]
-            half = stats.norm.ppf(1 - 0.05 / 24) * np.hypot(*widths)
-            unpaired[tuple(key)] = strikes.earned - learned.earned, half
-    assert len(unpaired) == 12
-    assert not any(abs(gain) > half for gain, half in unpaired.values())  # "none is told from zero"
-    gain, half = max(unpaired.values())
-    assert unpaired["iql1", "red", "strikes"] == (gain, half)
-    yield f"{gain:+.2f} ({gain - half:+.2f} to {gain + half:+.2f})"
+    early = typed("battle-dilemma-early_contrasts", Contrast)
+    assert all(contrast.gain > 0 for contrast in early)
+    yield f"all twelve gains were positive, and {sum(c.low > 0 for c in early)} of them significant"
 
 
 def readme():
