@@ -76,7 +76,7 @@ class QConfig:
     explore_steps: int = 2000
     explore_rounds: int = 0
     coherent_start: float = 0.0
-    coherent_steps: int = 1
+    coherent_steps: int = 2000
     coherent_concentration: float = 0.1
     reconsider: float = 1.0
     target_temperature: float = 0.0

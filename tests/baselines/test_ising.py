@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import mfq
 from baselines import ising
 from baselines.ising import (
     METHODS,
@@ -18,7 +19,7 @@ from baselines.ising import (
 )
 from mfenvs import ising_v0
 from mfenvs.ising import exact
-from mfq.policy import Greedy, Linear
+from mfq.policy import Boltzmann, Greedy, Linear
 
 STUDY = IsingStudy(side=10, taus=(1.0, 1.6), seeds=4, sweeps=1200, burn_in=300)
 MARGIN = 0.04
@@ -146,3 +147,21 @@ def test_quick_keeps_what_the_user_chose():
     study = IsingStudy(quick=True, taus=(1.0,), seeds=1, coupling=0.7).resolved()
     assert (study.taus, study.seeds) == ((1.0,), 1)
     assert IsingStudy(coupling=0.5).resolved().taus[0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("update", "pairing", "true"),
+    [
+        ("checkerboard", "previous", True),
+        ("synchronous", "current", True),
+        ("synchronous", "previous", False),
+    ],
+)
+def test_the_pairing_matters_where_all_choose_at_once(update, pairing, true):
+    """docs/ising.md: the pairing and the update make the difference together."""
+    env = ising_v0.batched_env(num_envs=2, side=6, update=update, max_cycles=None)
+    view = mfq.wrap(env)
+    agent = mfq.TabularQ(view, pairing=pairing, policy=Boltzmann(3.0), gamma=0.0, seed=1)
+    mfq.train(view, agent, steps=1500, step=view.reset(seed=1))
+    error = (agent.table[:, :, 0, :5] - true_rewards(1.0, 0.0)).square().mean()
+    assert (error < 0.05) == true
