@@ -227,8 +227,8 @@ def logged():
         quarters.append(found)
     (_, a, _, b), (_, c, _, d) = quarters
     yield (
-        f"both sides were at .6 or above in {b} of MFQ's 40 evaluations of the last quarter and in {d} of IQL's, in the "
-        f"second quarter in {a} and {c}."
+        f"both sides were at .6 or above in {b} of MFQ's 40 evaluations of the last quarter and in "
+        f"{d} of IQL's, in the second quarter in {a} and {c}."
     )
     medians = [
         np.median([getattr(run, f"{which}_as_red") for run in by["large", "iql"]])
