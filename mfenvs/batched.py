@@ -10,8 +10,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mfenvs.admit import admit
-from mfenvs.backend import get_backend
+from mfenvs.engine.actions import admit
+from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
 from mfenvs.validate import member, whole

@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike
 
-from mfenvs.backend import Backend, Rule
+from mfenvs.engine.backend import Backend, Rule
 from mfenvs.graph import NeighborGraph
 from mfenvs.rng import row_key
 from mfenvs.validate import member, whole

@@ -48,7 +48,7 @@ def in_package(files, package):
 
 
 def test_the_walk_sees_imports():
-    assert "mfenvs/compile.py" in importers("numba")
+    assert "mfenvs/engine/compile.py" in importers("numba")
     assert len(FILES) > 15
 
 
@@ -56,7 +56,7 @@ def test_the_walk_sees_imports():
     ("module", "allowed"),
     [
         ("pygame", {"mfenvs/canvas.py"}),
-        ("numba", {"mfenvs/compile.py"}),
+        ("numba", {"mfenvs/engine/compile.py"}),
         ("pettingzoo", {"mfenvs/parallel.py", "mfenvs/registry.py", "mfenvs/check.py"}),
     ],
 )
@@ -67,13 +67,13 @@ def test_in_mfenvs_a_library_has_one_home(module, allowed):
 def test_torch_in_mfenvs_stays_with_the_batched_view_and_the_checker():
     found = in_package(importers("torch"), "mfenvs")
     assert {file for file in found if not file.startswith("mfenvs/check")} <= {
-        "mfenvs/backend.py",
+        "mfenvs/engine/backend.py",
         "mfenvs/batched.py",
     }
 
 
 RULES = [
-    "admit.py",
+    "actions.py",
     "rules.py",
     "board.py",
     "compact.py",
@@ -107,11 +107,16 @@ def test_layers_of_mfenvs():
         "mfenvs/rng.py": (),
         "mfenvs/validate.py": (),
         "mfenvs/graph.py": ("mfenvs.validate",),
-        "mfenvs/compile.py": (),
-        "mfenvs/backend.py": ("mfenvs.compile",),
+        "mfenvs/engine/compile.py": (),
+        "mfenvs/engine/backend.py": ("mfenvs.engine.compile",),
         "mfenvs/plot.py": (),
         "mfenvs/canvas.py": ("mfenvs.plot",),
-        "mfenvs/game.py": ("mfenvs.backend", "mfenvs.graph", "mfenvs.rng", "mfenvs.validate"),
+        "mfenvs/game.py": (
+            "mfenvs.engine.backend",
+            "mfenvs.graph",
+            "mfenvs.rng",
+            "mfenvs.validate",
+        ),
     }
     for file, allowed in below.items():
         for module, _ in imports(ROOT / file):

@@ -9,7 +9,6 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike
 
-from mfenvs.backend import Backend
 from mfenvs.battle import board, compact, draw, observe, rules, scripted
 from mfenvs.battle.config import BattleConfig
 from mfenvs.battle.placement import TEAMS
@@ -23,6 +22,7 @@ from mfenvs.battle.state import (
     law_of,
     scene_of,
 )
+from mfenvs.engine.backend import Backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
 from mfenvs.rng import row_key

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfenvs.backend import Backend
 from mfenvs.battle import board, rules
 from mfenvs.battle.config import BattleConfig
 from mfenvs.battle.placement import start_of
+from mfenvs.engine.backend import Backend
 
 BANDED_FROM = 100  # cells along an edge from which the engine buckets its moves by bands
 

@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from mfenvs.backend import get_backend
 from mfenvs.checks.trial import PlainBackend, Trial, fingerprints, flat, kind, row_of
+from mfenvs.engine.backend import get_backend
 from mfenvs.game import MAX_SEED
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mfenvs.backend import Backend, CpuBackend, Rule, get_backend
 from mfenvs.batched import BatchedEnv
+from mfenvs.engine.backend import Backend, CpuBackend, Rule, get_backend
 from mfenvs.game import Game
 from mfenvs.parallel import ParallelEnv
 

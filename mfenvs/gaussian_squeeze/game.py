@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike
 
-from mfenvs.backend import Backend
+from mfenvs.engine.backend import Backend
 from mfenvs.game import Game, Step
 from mfenvs.gaussian_squeeze import draw, rules
 from mfenvs.graph import CompleteGraph

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfenvs.backend import get_backend
+from mfenvs.engine.backend import get_backend
 from mfenvs.game import MAX_SEED
 from mfenvs.ising import moves
 from mfenvs.ising.game import IsingConfig

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike
 
-from mfenvs.backend import Backend
+from mfenvs.engine.backend import Backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import LatticeGraph
 from mfenvs.ising import draw, rules

@@ -6,8 +6,8 @@ import warnings
 import pytest
 import torch
 
-from mfenvs.backend import PLAIN_CALLS
 from mfenvs.batched import BatchedEnv
+from mfenvs.engine.backend import PLAIN_CALLS
 from mfenvs.registry import game_class
 from tests.mfenvs.simulated_backend import trace
 from tests.mfenvs.test_cuda import GAMES

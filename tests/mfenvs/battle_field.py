@@ -3,9 +3,9 @@
 import numpy as np
 
 from mfenvs import battle_v0
-from mfenvs.backend import CpuBackend
 from mfenvs.battle import board, rules
 from mfenvs.battle.game import BattleConfig, BattleGame
+from mfenvs.engine.backend import CpuBackend
 from tests.reference import battle as naive_rules
 from tests.reference.battle import NaiveBattle
 

@@ -8,8 +8,8 @@ from unittest import mock
 import numba
 import numpy as np
 
-from mfenvs.backend import CpuBackend
-from mfenvs.compile import cuda_library, kernel_source
+from mfenvs.engine.backend import CpuBackend
+from mfenvs.engine.compile import cuda_library, kernel_source
 
 HOPPER = (9, 0)
 

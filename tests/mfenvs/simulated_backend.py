@@ -8,9 +8,9 @@ from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 from torch import Tensor
 
 from mfenvs import batched
-from mfenvs.backend import PLAIN_CALLS, CudaBackend
 from mfenvs.batched import BatchedEnv
-from mfenvs.compile import cuda_library
+from mfenvs.engine.backend import PLAIN_CALLS, CudaBackend
+from mfenvs.engine.compile import cuda_library
 from mfenvs.registry import game_class
 from tests.mfenvs.fake_graphs import FakeTorch
 

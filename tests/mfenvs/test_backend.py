@@ -14,8 +14,8 @@ import pytest
 
 from mfenvs import backend as backend_module
 from mfenvs import ising_v0
-from mfenvs.backend import get_backend
-from mfenvs.compile import index_space
+from mfenvs.engine.backend import get_backend
+from mfenvs.engine.compile import index_space
 
 SCALE = 3
 
@@ -164,7 +164,7 @@ FORKED = """
     import os, sys
     sys.path.insert(0, {root!r})
     from tests.mfenvs.test_backend import rollout
-    from mfenvs import backend
+    from mfenvs.engine import backend
     backend._cores = lambda: 2
     expected = rollout(1)
     assert backend._pool.cache_info().currsize == 1, "the parent used no pool"
@@ -232,7 +232,7 @@ FORGET_A_TYPE = """
 import sys
 sys.path.insert(0, {folder!r})
 import numpy as np, toy_rules
-from mfenvs.backend import get_backend
+from mfenvs.engine.backend import get_backend
 from typing import NamedTuple
 class {name}(NamedTuple):
     out: np.ndarray
@@ -254,7 +254,7 @@ def test_a_cache_that_cannot_be_read_is_made_anew(tmp_path):
 
 TOY_BODY = """
     import numpy as np, toy_rules
-    from mfenvs.backend import get_backend
+    from mfenvs.engine.backend import get_backend
     out = np.zeros(4, np.int64)
     get_backend().run(toy_rules.fill, (4,), out)
     result = out.tolist()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mfenvs import battle_v0
-from mfenvs.backend import get_backend
 from mfenvs.battle.config import BattleConfig
 from mfenvs.battle.game import BattleGame
+from mfenvs.engine.backend import get_backend
 from tests.mfenvs.battle_field import STAY
 from tests.reference import battle_starts
 

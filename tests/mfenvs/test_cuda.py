@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfenvs import batched, ising_v0
-from mfenvs.backend import PLAIN_CALLS, CudaBackend, get_backend
 from mfenvs.batched import BatchedEnv
-from mfenvs.compile import THREADS, compiled_kernel, kernel_shape
+from mfenvs.engine.backend import PLAIN_CALLS, CudaBackend, get_backend
+from mfenvs.engine.compile import THREADS, compiled_kernel, kernel_shape
 from mfenvs.registry import game_class
 from tests.mfenvs.fake_graphs import FakeTorch
 from tests.mfenvs.ptx_backend import PtxBackend, why_not

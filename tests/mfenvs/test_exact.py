@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mfenvs.backend import CpuBackend
+from mfenvs.engine.backend import CpuBackend
 from mfenvs.ising import exact
 from mfenvs.ising.exact import (
     MonteCarlo,

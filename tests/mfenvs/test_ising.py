@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfenvs import ising_v0
-from mfenvs.backend import get_backend
+from mfenvs.engine.backend import get_backend
 from mfenvs.ising import rules
 from mfenvs.ising.game import IsingConfig, IsingGame
 from tests.reference.ising import NaiveIsing

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike
 
-from mfenvs.backend import CpuBackend
+from mfenvs.engine.backend import CpuBackend
 from mfenvs.game import Game, Step
 from mfenvs.graph import RadiusGraph
 from mfenvs.rng import bits, uniform

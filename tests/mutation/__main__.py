@@ -20,7 +20,7 @@ from tests.mutation.report import explained, report
 from tests.mutation.trees import copy_sources, linked_copy
 from tests.mutation.trial import SLACK, Verdict, judge, run, stamp_of
 
-FILES = ("mfq/**/*.py", "mfenvs/admit.py", "mfenvs/rng.py")
+FILES = ("mfq/**/*.py", "mfenvs/engine/actions.py", "mfenvs/rng.py")
 RULES = ("rules", "moves", "observe", "board", "compact", "scripted")
 
 

@@ -36,7 +36,7 @@ def function_of(nodeid: str) -> str:
 def pytest_configure() -> None:
     if not (ROOT / "mfenvs").exists():
         return
-    from mfenvs.backend import CpuBackend
+    from mfenvs.engine.backend import CpuBackend
 
     run = CpuBackend.run
 
@@ -73,7 +73,7 @@ def digest(path: Path) -> str:
 
 def lines_of(rule: Callable[..., None]) -> Iterator[tuple[str, int]]:
     """The lines of a rule and of all its helpers, as (file, line)."""
-    from mfenvs.compile import _helpers
+    from mfenvs.engine.compile import _helpers
 
     waiting, seen = [rule], set()
     while waiting:

@@ -1,6 +1,6 @@
 """Owns memory and runs rules over their index spaces, on the CPU or on CUDA.
 
-What a rule is, and how it becomes machine code, is said in mfenvs/compile.py.
+What a rule is, and how it becomes machine code, is said in mfenvs/engine/compile.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mfenvs.compile import (
+from mfenvs.engine.compile import (
     Rule,
     compiled_kernel,
     compiled_loop,
@@ -95,7 +95,7 @@ class Backend(ABC):
         Points may run in any order and at once; a rule that needs an order loops over it itself.
 
         Args:
-            rule: see mfenvs/compile.py.
+            rule: see mfenvs/engine/compile.py.
             extent: the size of each axis that the rule declares.
             arguments: what follows the indices.
             work: about how many nanoseconds a point takes; decides on how many threads of a CPU.
