@@ -24,7 +24,7 @@ from mfenvs.rng import row_key
 from mfenvs.validate import member, whole
 
 if TYPE_CHECKING:
-    from mfenvs.canvas import Canvas
+    from mfenvs.render.canvas import Canvas
 
 MAX_SEED = 2**62 - 1
 

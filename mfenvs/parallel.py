@@ -191,7 +191,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             return None
         self._must_be_ready("render()")
         if self._canvas is None:
-            from mfenvs.canvas import Canvas
+            from mfenvs.render.canvas import Canvas
 
             self._canvas = Canvas(self.render_mode, title=self.game.id, fps=RENDER_FPS)
         self._canvas.show_graph = self.show_graph

@@ -55,7 +55,7 @@ def test_the_walk_sees_imports():
 @pytest.mark.parametrize(
     ("module", "allowed"),
     [
-        ("pygame", {"mfenvs/canvas.py"}),
+        ("pygame", {"mfenvs/render/canvas.py"}),
         ("numba", {"mfenvs/engine/compile.py"}),
         ("pettingzoo", {"mfenvs/parallel.py", "mfenvs/registry.py", "mfenvs/check.py"}),
     ],
@@ -109,8 +109,8 @@ def test_layers_of_mfenvs():
         "mfenvs/graph.py": ("mfenvs.validate",),
         "mfenvs/engine/compile.py": (),
         "mfenvs/engine/backend.py": ("mfenvs.engine.compile",),
-        "mfenvs/plot.py": (),
-        "mfenvs/canvas.py": ("mfenvs.plot",),
+        "mfenvs/render/chart.py": (),
+        "mfenvs/render/canvas.py": ("mfenvs.render.chart",),
         "mfenvs/game.py": (
             "mfenvs.engine.backend",
             "mfenvs.graph",

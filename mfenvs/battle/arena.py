@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mfenvs.battle import board, rules
-from mfenvs.plot import Area, Color, Point, mixed
+from mfenvs.render.chart import Area, Color, Point, mixed
 
 if TYPE_CHECKING:
     from mfenvs.battle.game import BattleGame, State
-    from mfenvs.canvas import Canvas, Theme
+    from mfenvs.render.canvas import Canvas, Theme
 
 SMALL_CELL = 8  # cells of fewer pixels have no gaps, and agents no shape
 ATTACK_CELL = 3  # cells of fewer pixels have no room for attacks

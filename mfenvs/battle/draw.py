@@ -10,11 +10,11 @@ from mfenvs.battle import arena, board, rules
 from mfenvs.battle.arena import Field
 from mfenvs.battle.placement import TEAMS
 from mfenvs.game import Step
-from mfenvs.plot import Point, time_axis
+from mfenvs.render.chart import Point, time_axis
 
 if TYPE_CHECKING:
     from mfenvs.battle.game import BattleGame, State
-    from mfenvs.canvas import Canvas
+    from mfenvs.render.canvas import Canvas
 
 MARGIN = 36
 PANEL = 316  # width of the right part, pixels

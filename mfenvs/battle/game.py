@@ -28,7 +28,7 @@ from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
 from mfenvs.rng import row_key
 
 if TYPE_CHECKING:
-    from mfenvs.canvas import Canvas
+    from mfenvs.render.canvas import Canvas
 
 # Boards made at a time to observe a snapshot: on a CPU; where many points run at once as many as have so
 # many cells.

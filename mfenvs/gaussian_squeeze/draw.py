@@ -8,11 +8,11 @@ import numpy as np
 
 from mfenvs.game import Step
 from mfenvs.gaussian_squeeze import rules
-from mfenvs.plot import Color, Plot, Range, mixed, time_axis
+from mfenvs.render.chart import Color, Plot, Range, mixed, time_axis
 
 if TYPE_CHECKING:
-    from mfenvs.canvas import Canvas
     from mfenvs.gaussian_squeeze.game import SqueezeGame, State
+    from mfenvs.render.canvas import Canvas
 
 MARGIN = 36
 PANEL = 316  # width of the right part, pixels

@@ -17,7 +17,7 @@ from mfenvs.graph import CompleteGraph
 from mfenvs.validate import member, positive, whole
 
 if TYPE_CHECKING:
-    from mfenvs.canvas import Canvas
+    from mfenvs.render.canvas import Canvas
 
 REWARDS = {"shared": rules.SHARED, "per_agent": rules.PER_AGENT, "optimum": rules.OPTIMUM}
 MEASURES = ("total", "objective", "performance")

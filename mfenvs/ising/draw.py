@@ -9,11 +9,11 @@ import numpy as np
 
 from mfenvs.game import Step
 from mfenvs.graph import NeighborGraph
-from mfenvs.plot import Color, mixed, time_axis
+from mfenvs.render.chart import Color, mixed, time_axis
 
 if TYPE_CHECKING:
-    from mfenvs.canvas import Canvas
     from mfenvs.ising.game import IsingGame, State
+    from mfenvs.render.canvas import Canvas
 
 MARGIN = 36
 PANEL = 316  # width of the right part, pixels

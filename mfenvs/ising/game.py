@@ -16,7 +16,7 @@ from mfenvs.ising import draw, rules
 from mfenvs.validate import flag, member, number, numbers, whole
 
 if TYPE_CHECKING:
-    from mfenvs.canvas import Canvas
+    from mfenvs.render.canvas import Canvas
 
 UPDATES = {
     "synchronous": rules.SYNCHRONOUS,

@@ -6,7 +6,7 @@ import pytest
 
 from mfenvs import battle_v0, ising_v0
 from mfenvs.battle import arena, board, draw, rules
-from mfenvs.canvas import Canvas
+from mfenvs.render.canvas import Canvas
 
 EXTENT, MARGIN = 600, 36
 THEME = Canvas.theme

@@ -11,9 +11,9 @@ import pygame
 import pytest
 
 from mfenvs import ising_v0
-from mfenvs.canvas import MAX_TRACE, Canvas
 from mfenvs.ising import draw
-from mfenvs.plot import ticks
+from mfenvs.render.canvas import MAX_TRACE, Canvas
+from mfenvs.render.chart import ticks
 
 
 def lattice(side=20, **options):
@@ -323,6 +323,6 @@ def test_the_old_pygame_is_refused(monkeypatch):
         return found("pygame-ce" if name == "pygame" else name)
 
     monkeypatch.setattr(importlib.metadata, "distribution", both)
-    monkeypatch.delitem(sys.modules, "mfenvs.canvas")
+    monkeypatch.delitem(sys.modules, "mfenvs.render.canvas")
     with pytest.raises(ImportError, match=r"pip uninstall -y pygame\n.*force-reinstall pygame-ce"):
-        importlib.import_module("mfenvs.canvas")
+        importlib.import_module("mfenvs.render.canvas")

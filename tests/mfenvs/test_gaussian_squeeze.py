@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfenvs import gaussian_squeeze_v0
-from mfenvs.canvas import Canvas
 from mfenvs.check import CHECKS, check
 from mfenvs.engine.backend import get_backend
 from mfenvs.gaussian_squeeze import draw, rules
 from mfenvs.gaussian_squeeze.game import SqueezeConfig, SqueezeGame, optimum
+from mfenvs.render.canvas import Canvas
 from tests.reference.gaussian_squeeze import NaiveSqueeze
 
 options = st.fixed_dictionaries(

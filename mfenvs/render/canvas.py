@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from mfenvs.plot import Area, Color, Plot, Point, Range
+from mfenvs.render.chart import Area, Color, Plot, Point, Range
 
 
 def refuse_two_pygames() -> None:

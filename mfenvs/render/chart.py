@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from mfenvs.canvas import Canvas
+    from mfenvs.render.canvas import Canvas
 
 Point = tuple[float, float]
 Area = tuple[int, int, int, int]
