@@ -28,7 +28,7 @@ from benchmarks.battle import MAP, MOVES, PHASES, SEED
 from benchmarks.stage_games import copy_bandwidth
 from benchmarks.timing import REPETITIONS, machine
 from mfenvs import battle_v0
-from mfenvs.batched import BatchedEnv
+from mfenvs.views.batched import BatchedEnv
 from mfq.network import QNetwork
 
 TIERS = ("step", "views", "network")

@@ -1,7 +1,7 @@
 """Does a game keep the contract? For authors of games: ``check(MyGame, side=3)`` in a test.
 
 What a `Game` promises to its two views, and they to the world, is said in `mfenvs.game`,
-`mfenvs.batched` and `mfenvs.parallel`. Each check looks after one promise, in the order of
+`mfenvs.views.batched` and `mfenvs.views.parallel`. Each check looks after one promise, in the order of
 `CHECKS`; the first that fails raises a `ContractError`, which says what was expected, what was
 found, and at which step, row and agent. To run one alone: ``CHECKS["deaths"](Trial(MyGame))``.
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pettingzoo
 
 from mfenvs.game import Game
-from mfenvs.parallel import ParallelEnv, to_aec
+from mfenvs.views.parallel import ParallelEnv, to_aec
 
 if TYPE_CHECKING:
-    from mfenvs.batched import BatchedEnv
-    from mfenvs.vector import AgentVectorEnv
+    from mfenvs.views.batched import BatchedEnv
+    from mfenvs.views.vector import AgentVectorEnv
 
 # id -> "module:class"; imported on first use.
 GAMES = {
@@ -41,7 +41,7 @@ def make_batched(
     id: str, num_envs: int = 1, device: Any = "cpu", dtype: str = "float32", **options: Any
 ) -> BatchedEnv:
     """A `BatchedEnv` by the game's id; ``options`` are fields of its Config."""
-    from mfenvs.batched import BatchedEnv
+    from mfenvs.views.batched import BatchedEnv
 
     return BatchedEnv(game_class(id), num_envs, device, dtype, **options)
 
@@ -76,7 +76,7 @@ def makers(id: str) -> Makers:
         return make_batched(id, num_envs, device, dtype, **options)
 
     def vector_env(num_envs: int = 1, **options: Any) -> AgentVectorEnv:
-        from mfenvs.vector import AgentVectorEnv
+        from mfenvs.views.vector import AgentVectorEnv
 
         return AgentVectorEnv(game_class(id), num_envs, **options)
 

@@ -57,7 +57,7 @@ def test_the_walk_sees_imports():
     [
         ("pygame", {"mfenvs/render/canvas.py"}),
         ("numba", {"mfenvs/engine/compile.py"}),
-        ("pettingzoo", {"mfenvs/parallel.py", "mfenvs/registry.py", "mfenvs/check.py"}),
+        ("pettingzoo", {"mfenvs/views/parallel.py", "mfenvs/registry.py", "mfenvs/check.py"}),
     ],
 )
 def test_in_mfenvs_a_library_has_one_home(module, allowed):
@@ -68,7 +68,7 @@ def test_torch_in_mfenvs_stays_with_the_batched_view_and_the_checker():
     found = in_package(importers("torch"), "mfenvs")
     assert {file for file in found if not file.startswith("mfenvs/check")} <= {
         "mfenvs/engine/backend.py",
-        "mfenvs/batched.py",
+        "mfenvs/views/batched.py",
     }
 
 
@@ -99,7 +99,9 @@ def test_drawing_sees_no_environment():
     assert len(files) >= 3
     for file in files:
         for module, _ in imports(file):
-            assert not module.startswith(("mfenvs.parallel", "mfenvs.batched", "mfenvs.registry"))
+            assert not module.startswith(
+                ("mfenvs.views.parallel", "mfenvs.views.batched", "mfenvs.registry")
+            )
 
 
 def test_layers_of_mfenvs():

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from mfenvs.batched import BatchedEnv
 from mfenvs.checks.trial import Trial, ended
+from mfenvs.views.batched import BatchedEnv
 
 
 def rewards(trial: Trial) -> None:

@@ -22,7 +22,7 @@ from mfenvs.checks.trial import (
     results,
 )
 from mfenvs.game import MAX_SEED
-from mfenvs.parallel import ParallelEnv
+from mfenvs.views.parallel import ParallelEnv
 
 # What an array of the PettingZoo view is indexed by: its name has the agent already.
 ENTRY = ("entry",)

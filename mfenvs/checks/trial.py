@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mfenvs.batched import BatchedEnv
 from mfenvs.engine.backend import Backend, CpuBackend, Rule, get_backend
 from mfenvs.game import Game
-from mfenvs.parallel import ParallelEnv
+from mfenvs.views.batched import BatchedEnv
+from mfenvs.views.parallel import ParallelEnv
 
 # All that one call returned, by name ("obs" or "obs.view", "reward", "info.acting", ...).
 Moment = dict[str, np.ndarray]

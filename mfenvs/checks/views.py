@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from mfenvs.batched import BatchedEnv
 from mfenvs.checks.trial import Moment, Trial, as_dict, by_agent, ended, flat, kind, moment
 from mfenvs.graph import NeighborGraph
-from mfenvs.parallel import ParallelEnv
+from mfenvs.views.batched import BatchedEnv
+from mfenvs.views.parallel import ParallelEnv
 
 # Moments of a run that are looked at closely, and agents of each, at most.
 MOMENTS, AGENTS = 10, 64

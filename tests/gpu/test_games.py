@@ -6,9 +6,9 @@ import warnings
 import pytest
 import torch
 
-from mfenvs.batched import BatchedEnv
 from mfenvs.engine.backend import PLAIN_CALLS
 from mfenvs.registry import game_class
+from mfenvs.views.batched import BatchedEnv
 from tests.mfenvs.simulated_backend import trace
 from tests.mfenvs.test_cuda import GAMES
 

@@ -7,11 +7,11 @@ import torch
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 from torch import Tensor
 
-from mfenvs import batched
-from mfenvs.batched import BatchedEnv
 from mfenvs.engine.backend import PLAIN_CALLS, CudaBackend
 from mfenvs.engine.compile import cuda_library
 from mfenvs.registry import game_class
+from mfenvs.views import batched
+from mfenvs.views.batched import BatchedEnv
 from tests.mfenvs.fake_graphs import FakeTorch
 
 # Few cells a view, since the simulator has a thread of Python for each.

@@ -10,11 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfenvs import batched, ising_v0
-from mfenvs.batched import BatchedEnv
+from mfenvs import ising_v0
 from mfenvs.engine.backend import PLAIN_CALLS, CudaBackend, get_backend
 from mfenvs.engine.compile import THREADS, compiled_kernel, kernel_shape
 from mfenvs.registry import game_class
+from mfenvs.views import batched
+from mfenvs.views.batched import BatchedEnv
 from tests.mfenvs.fake_graphs import FakeTorch
 from tests.mfenvs.ptx_backend import PtxBackend, why_not
 from tests.mfenvs.simulated_backend import GAMES as SIMULATED

@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import vector as wrappers
 
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfenvs.vector import AgentVectorEnv
+from mfenvs.views.vector import AgentVectorEnv
 from tests.mfenvs.toy_game import JUMP, ToyGame
 
 OPTIONS = [

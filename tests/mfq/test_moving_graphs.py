@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mfq
-from mfenvs.batched import BatchedEnv
+from mfenvs.views.batched import BatchedEnv
 from mfq.mean_field import mean_action
 from tests.mfenvs.toy_game import ToyGame
 from tests.mfq.scenes import TWO, Scene, box, number

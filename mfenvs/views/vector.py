@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from mfenvs.batched import BatchedEnv
 from mfenvs.game import Game
+from mfenvs.views.batched import BatchedEnv
 
 Infos = dict[str, Any]
 

@@ -18,7 +18,7 @@ from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
-from mfenvs.recycle import Rooms
+from mfenvs.views.buffer_pool import Rooms
 
 RENDER_MODES = ("human", "rgb_array")
 RENDER_FPS = 10
