@@ -21,8 +21,8 @@ from baselines.report import write_report
 from mfenvs import battle_v0, game_class
 from mfenvs.battle.placement import NAMED
 from mfenvs.validate import member
+from mfq.common.files import write_atomically
 from mfq.evaluate import Record, match
-from mfq.files import write_atomically
 from mfq.intervals import rate, student, wilson
 from mfq.players import load_player, options_of
 from mfq.view import wrap

@@ -12,7 +12,7 @@ import numpy as np
 
 from baselines.named import sources_by_name
 from baselines.report import write_report
-from mfq.files import write_atomically
+from mfq.common.files import write_atomically
 from mfq.intervals import rate_of_runs, student
 
 

@@ -26,9 +26,9 @@ from torch import Tensor
 from baselines.named import sources_by_name
 from baselines.report import write_report
 from mfenvs import battle_v0
-from mfq.config import whole
+from mfq.common.config import whole
+from mfq.common.files import write_csv
 from mfq.evaluate import undisturbed
-from mfq.files import write_csv
 from mfq.intervals import student
 from mfq.players import load_player, options_of
 from mfq.team import Teams

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mfq.files import write_csv
+from mfq.common.files import write_csv
 
 RESULTS = Path(__file__).parent / "results"
 STUDIES = {

@@ -42,7 +42,7 @@ import mfq
 from baselines.report import write_report
 from mfenvs import ising_v0
 from mfenvs.ising import exact
-from mfq.files import write_atomically
+from mfq.common.files import write_atomically
 from mfq.intervals import student
 from mfq.policy import Boltzmann, Linear, Mixture
 

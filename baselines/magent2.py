@@ -16,7 +16,7 @@ from tqdm import tqdm
 import mfq
 from baselines.report import write_report
 from mfenvs import battle_v0
-from mfq.config import whole
+from mfq.common.config import whole
 from mfq.intervals import wilson
 from mfq.players import load_player, options_of
 from mfq.team import Teams

@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from baselines import battle, curves, third_party
-from mfq.files import write_csv
+from mfq.common.files import write_csv
 from mfq.intervals import rate_of_runs, student_of_runs
 
 ROOT = Path(__file__).parents[1]

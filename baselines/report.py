@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mfq.config import to_json
-from mfq.files import write_csv
+from mfq.common.config import to_json
+from mfq.common.files import write_csv
 
 
 def write_report(

@@ -28,9 +28,9 @@ import torch
 from tqdm import tqdm
 
 import mfq
-from mfq.config import build, number, to_json, whole
+from mfq.common.config import build, number, to_json, whole
+from mfq.common.files import write_atomically, write_csv
 from mfq.evaluate import play
-from mfq.files import write_atomically, write_csv
 from mfq.intervals import student
 from mfq.run_config import preset
 from mfq.train import Player

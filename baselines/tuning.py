@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mfq.config import build, one_of, to_json, whole
-from mfq.files import write_atomically
+from mfq.common.config import build, one_of, to_json, whole
+from mfq.common.files import write_atomically
 from mfq.run_config import ALGORITHMS, PRESETS, RunConfig
 from mfq.runner import Runner
 

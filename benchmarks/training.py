@@ -12,7 +12,7 @@ A transition is one agent's of the army that learns; each is drawn twice on aver
 are cut after `STEPS` steps, in which next to nobody dies. Threads and precision are torch's and ours by
 default (bfloat16 where the processor multiplies it faster; the paper's network is then timed in float32,
 too). Each has a process of its own, as it would have elsewhere: what the Runner asks of its process
-(`mfq.memory`) is its own merit. They take turns.
+(`mfq.common.memory`) is its own merit. They take turns.
 """
 
 from __future__ import annotations

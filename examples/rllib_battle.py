@@ -19,7 +19,7 @@ from ray.rllib.env.wrappers.pettingzoo_env import ParallelPettingZooEnv
 from ray.tune.registry import register_env
 
 from mfenvs import battle_v0
-from mfq.files import write_csv
+from mfq.common.files import write_csv
 
 
 class Iteration(NamedTuple):

@@ -29,7 +29,7 @@ from tianshou.trainer import OffPolicyTrainerParams
 from tianshou.utils.net.common import Net
 
 from mfenvs import gaussian_squeeze_v0
-from mfq.files import write_csv
+from mfq.common.files import write_csv
 
 AGENTS, CYCLES, EXPLORE = 4, 5, 0.3
 

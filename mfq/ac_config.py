@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mfq.config import number, of_kind, one_of, positive, whole, widths
+from mfq.common.config import number, of_kind, one_of, positive, whole, widths
 from mfq.policy import Linear
 from mfq.precision import PRECISIONS
 

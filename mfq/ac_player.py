@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mfq.generators import go_on
+from mfq.common.generators import go_on
 from mfq.policy import Boltzmann, Greedy
 from mfq.precision import Precision
 from mfq.view import Step

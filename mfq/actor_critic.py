@@ -15,12 +15,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from mfq import distributed
 from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
+from mfq.common import distributed
+from mfq.common.config import of_kind
+from mfq.common.generators import go_on
 from mfq.compact_replay import CompactReplay, replay_for
-from mfq.config import of_kind
-from mfq.generators import go_on
 from mfq.network import Actor, Critic, Trunk, adam, follow, load_adam
 from mfq.pace import Pace
 from mfq.precision import Precision

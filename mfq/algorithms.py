@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from mfq import distributed
 from mfq.actor_critic import ActorCritic
 from mfq.by_type import ByType
+from mfq.common import distributed
 from mfq.players import parts_of
 from mfq.q_agent import QAgent
 from mfq.run_config import ALGORITHMS, RunConfig

@@ -260,7 +260,7 @@ def _parse(kind: type[Any], flags: list[str], program: str, default: Any = None)
     ``default``."""
     import tyro
 
-    from mfq.config import from_yaml
+    from mfq.common.config import from_yaml
 
     file, flags = _take("--config", flags)
     default = kind() if default is None else default

@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mfq.generators import go_on
+from mfq.common.generators import go_on
 from mfq.mean_field import mean_action_at
 from mfq.moments import Moments, integers
 from mfq.replay import Replay, named

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import torch
 
-from mfq.config import whole
+from mfq.common.config import whole
 from mfq.intervals import student, wilson
 from mfq.players import parts_of, reseed, script
 from mfq.team import Teams

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mfq.files import write_atomically
+from mfq.common.files import write_atomically
 
 
 class Log:

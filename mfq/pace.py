@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mfq import distributed
+from mfq.common import distributed
 
 
 class Paced(Protocol):

@@ -10,14 +10,15 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mfq import checkpoint, pretrained
+from mfq import pretrained
 from mfq.ac_config import ACConfig
 from mfq.ac_player import ACPlayer
 from mfq.actor_critic import ACTOR, networks_of
 from mfq.by_type import ByType
-from mfq.config import build
+from mfq.common import checkpoint
+from mfq.common.config import build
+from mfq.common.generators import go_on
 from mfq.encoders import InParts, split
-from mfq.generators import go_on
 from mfq.policy import draw
 from mfq.precision import Precision
 from mfq.q_config import QConfig

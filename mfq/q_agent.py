@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mfq import distributed
+from mfq.common import distributed
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.network import adam, follow, load_adam
 from mfq.pace import Pace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mfq.config import number, one_of, positive, whole, widths
+from mfq.common.config import number, one_of, positive, whole, widths
 from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
 from mfq.precision import PRECISIONS
 from mfq.values import OPERATORS

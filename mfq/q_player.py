@@ -13,9 +13,9 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from mfq.config import of_kind
+from mfq.common.config import of_kind
+from mfq.common.generators import go_on
 from mfq.encoders import Conv
-from mfq.generators import go_on
 from mfq.mean_field import iterate
 from mfq.network import QNetwork
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfq.generators import go_on
+from mfq.common.generators import go_on
 
 
 class Replay:

@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any
 
 from mfq.ac_config import AUTHORS, ACConfig
-from mfq.config import build, number, of_kind, positive, whole
+from mfq.common.config import build, number, of_kind, positive, whole
 from mfq.q_config import QConfig
 
 ALGORITHMS = ("mfq", "iql", "mfac", "ac")

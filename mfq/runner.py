@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from mfq import checkpoint, distributed, memory
 from mfq.algorithms import make_agent
-from mfq.config import build, to_json
+from mfq.common import checkpoint, distributed, memory
+from mfq.common.config import build, to_json
+from mfq.common.files import clear_leftovers
 from mfq.encoders import picture_parts
 from mfq.evaluate import FRESH, evaluate, head_to_head, overall
-from mfq.files import clear_leftovers
 from mfq.log import Log
 from mfq.meter import Meter
 from mfq.players import check_rivals, load_player

@@ -16,7 +16,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mfq.generators import go_on
+from mfq.common.generators import go_on
 from mfq.mean_field import iterate
 from mfq.policy import Boltzmann, Greedy, Policy
 from mfq.values import mean_field_value, td_target

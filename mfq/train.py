@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mfq.config import whole
+from mfq.common.config import whole
 from mfq.view import Step, View, check_view
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
 from mfq.agent_types import AgentTypes
-from mfq.config import of_kind
+from mfq.common.config import of_kind
 from mfq.graphs import GraphLike
 from mfq.mean_field import mean_action
 

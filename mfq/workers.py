@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.config import whole
+from mfq.common.config import whole
 from mfq.copies import Copies, likeness, play
 from mfq.graphs import GraphLike
 from mfq.view import Step, View, wrap

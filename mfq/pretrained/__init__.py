@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mfq import checkpoint
+from mfq.common import checkpoint
 
 if TYPE_CHECKING:
     from mfq.train import Player

@@ -6,8 +6,8 @@ import pytest
 
 import mfq
 from mfenvs import ising_v0
-from mfq import checkpoint
 from mfq.cli import main
+from mfq.common import checkpoint
 from mfq.evaluate import overall
 from mfq.runner import Runner
 from tests.mfq.duel import Always, Duel, Fight

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mfq import checkpoint
+from mfq.common import checkpoint
 
 STATE = {
     "network": {"weight": torch.randn(3, 4), "flags": torch.tensor([True, False])},

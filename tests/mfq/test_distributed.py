@@ -10,8 +10,9 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq import algorithms, distributed
+from mfq import algorithms
 from mfq.actor_critic import ACConfig, ActorCritic
+from mfq.common import distributed
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.replay import Replay

@@ -19,7 +19,7 @@ TRAIN = "import sys; from mfq.cli import main; main(['train', '--config', sys.ar
 TRAIN_AND_DIE_SAVING = (
     """
 import os, signal
-from mfq import checkpoint
+from mfq.common import checkpoint
 
 save_file, saved = checkpoint.save_file, 0
 

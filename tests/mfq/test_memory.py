@@ -8,12 +8,12 @@ import textwrap
 
 import pytest
 
-from mfq import memory
+from mfq.common import memory
 
 # Faults of pages while four tensors of 16 MB, 4,096 pages each, come and go five times.
 COUNT = """
     import resource, sys, torch
-    from mfq import memory
+    from mfq.common import memory
 
     def faults():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

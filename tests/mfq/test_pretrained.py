@@ -12,8 +12,9 @@ import mfq
 from baselines import battle
 from baselines.battle import BattleStudy
 from mfenvs import battle_v0
-from mfq import checkpoint, pretrained
+from mfq import pretrained
 from mfq.cli import main
+from mfq.common import checkpoint
 from mfq.encoders import InParts, picture_parts, split
 from mfq.players import load_player
 from mfq.runner import Runner

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mfenvs import gaussian_squeeze_v0, ising_v0
-from mfq import checkpoint
+from mfq.common import checkpoint
 from mfq.evaluate import evaluate
 from mfq.players import load_player
 from mfq.q_agent import QAgent

@@ -10,8 +10,8 @@ import torch
 
 from mfenvs import battle_v0
 from mfenvs.battle.game import BattleGame
-from mfq import checkpoint
 from mfq.cli import main
+from mfq.common import checkpoint
 from mfq.evaluate import head_to_head
 from mfq.meter import Meter
 from mfq.run_config import PRESETS, RunConfig, preset

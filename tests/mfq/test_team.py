@@ -246,7 +246,9 @@ def test_a_saved_team_goes_on_as_if_nothing_had_happened(tmp_path):
 
     view, teams = make()
     step = drift(view, teams, view.reset(), 0)
-    state = mfq.checkpoint.load(mfq.checkpoint.save(teams.state_dict(), tmp_path / "teams"))
+    state = mfq.common.checkpoint.load(
+        mfq.common.checkpoint.save(teams.state_dict(), tmp_path / "teams")
+    )
     sent = len(view.sent)
     drift(view, teams, step, 33)
     expected = torch.stack(view.sent[sent:])

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from mfq.files import write_atomically
+from mfq.common.files import write_atomically
 
 Config = TypeVar("Config")
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mfq.files import write_atomically
+from mfq.common.files import write_atomically
 
 FORMAT = "mfq-1"
 
