@@ -22,10 +22,10 @@ from mfenvs import battle_v0, game_class
 from mfenvs.battle.placement import NAMED
 from mfenvs.validate import member
 from mfq.common.files import write_atomically
+from mfq.envs.view import wrap
 from mfq.evaluate import Record, match
 from mfq.intervals import rate, student, wilson
 from mfq.players import load_player, options_of
-from mfq.view import wrap
 
 SIDES = ("both", "red", "blue")
 ROWS = 64  # at most so many episodes at once

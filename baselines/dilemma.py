@@ -28,11 +28,11 @@ from baselines.report import write_report
 from mfenvs import battle_v0
 from mfq.common.config import whole
 from mfq.common.files import write_csv
+from mfq.envs.view import Step, View, wrap
 from mfq.evaluate import undisturbed
 from mfq.intervals import student
 from mfq.players import load_player, options_of
 from mfq.team import Teams
-from mfq.view import Step, View, wrap
 
 DOES = ("learned", "strikes")
 ALPHA = 0.05  # that any interval of a study misses its mean

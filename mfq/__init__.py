@@ -3,8 +3,11 @@
 from mfq.ac_config import ACConfig
 from mfq.actor_critic import ActorCritic
 from mfq.by_type import ByType
+from mfq.envs.graphs import Within
+from mfq.envs.mean_action_observation import MeanActionObservation
+from mfq.envs.view import Step, View, wrap
+from mfq.envs.workers import Workers
 from mfq.evaluate import evaluate, head_to_head
-from mfq.graphs import Within
 from mfq.players import Random, Scripted, load_player
 from mfq.pretrained import load_pretrained
 from mfq.q_agent import QAgent
@@ -15,9 +18,6 @@ from mfq.self_play import Lagged, Pool
 from mfq.tabular import TabularQ
 from mfq.team import Teams, seating
 from mfq.train import train
-from mfq.view import Step, View, wrap
-from mfq.workers import Workers
-from mfq.wrappers import MeanActionObservation
 
 __all__ = [
     "ACConfig",

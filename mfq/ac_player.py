@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mfq.common.generators import go_on
+from mfq.envs.view import Step
 from mfq.policy import Boltzmann, Greedy
 from mfq.precision import Precision
-from mfq.view import Step
 
 
 class ACPlayer:

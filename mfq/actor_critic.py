@@ -21,13 +21,13 @@ from mfq.common import distributed
 from mfq.common.config import of_kind
 from mfq.common.generators import go_on
 from mfq.compact_replay import CompactReplay, replay_for
+from mfq.envs.view import Step, View, check_view
 from mfq.network import Actor, Critic, Trunk, adam, follow, load_adam
 from mfq.pace import Pace
 from mfq.precision import Precision
 from mfq.replay import named, observation
 from mfq.rollout import Rollout
 from mfq.values import mean_field_value, td_target
-from mfq.view import Step, View, check_view
 
 ACTOR = "actor."  # what the names of the actor's weights begin with, in a state
 CHUNK = 16_384  # samples of a round that are put through the networks at once

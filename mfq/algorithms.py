@@ -9,11 +9,11 @@ import torch
 from mfq.actor_critic import ActorCritic
 from mfq.by_type import ByType
 from mfq.common import distributed
+from mfq.envs.view import View
 from mfq.players import parts_of
 from mfq.q_agent import QAgent
 from mfq.run_config import ALGORITHMS, RunConfig
 from mfq.train import Agent
-from mfq.view import View
 
 
 def make_agent(view: View, algo: Any, config: RunConfig) -> Agent:

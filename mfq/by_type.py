@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfq.view import Step, View
+from mfq.envs.view import Step, View
 
 
 class ByType:

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from mfq.common.config import whole
+from mfq.envs.view import View, check_view
 from mfq.intervals import student, wilson
 from mfq.players import parts_of, reseed, script
 from mfq.team import Teams
 from mfq.train import Player
-from mfq.view import View, check_view
 
 MAX_STEPS = 100_000
 FRESH = 1_000_000

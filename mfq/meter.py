@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from mfq.envs.view import Step, View
 from mfq.team import Teams
-from mfq.view import Step, View
 
 
 class Meter:

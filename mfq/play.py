@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+from mfq.envs.view import wrap
 from mfq.players import load_player, options_of, reseed
 from mfq.team import Teams
-from mfq.view import wrap
 
 ARMIES = ("red", "blue")
 PRETRAINED = {"red": "mfq", "blue": "iql"}

@@ -19,12 +19,12 @@ from mfq.common import checkpoint
 from mfq.common.config import build
 from mfq.common.generators import go_on
 from mfq.encoders import InParts, split
+from mfq.envs.view import Step, View
 from mfq.policy import draw
 from mfq.precision import Precision
 from mfq.q_config import QConfig
 from mfq.q_player import QPlayer, network_of
 from mfq.train import Player
-from mfq.view import Step, View
 
 BEST_FIRST = ("best.safetensors", "last.safetensors")
 APART = 100_003

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mfq.common import distributed
 from mfq.compact_replay import CompactReplay, replay_for
+from mfq.envs.view import Step, View
 from mfq.network import adam, follow, load_adam
 from mfq.pace import Pace
 from mfq.policy import Mixture, Policy
@@ -22,7 +23,6 @@ from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
 from mfq.replay import named, observation
 from mfq.values import OPERATORS, Successors, ValueOperator, td_target
-from mfq.view import Step, View
 
 
 class QAgent(QPlayer):

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfq.envs.view import Step
 from mfq.replay import named
 from mfq.values import monte_carlo_returns
-from mfq.view import Step
 
 Valuer = Callable[[dict[str, Tensor]], Tensor]
 

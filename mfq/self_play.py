@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from mfq.envs.view import Step
 from mfq.players import parts_of, reseed, restore, state_of
 from mfq.train import Player
-from mfq.view import Step
 
 
 class Copy(Player, Protocol):

@@ -17,10 +17,10 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfq.common.generators import go_on
+from mfq.envs.view import Step, View
 from mfq.mean_field import iterate
 from mfq.policy import Boltzmann, Greedy, Policy
 from mfq.values import mean_field_value, td_target
-from mfq.view import Step, View
 
 MAX_ENTRIES = 2**28
 PAIRINGS = ("current", "previous")

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfq.envs.view import Step, View
 from mfq.players import load_player, reseed, restore, state_of
 from mfq.self_play import Follower, Lagged, Pool
 from mfq.train import Agent, Player
-from mfq.view import Step, View
 
 
 class Teams:

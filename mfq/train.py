@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mfq.common.config import whole
-from mfq.view import Step, View, check_view
+from mfq.envs.view import Step, View, check_view
 
 
 class Player(Protocol):

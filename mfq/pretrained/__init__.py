@@ -10,8 +10,8 @@ import torch
 from mfq.common import checkpoint
 
 if TYPE_CHECKING:
+    from mfq.envs.view import View
     from mfq.train import Player
-    from mfq.view import View
 
 FOLDER = Path(__file__).parent
 
@@ -39,8 +39,8 @@ def load_pretrained(game: str, algo: str, view: View | None = None) -> Player:
     Raises:
         ValueError: if there is none, or it does not fit the view.
     """
+    from mfq.envs.view import wrap
     from mfq.players import load_player, options_of
-    from mfq.view import wrap
 
     found = files(game)
     if algo not in found:

@@ -20,10 +20,10 @@ from baselines.battle import (
 )
 from mfenvs import battle_v0
 from mfq.cli import main
+from mfq.envs.view import wrap
 from mfq.evaluate import Record, match
 from mfq.intervals import rate, student, wilson
 from mfq.runner import Runner
-from mfq.view import wrap
 from tests.mfq.test_players import CONFIG
 
 TINY = {"map_size": 14, "max_cycles": 25}

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from torch import nn
 
 from mfenvs.graph import CompleteGraph
-from mfq.view import Step, View
+from mfq.envs.view import Step, View
 
 
 class Fight(NamedTuple):

@@ -10,7 +10,7 @@ import mfq
 from mfenvs.graph import CompleteGraph
 from mfq.ac_config import ACConfig
 from mfq.actor_critic import ActorCritic
-from mfq.view import Step
+from mfq.envs.view import Step
 from tests.reference.matrix_game import MatrixGame
 
 

@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 import mfq
 from mfenvs.graph import CompleteGraph
-from mfq.graphs import RowGraphs
+from mfq.envs.graphs import RowGraphs
 from tests.mfq.scenes import Scene, box
 
 # Teams red and blue; red_2 and blue_0 observe more, so that types cut across teams.

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from mfenvs.graph import CompleteGraph
+from mfq.envs.view import Step
 from mfq.rollout import Rollout
 from mfq.values import monte_carlo_returns
-from mfq.view import Step
 
 GAMMA = 0.5
 

@@ -13,13 +13,13 @@ import torch
 
 from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfq.common import checkpoint
+from mfq.envs.view import wrap
 from mfq.evaluate import evaluate
 from mfq.players import load_player
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.run_config import RunConfig
 from mfq.runner import Runner
-from mfq.view import wrap
 
 SMALL = {
     "env": "gaussian_squeeze_v0",

@@ -12,12 +12,12 @@ from mfenvs import battle_v0
 from mfenvs.battle.game import BattleGame
 from mfq.cli import main
 from mfq.common import checkpoint
+from mfq.envs.view import wrap
 from mfq.evaluate import head_to_head
 from mfq.meter import Meter
 from mfq.run_config import PRESETS, RunConfig, preset
 from mfq.runner import Runner
 from mfq.team import seating
-from mfq.view import wrap
 from tests.mfq.duel import Always, Duel, Fight, Pupil
 
 SMALL = {

@@ -12,7 +12,7 @@ import torch
 
 import mfq
 from mfq.cli import main
-from mfq.sources import find, maker
+from mfq.envs.lookup import find, maker
 from tests.mfq.meadow import Meadow, make, ring
 
 MEADOW = "tests.mfq.meadow:make"
@@ -171,7 +171,7 @@ def test_learners_of_each_type_play_from_a_checkpoint(tmp_path):
     assert player.act(view.reset(), explore=False).tolist() == [[2, 1, 2]]
     other = mfq.wrap([Meadow()], ring)
     assert mfq.evaluate(other, player)["return"] == 6.0
-    alike = mfq.wrap(mfq.sources.maker("CartPole-v1")())
+    alike = mfq.wrap(mfq.envs.lookup.maker("CartPole-v1")())
     with pytest.raises(ValueError, match="does not fit"):
         mfq.load_player(tmp_path, alike)
 

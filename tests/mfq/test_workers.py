@@ -16,7 +16,7 @@ import torch
 from gymnasium import spaces
 
 import mfq
-from mfq.copies import row_seeds
+from mfq.envs.copies import row_seeds
 from tests.mfq.scenes import Scene, box
 
 MIXED = {

@@ -15,8 +15,8 @@ from gymnasium.utils import EzPickle
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from mfenvs.graph import NeighborGraph
-from mfq.agent_types import by_spaces, numbered, prefix
-from mfq.graphs import GraphLike, Graphs
+from mfq.envs.graphs import GraphLike, Graphs
+from mfq.envs.types import by_spaces, numbered, prefix
 from mfq.mean_field import mean_action
 
 KEY, MASK = "mean_action", "action_mask"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.graphs import GraphLike, Graphs
-from mfq.view import Step, View
+from mfq.envs.graphs import GraphLike, Graphs
+from mfq.envs.view import Step, View
 
 STEP_INFO = {"acting", "actions", "action_mask", "reset"}
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.graphs import GraphLike, RowGraphs
-from mfq.parallel_view import ParallelView
-from mfq.view import Step, View, wrap
+from mfq.envs.graphs import GraphLike, RowGraphs
+from mfq.envs.parallel import ParallelView
+from mfq.envs.view import Step, View, wrap
 
 LIKENESS = ("agents", "groups", "group_names", "types", "type_names", "kinds", "graph_moves")
 

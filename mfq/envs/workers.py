@@ -23,9 +23,9 @@ from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
 from mfq.common.config import whole
-from mfq.copies import Copies, likeness, play
-from mfq.graphs import GraphLike
-from mfq.view import Step, View, wrap
+from mfq.envs.copies import Copies, likeness, play
+from mfq.envs.graphs import GraphLike
+from mfq.envs.view import Step, View, wrap
 
 PATIENCE = 5.0  # seconds that a worker has to end by itself
 

@@ -13,10 +13,10 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.agent_types import AgentTypes, by_spaces, numbered, prefix, type_names
-from mfq.graphs import GraphLike, Graphs
-from mfq.observations import MASK, Reader
-from mfq.view import Step, View
+from mfq.envs.graphs import GraphLike, Graphs
+from mfq.envs.observations import MASK, Reader
+from mfq.envs.types import AgentTypes, by_spaces, numbered, prefix, type_names
+from mfq.envs.view import Step, View
 
 STEP_PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 

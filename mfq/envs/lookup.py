@@ -12,8 +12,8 @@ from typing import Any
 import gymnasium
 import pettingzoo
 
-from mfq.graphs import NAMES, GraphLike
-from mfq.view import View, wrap
+from mfq.envs.graphs import NAMES, GraphLike
+from mfq.envs.view import View, wrap
 
 KINDS = (
     "MODULE:FACTORY, a PettingZoo id such as sisl/pursuit-v5, a Gymnasium id such as CartPole-v1"
@@ -82,7 +82,7 @@ def graph_of(name: str | None) -> GraphLike:
 def rows(make: Callable[[], Any], num_envs: int, workers: int, graph: GraphLike) -> View:
     """A view of so many copies, in so many processes (0: this one)."""
     if workers:
-        from mfq.workers import Workers
+        from mfq.envs.workers import Workers
 
         return Workers(make, num_envs, min(workers, num_envs), graph)
     if num_envs == 1:

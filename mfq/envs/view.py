@@ -18,9 +18,9 @@ from pettingzoo.utils.conversions import aec_to_parallel
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.agent_types import AgentTypes
 from mfq.common.config import of_kind
-from mfq.graphs import GraphLike
+from mfq.envs.graphs import GraphLike
+from mfq.envs.types import AgentTypes
 from mfq.mean_field import mean_action
 
 
@@ -287,9 +287,9 @@ def wrap(env: Any, graph: GraphLike = None) -> View:
             turns, or the graph does not fit.
     """
     # Here, since these build on what is above.
-    from mfq.batched_view import BatchedView
-    from mfq.copies import Copies
-    from mfq.parallel_view import OneAgent, ParallelView
+    from mfq.envs.batched import BatchedView
+    from mfq.envs.copies import Copies
+    from mfq.envs.parallel import OneAgent, ParallelView
 
     if isinstance(env, View):
         if graph is not None:
