@@ -7,7 +7,7 @@ PettingZoo layer: actions set, a step, rewards and who lives; then observations 
 
 Tiers: "step" is the rules alone (our `Game.step`); "views" adds observations (ours through `BatchedEnv`,
 with its checks and infos); "network" adds acting greedily with the paper's convolutions on the view
-(`mfq.network.QNetwork`, float32 weights drawn at random), whose choices are played.
+(`mfq.networks.networks.QNetwork`, float32 weights drawn at random), whose choices are played.
 
 "floor" is what bandwidth allows: the bytes that the tier must read and write once (actions in; rewards,
 deaths, who lives and acted, actions in effect, and views out), over the bandwidth of a large copy.
@@ -29,7 +29,7 @@ from benchmarks.stage_games import copy_bandwidth
 from benchmarks.timing import REPETITIONS, machine
 from mfenvs import battle_v0
 from mfenvs.views.batched import BatchedEnv
-from mfq.network import QNetwork
+from mfq.networks.networks import QNetwork
 
 TIERS = ("step", "views", "network")
 # (phase, tier, B). The network takes a hundred times as long as all else, so it plays few steps.

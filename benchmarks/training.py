@@ -37,8 +37,8 @@ from torch import Tensor, nn
 
 from benchmarks.timing import machine
 from mfenvs import battle_v0
-from mfq.network import QNetwork, adam
-from mfq.precision import Precision
+from mfq.networks.networks import QNetwork, adam
+from mfq.networks.precision import Precision
 from mfq.run_config import preset
 from mfq.runner import Runner
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfq.common.config import number, of_kind, one_of, positive, whole, widths
+from mfq.networks.precision import PRECISIONS
 from mfq.policy import Linear
-from mfq.precision import PRECISIONS
 
 
 @dataclass(frozen=True)

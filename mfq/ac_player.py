@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from mfq.common.generators import go_on
 from mfq.envs.view import Step
+from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy
-from mfq.precision import Precision
 
 
 class ACPlayer:

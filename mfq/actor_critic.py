@@ -22,9 +22,9 @@ from mfq.common.config import of_kind
 from mfq.common.generators import go_on
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.envs.view import Step, View, check_view
-from mfq.network import Actor, Critic, Trunk, adam, follow, load_adam
+from mfq.networks.networks import Actor, Critic, Trunk, adam, follow, load_adam
+from mfq.networks.precision import Precision
 from mfq.pace import Pace
-from mfq.precision import Precision
 from mfq.replay import named, observation
 from mfq.rollout import Rollout
 from mfq.values import mean_field_value, td_target

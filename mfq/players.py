@@ -18,10 +18,10 @@ from mfq.by_type import ByType
 from mfq.common import checkpoint
 from mfq.common.config import build
 from mfq.common.generators import go_on
-from mfq.encoders import InParts, split
 from mfq.envs.view import Step, View
+from mfq.networks.encoders import InParts, split
+from mfq.networks.precision import Precision
 from mfq.policy import draw
-from mfq.precision import Precision
 from mfq.q_config import QConfig
 from mfq.q_player import QPlayer, network_of
 from mfq.train import Player

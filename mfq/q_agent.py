@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mfq.common import distributed
 from mfq.compact_replay import CompactReplay, replay_for
 from mfq.envs.view import Step, View
-from mfq.network import adam, follow, load_adam
+from mfq.networks.networks import adam, follow, load_adam
 from mfq.pace import Pace
 from mfq.policy import Mixture, Policy
 from mfq.q_config import QConfig

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfq.common.config import number, one_of, positive, whole, widths
+from mfq.networks.precision import PRECISIONS
 from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
-from mfq.precision import PRECISIONS
 from mfq.values import OPERATORS
 
 POLICIES = ("boltzmann", "epsilon_greedy")

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from mfq.common.config import of_kind
 from mfq.common.generators import go_on
-from mfq.encoders import Conv
 from mfq.envs.view import Step, View, check_view
 from mfq.mean_field import iterate
-from mfq.network import QNetwork
+from mfq.networks.encoders import Conv
+from mfq.networks.networks import QNetwork
+from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
-from mfq.precision import Precision
 from mfq.q_config import QConfig
 
 MakeNetwork = Callable[[View, torch.Generator], nn.Module]

@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 
 import mfq
-from mfq.encoders import encoder
+from mfq.networks.encoders import encoder
 from tests.mfq.scenes import TWO, Scene, box, learner, number
 
 # -- who is there ----------------------------------------------------------------------------------

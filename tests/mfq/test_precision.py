@@ -7,10 +7,10 @@ from torch import nn
 
 import mfq
 from mfenvs import battle_v0
-from mfq import precision
 from mfq.actor_critic import ACConfig, ActorCritic
-from mfq.network import QNetwork
-from mfq.precision import LARGE, Output, Precision
+from mfq.networks import precision
+from mfq.networks.networks import QNetwork
+from mfq.networks.precision import LARGE, Output, Precision
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.replay import observation

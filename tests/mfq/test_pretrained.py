@@ -15,7 +15,7 @@ from mfenvs import battle_v0
 from mfq import pretrained
 from mfq.cli import main
 from mfq.common import checkpoint
-from mfq.encoders import InParts, picture_parts, split
+from mfq.networks.encoders import InParts, picture_parts, split
 from mfq.players import load_player
 from mfq.runner import Runner
 

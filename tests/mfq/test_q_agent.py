@@ -9,9 +9,9 @@ from torch import nn
 import mfq
 from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph
-from mfq.encoders import Conv, encoder
 from mfq.envs.view import Step
-from mfq.network import QNetwork
+from mfq.networks.encoders import Conv, encoder
+from mfq.networks.networks import QNetwork
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
 from mfq.replay import Replay

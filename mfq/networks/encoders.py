@@ -16,7 +16,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from mfq.precision import Output
+from mfq.networks.precision import Output
 
 BESIDE = 32  # numbers to which a vector beside a picture is encoded
 

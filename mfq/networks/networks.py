@@ -16,7 +16,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from mfq.encoders import PAPER, Conv, encoder, mlp, output
+from mfq.networks.encoders import PAPER, Conv, encoder, mlp, output
 
 MEAN_HIDDEN, MEAN_SIZE = 64, 32
 
