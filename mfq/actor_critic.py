@@ -20,13 +20,13 @@ from mfq.ac_player import ACPlayer
 from mfq.common import distributed
 from mfq.common.config import of_kind
 from mfq.common.generators import go_on
-from mfq.compact_replay import CompactReplay, replay_for
 from mfq.envs.view import Step, View, check_view
 from mfq.networks.networks import Actor, Critic, Trunk, adam, follow, load_adam
 from mfq.networks.precision import Precision
 from mfq.pace import Pace
-from mfq.replay import named, observation
-from mfq.rollout import Rollout
+from mfq.replay.compact import CompactReplay, replay_for
+from mfq.replay.ring import named, observation
+from mfq.replay.rollout import Rollout
 from mfq.values import mean_field_value, td_target
 
 ACTOR = "actor."  # what the names of the actor's weights begin with, in a state

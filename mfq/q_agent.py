@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from mfq.common import distributed
-from mfq.compact_replay import CompactReplay, replay_for
 from mfq.envs.view import Step, View
 from mfq.networks.networks import adam, follow, load_adam
 from mfq.pace import Pace
 from mfq.policy import Mixture, Policy
 from mfq.q_config import QConfig
 from mfq.q_player import MakeNetwork, QPlayer
-from mfq.replay import named, observation
+from mfq.replay.compact import CompactReplay, replay_for
+from mfq.replay.ring import named, observation
 from mfq.values import OPERATORS, Successors, ValueOperator, td_target
 
 

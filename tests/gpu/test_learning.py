@@ -6,10 +6,10 @@ import torch
 import mfenvs
 import mfq
 from mfq.actor_critic import ActorCritic
-from mfq.compact_replay import CompactReplay
 from mfq.players import load_player
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
+from mfq.replay.compact import CompactReplay
 from mfq.run_config import PRESETS
 from mfq.runner import Runner
 from tests.gpu.test_games import waiting_is_an_error

@@ -5,12 +5,12 @@ import torch
 
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfq import compact_replay
 from mfq.ac_config import ACConfig
 from mfq.actor_critic import ActorCritic
-from mfq.compact_replay import CompactReplay
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
+from mfq.replay import compact as compact_replay
+from mfq.replay.compact import CompactReplay
 
 GAMES = {
     "battle": lambda: battle_v0.batched_env(num_envs=3, map_size=20, max_cycles=12, hp=3.0),

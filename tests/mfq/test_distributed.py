@@ -15,7 +15,7 @@ from mfq.actor_critic import ACConfig, ActorCritic
 from mfq.common import distributed
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
-from mfq.replay import Replay
+from mfq.replay.ring import Replay
 from mfq.run_config import RunConfig
 
 PROCESSES = 2

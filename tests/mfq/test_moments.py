@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from mfq.moments import Moments
+from mfq.replay.snapshots import Moments
 
 ROWS, AGENTS = 3, 5
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from mfq.networks.networks import QNetwork
 from mfq.networks.precision import LARGE, Output, Precision
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
-from mfq.replay import observation
+from mfq.replay.ring import observation
 
 CPU = torch.device("cpu")
 SPACE = battle_v0.batched_env(map_size=20, minimap_mode=True).single_observation_space

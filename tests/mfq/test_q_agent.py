@@ -14,7 +14,7 @@ from mfq.networks.encoders import Conv, encoder
 from mfq.networks.networks import QNetwork
 from mfq.q_agent import QAgent
 from mfq.q_config import QConfig
-from mfq.replay import Replay
+from mfq.replay.ring import Replay
 from tests.reference.matrix_game import MatrixGame, common
 
 

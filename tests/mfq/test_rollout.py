@@ -7,7 +7,7 @@ import torch
 
 from mfenvs.graph import CompleteGraph
 from mfq.envs.view import Step
-from mfq.rollout import Rollout
+from mfq.replay.rollout import Rollout
 from mfq.values import monte_carlo_returns
 
 GAMMA = 0.5

@@ -9,8 +9,8 @@ import torch
 import mfq
 from mfenvs import battle_v0
 from mfenvs.graph import CompleteGraph
-from mfq.compact_replay import CompactReplay
 from mfq.policy import Boltzmann, Greedy, Linear
+from mfq.replay.compact import CompactReplay
 from tests.mfq import tables
 from tests.mfq.tables import LOGITS, a_step, softmax
 from tests.mfq.test_q_agent import Q, a_batch, agent_with

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mfq.envs.view import Step
-from mfq.replay import named
+from mfq.replay.ring import named
 from mfq.values import monte_carlo_returns
 
 Valuer = Callable[[dict[str, Tensor]], Tensor]

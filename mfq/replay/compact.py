@@ -14,8 +14,8 @@ from torch import Tensor
 from mfq.common.generators import go_on
 from mfq.envs.view import Step, View
 from mfq.mean_field import mean_action_at
-from mfq.moments import Moments, integers
-from mfq.replay import Replay, named
+from mfq.replay.ring import Replay, named
+from mfq.replay.snapshots import Moments, integers
 
 LARGE = 64  # numbers of an observation, from which on "auto" keeps what it is drawn from
 ACTIONS = "_actions"  # no field of a snapshot: those of named tuples do not begin so
