@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from baselines.report import write_report
 from mfenvs import game_class
-from mfq.q_config import QConfig
-from mfq.q_player import log_gamma_shares
+from mfq.agents.q_config import QConfig
+from mfq.agents.q_player import log_gamma_shares
 from mfq.run_config import RunConfig
 from mfq.runner import Runner
 

@@ -25,9 +25,9 @@ from torch import Tensor
 import mfq
 from benchmarks.timing import REPETITIONS
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
-from mfq.q_player import QPlayer
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
+from mfq.agents.q_player import QPlayer
 from mfq.run_config import preset
 
 SECONDS = 0.5

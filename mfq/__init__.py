@@ -1,8 +1,11 @@
 """Mean-field reinforcement learning for environments of many agents (Yang et al., 2018)."""
 
-from mfq.ac_config import ACConfig
-from mfq.actor_critic import ActorCritic
-from mfq.by_type import ByType
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.actor_critic import ActorCritic
+from mfq.agents.by_type import ByType
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
+from mfq.agents.tabular import TabularQ
 from mfq.envs.graphs import Within
 from mfq.envs.mean_action_observation import MeanActionObservation
 from mfq.envs.view import Step, View, wrap
@@ -10,12 +13,9 @@ from mfq.envs.workers import Workers
 from mfq.evaluate import evaluate, head_to_head
 from mfq.players import Random, Scripted, load_player
 from mfq.pretrained import load_pretrained
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
 from mfq.run_config import RunConfig
 from mfq.runner import Runner
 from mfq.self_play import Lagged, Pool
-from mfq.tabular import TabularQ
 from mfq.team import Teams, seating
 from mfq.train import train
 

@@ -11,10 +11,12 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfq import pretrained
-from mfq.ac_config import ACConfig
-from mfq.ac_player import ACPlayer
-from mfq.actor_critic import ACTOR, networks_of
-from mfq.by_type import ByType
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.ac_player import ACPlayer
+from mfq.agents.actor_critic import ACTOR, networks_of
+from mfq.agents.by_type import ByType
+from mfq.agents.q_config import QConfig
+from mfq.agents.q_player import QPlayer, network_of
 from mfq.common import checkpoint
 from mfq.common.config import build
 from mfq.common.generators import go_on
@@ -22,8 +24,6 @@ from mfq.envs.view import Step, View
 from mfq.networks.encoders import InParts, split
 from mfq.networks.precision import Precision
 from mfq.policy import draw
-from mfq.q_config import QConfig
-from mfq.q_player import QPlayer, network_of
 from mfq.train import Player
 
 BEST_FIRST = ("best.safetensors", "last.safetensors")

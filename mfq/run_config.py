@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from types import NoneType
 from typing import Any
 
-from mfq.ac_config import AUTHORS, ACConfig
+from mfq.agents.ac_config import AUTHORS, ACConfig
+from mfq.agents.q_config import QConfig
 from mfq.common.config import build, number, of_kind, positive, whole
-from mfq.q_config import QConfig
 
 ALGORITHMS = ("mfq", "iql", "mfac", "ac")
 # torch and the games take 64 bits with a sign, and rows, ranks and steps are counted on from a seed.

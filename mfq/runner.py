@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from mfq.algorithms import make_agent
+from mfq.agents.registry import make_agent
 from mfq.common import checkpoint, distributed, memory
 from mfq.common.config import build, to_json
 from mfq.common.files import clear_leftovers

@@ -80,7 +80,7 @@ def export(source: str | Path, path: str | Path) -> Path:
 
 def _played(agent: dict[str, Any]) -> dict[str, Any]:
     """Of an agent's state, what its play needs."""
-    from mfq.actor_critic import ACTOR
+    from mfq.agents.actor_critic import ACTOR
 
     if "online" not in agent:
         return {name: agent[name] for name in ("module", "time", "rounds", "generator")}

@@ -33,10 +33,10 @@ def test_a_broken_learner_does_not(fault, monkeypatch):
     if fault == "deaf":  # hears no mean action
         found = scores(study, "iql")
     elif fault == "blind":  # its rewards are lost
-        import mfq.q_agent
+        import mfq.agents.q_agent
 
         monkeypatch.setattr(
-            mfq.q_agent.QAgent, "td_target", lambda self, batch: 0 * batch["reward"]
+            mfq.agents.q_agent.QAgent, "td_target", lambda self, batch: 0 * batch["reward"]
         )
         found = scores(study)
     else:  # everybody answers at once

@@ -5,10 +5,10 @@ import torch
 
 import mfenvs
 import mfq
-from mfq.actor_critic import ActorCritic
+from mfq.agents.actor_critic import ActorCritic
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
 from mfq.players import load_player
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
 from mfq.replay.compact import CompactReplay
 from mfq.run_config import PRESETS
 from mfq.runner import Runner

@@ -8,8 +8,8 @@ from torch import nn
 
 import mfq
 from mfenvs.graph import CompleteGraph
-from mfq.ac_config import ACConfig
-from mfq.actor_critic import ActorCritic
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.actor_critic import ActorCritic
 from mfq.envs.view import Step
 from tests.reference.matrix_game import MatrixGame
 

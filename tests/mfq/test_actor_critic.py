@@ -12,8 +12,8 @@ from torch import nn
 
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfq.ac_config import AUTHORS, ACConfig
-from mfq.actor_critic import ActorCritic
+from mfq.agents.ac_config import AUTHORS, ACConfig
+from mfq.agents.actor_critic import ActorCritic
 from mfq.networks.networks import Actor, Critic, Trunk
 from mfq.runner import Runner
 from tests.mfq.tables import LOGITS, Q, Table, a_step, agent_with, softmax

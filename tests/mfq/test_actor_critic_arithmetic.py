@@ -8,9 +8,9 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq import actor_critic
-from mfq.ac_config import ACConfig
-from mfq.actor_critic import ActorCritic
+from mfq.agents import actor_critic
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.actor_critic import ActorCritic
 from mfq.common import distributed
 from tests.mfq.tables import LOGITS, Q, a_step, agent_with, softmax, stored
 

@@ -7,8 +7,8 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq.ac_config import ACConfig
-from mfq.actor_critic import ActorCritic
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.actor_critic import ActorCritic
 from mfq.evaluate import evaluate
 from tests.reference.matrix_game import MatrixGame
 

@@ -9,9 +9,9 @@ from torch import nn
 import mfq
 from baselines.squeeze import SqueezeStudy, coherent_reach, run_config
 from mfenvs import gaussian_squeeze_v0
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
-from mfq.q_player import log_gamma_shares
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
+from mfq.agents.q_player import log_gamma_shares
 from tests.mfq.tables import a_step, in_rows
 
 

@@ -5,10 +5,10 @@ import torch
 
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfq.ac_config import ACConfig
-from mfq.actor_critic import ActorCritic
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.actor_critic import ActorCritic
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
 from mfq.replay import compact as compact_replay
 from mfq.replay.compact import CompactReplay
 

@@ -10,11 +10,11 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq import algorithms
-from mfq.actor_critic import ACConfig, ActorCritic
+from mfq.agents import registry as algorithms
+from mfq.agents.actor_critic import ACConfig, ActorCritic
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
 from mfq.common import distributed
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
 from mfq.replay.ring import Replay
 from mfq.run_config import RunConfig
 

@@ -4,11 +4,11 @@ import pytest
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq.ac_config import ACConfig
-from mfq.actor_critic import ActorCritic
-from mfq.pace import Pace
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.actor_critic import ActorCritic
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
+from mfq.agents.update_scheduler import Pace
 
 CONFIGS = (QConfig, ACConfig)
 

@@ -7,12 +7,12 @@ from torch import nn
 
 import mfq
 from mfenvs import battle_v0
-from mfq.actor_critic import ACConfig, ActorCritic
+from mfq.agents.actor_critic import ACConfig, ActorCritic
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
 from mfq.networks import precision
 from mfq.networks.networks import QNetwork
 from mfq.networks.precision import LARGE, Output, Precision
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
 from mfq.replay.ring import observation
 
 CPU = torch.device("cpu")

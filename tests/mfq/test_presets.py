@@ -2,7 +2,7 @@
 
 import pytest
 
-from mfq.ac_config import AUTHORS
+from mfq.agents.ac_config import AUTHORS
 from mfq.run_config import preset
 
 PAPERS_GAME = {

@@ -9,11 +9,11 @@ from torch import nn
 import mfq
 from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
 from mfq.envs.view import Step
 from mfq.networks.encoders import Conv, encoder
 from mfq.networks.networks import QNetwork
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
 from mfq.replay.ring import Replay
 from tests.reference.matrix_game import MatrixGame, common
 

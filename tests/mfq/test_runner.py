@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from mfenvs import gaussian_squeeze_v0, ising_v0
+from mfq.agents.q_agent import QAgent
+from mfq.agents.q_config import QConfig
 from mfq.common import checkpoint
 from mfq.envs.view import wrap
 from mfq.evaluate import evaluate
 from mfq.players import load_player
-from mfq.q_agent import QAgent
-from mfq.q_config import QConfig
 from mfq.run_config import RunConfig
 from mfq.runner import Runner
 

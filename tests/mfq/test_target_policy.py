@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mfq.q_config import QConfig
+from mfq.agents.q_config import QConfig
 from tests.mfq.tables import a_step, in_rows
 from tests.mfq.test_q_agent import Q, a_batch, agent_with
 

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mfq.agents.q_config import QConfig
+from mfq.agents.q_player import MakeNetwork, QPlayer
+from mfq.agents.update_scheduler import Pace
 from mfq.common import distributed
 from mfq.envs.view import Step, View
 from mfq.networks.networks import adam, follow, load_adam
-from mfq.pace import Pace
 from mfq.policy import Mixture, Policy
-from mfq.q_config import QConfig
-from mfq.q_player import MakeNetwork, QPlayer
 from mfq.replay.compact import CompactReplay, replay_for
 from mfq.replay.ring import named, observation
 from mfq.values import OPERATORS, Successors, ValueOperator, td_target

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from mfq.actor_critic import ActorCritic
-from mfq.by_type import ByType
+from mfq.agents.actor_critic import ActorCritic
+from mfq.agents.by_type import ByType
+from mfq.agents.q_agent import QAgent
 from mfq.common import distributed
 from mfq.envs.view import View
 from mfq.players import parts_of
-from mfq.q_agent import QAgent
 from mfq.run_config import ALGORITHMS, RunConfig
 from mfq.train import Agent
 

@@ -15,15 +15,15 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from mfq.ac_config import ACConfig
-from mfq.ac_player import ACPlayer
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.ac_player import ACPlayer
+from mfq.agents.update_scheduler import Pace
 from mfq.common import distributed
 from mfq.common.config import of_kind
 from mfq.common.generators import go_on
 from mfq.envs.view import Step, View, check_view
 from mfq.networks.networks import Actor, Critic, Trunk, adam, follow, load_adam
 from mfq.networks.precision import Precision
-from mfq.pace import Pace
 from mfq.replay.compact import CompactReplay, replay_for
 from mfq.replay.ring import named, observation
 from mfq.replay.rollout import Rollout

@@ -13,6 +13,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq.agents.q_config import QConfig
 from mfq.common.config import of_kind
 from mfq.common.generators import go_on
 from mfq.envs.view import Step, View, check_view
@@ -21,7 +22,6 @@ from mfq.networks.encoders import Conv
 from mfq.networks.networks import QNetwork
 from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
-from mfq.q_config import QConfig
 
 MakeNetwork = Callable[[View, torch.Generator], nn.Module]
 
