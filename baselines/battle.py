@@ -23,9 +23,9 @@ from mfenvs.battle.placement import NAMED
 from mfenvs.validate import member
 from mfq.common.files import write_atomically
 from mfq.envs.view import wrap
-from mfq.evaluate import Record, match
-from mfq.intervals import rate, student, wilson
-from mfq.players import load_player, options_of
+from mfq.matches.evaluate import Record, match
+from mfq.matches.intervals import rate, student, wilson
+from mfq.matches.players import load_player, options_of
 
 SIDES = ("both", "red", "blue")
 ROWS = 64  # at most so many episodes at once
@@ -199,7 +199,7 @@ def joined(records: list[Record], runs: int) -> Record:
 
 
 def result(player: str, opponent: str, side: str, record: Record) -> Result:
-    """What R runs did against S runs, with the intervals of `mfq.intervals.rate` and `student`.
+    """What R runs did against S runs, with the intervals of `mfq.matches.intervals.rate` and `student`.
 
     Args:
         player, opponent, side: whose, against whom, and as what.

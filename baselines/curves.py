@@ -13,7 +13,7 @@ import numpy as np
 from baselines.named import sources_by_name
 from baselines.report import write_report
 from mfq.common.files import write_atomically
-from mfq.intervals import rate_of_runs, student
+from mfq.matches.intervals import rate_of_runs, student
 
 
 @dataclass(frozen=True)

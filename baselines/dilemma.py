@@ -29,10 +29,10 @@ from mfenvs import battle_v0
 from mfq.common.config import whole
 from mfq.common.files import write_csv
 from mfq.envs.view import Step, View, wrap
-from mfq.evaluate import undisturbed
-from mfq.intervals import student
-from mfq.players import load_player, options_of
-from mfq.team import Teams
+from mfq.matches.evaluate import undisturbed
+from mfq.matches.intervals import student
+from mfq.matches.players import load_player, options_of
+from mfq.matches.teams import Teams
 
 DOES = ("learned", "strikes")
 ALPHA = 0.05  # that any interval of a study misses its mean

@@ -43,7 +43,7 @@ from baselines.report import write_report
 from mfenvs import ising_v0
 from mfenvs.ising import exact
 from mfq.common.files import write_atomically
-from mfq.intervals import student
+from mfq.matches.intervals import student
 from mfq.policy import Boltzmann, Linear, Mixture
 
 TAUS = (0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.2)

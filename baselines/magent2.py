@@ -18,9 +18,9 @@ from baselines.report import write_report
 from mfenvs import battle_v0
 from mfq.common.config import whole
 from mfq.envs.view import View
-from mfq.intervals import wilson
-from mfq.players import load_player, options_of
-from mfq.team import Teams
+from mfq.matches.intervals import wilson
+from mfq.matches.players import load_player, options_of
+from mfq.matches.teams import Teams
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from baselines import battle, curves, third_party
 from mfq.common.files import write_csv
-from mfq.intervals import rate_of_runs, student_of_runs
+from mfq.matches.intervals import rate_of_runs, student_of_runs
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "baselines/results"

@@ -31,8 +31,8 @@ import mfq
 from mfq.common.config import build, number, to_json, whole
 from mfq.common.files import write_atomically, write_csv
 from mfq.envs.view import View
-from mfq.evaluate import play
-from mfq.intervals import student
+from mfq.matches.evaluate import play
+from mfq.matches.intervals import student
 from mfq.run_config import preset
 from mfq.train import Player
 

@@ -21,7 +21,7 @@ from stable_baselines3.common.utils import set_random_seed
 
 from mfenvs import battle_v0
 from mfq.common.files import write_csv
-from mfq.intervals import rate_of_runs
+from mfq.matches.intervals import rate_of_runs
 
 CYCLES = 100  # a battle, at most
 

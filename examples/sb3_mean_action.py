@@ -24,7 +24,7 @@ from stable_baselines3.common.utils import set_random_seed
 from mfenvs import ising_v0
 from mfq import MeanActionObservation
 from mfq.common.files import write_csv
-from mfq.intervals import rate_of_runs, student_of_runs
+from mfq.matches.intervals import rate_of_runs, student_of_runs
 
 CYCLES = 50  # an episode
 METHODS = ("without", "with")

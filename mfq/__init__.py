@@ -10,13 +10,13 @@ from mfq.envs.graphs import Within
 from mfq.envs.mean_action_observation import MeanActionObservation
 from mfq.envs.view import Step, View, wrap
 from mfq.envs.workers import Workers
-from mfq.evaluate import evaluate, head_to_head
-from mfq.players import Random, Scripted, load_player
+from mfq.matches.evaluate import evaluate, head_to_head
+from mfq.matches.players import Random, Scripted, load_player
+from mfq.matches.self_play import Lagged, Pool
+from mfq.matches.teams import Teams, seating
 from mfq.pretrained import load_pretrained
 from mfq.run_config import RunConfig
 from mfq.runner import Runner
-from mfq.self_play import Lagged, Pool
-from mfq.team import Teams, seating
 from mfq.train import train
 
 __all__ = [

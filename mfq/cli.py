@@ -140,7 +140,7 @@ def _evaluate(words: list[str]) -> int:
         return 0 if words else 2
     from pathlib import Path
 
-    from mfq.evaluate import FRESH
+    from mfq.matches.evaluate import FRESH
     from mfq.runner import Runner
 
     which, words = _take("--checkpoint", words)
@@ -189,7 +189,7 @@ def _compare(words: list[str]) -> int:
 def _play(words: list[str]) -> int:
     from dataclasses import replace
 
-    from mfq.play import PlayConfig, play
+    from mfq.matches.window import PlayConfig, play
 
     if not words or words[0] in ("-h", "--help"):
         print(PLAY, end="")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mfq.envs.view import Step, View
-from mfq.team import Teams
+from mfq.matches.teams import Teams
 
 
 class Meter:

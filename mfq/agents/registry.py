@@ -11,7 +11,7 @@ from mfq.agents.by_type import ByType
 from mfq.agents.q_agent import QAgent
 from mfq.common import distributed
 from mfq.envs.view import View
-from mfq.players import parts_of
+from mfq.matches.players import parts_of
 from mfq.run_config import ALGORITHMS, RunConfig
 from mfq.train import Agent
 

@@ -40,7 +40,7 @@ def load_pretrained(game: str, algo: str, view: View | None = None) -> Player:
         ValueError: if there is none, or it does not fit the view.
     """
     from mfq.envs.view import wrap
-    from mfq.players import load_player, options_of
+    from mfq.matches.players import load_player, options_of
 
     found = files(game)
     if algo not in found:
@@ -64,7 +64,7 @@ def export(source: str | Path, path: str | Path) -> Path:
         OSError, ValueError: as `mfq.load_player`; or if the run is of an algorithm of one's own, or of
             agents of several types.
     """
-    from mfq.players import read_run
+    from mfq.matches.players import read_run
 
     _, state = read_run(source)
     config = state["config"]
@@ -100,7 +100,7 @@ def export_training(source: str | Path, folder: str | Path) -> Path:
     Raises:
         OSError, ValueError: as `mfq.load_player`.
     """
-    from mfq.players import read_run
+    from mfq.matches.players import read_run
 
     source = Path(source)
     _, state = read_run(source / "last.safetensors" if source.is_dir() else source)

@@ -21,8 +21,8 @@ from baselines.battle import (
 from mfenvs import battle_v0
 from mfq.cli import main
 from mfq.envs.view import wrap
-from mfq.evaluate import Record, match
-from mfq.intervals import rate, student, wilson
+from mfq.matches.evaluate import Record, match
+from mfq.matches.intervals import rate, student, wilson
 from mfq.runner import Runner
 from tests.mfq.test_players import CONFIG
 

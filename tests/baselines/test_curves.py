@@ -9,7 +9,7 @@ from baselines import curves
 from baselines.curves import CurvesStudy
 from baselines.curves import curves as points_of
 from mfq.cli import main
-from mfq.intervals import student, wilson
+from mfq.matches.intervals import student, wilson
 
 WINS = {"a": {500: 0.0, 1000: 0.5}, "b": {500: 0.25, 1000: 1.0}, "c": {500: 0.75}}
 

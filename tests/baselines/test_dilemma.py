@@ -11,7 +11,7 @@ import mfq
 from baselines.dilemma import DOES, Contrast, DilemmaStudy, Striking, dilemma, payoff
 from mfenvs import battle_v0
 from mfq.cli import main
-from mfq.players import Scripted
+from mfq.matches.players import Scripted
 from tests.mfq.duel import Always, Duel, Fight
 
 GAME = {"map_size": 12, "max_cycles": 15, "copied_start": False}

@@ -8,7 +8,7 @@ import torch
 import mfq
 from baselines import magent2
 from baselines.magent2 import MAgent2Study
-from mfq.team import Teams
+from mfq.matches.teams import Teams
 
 GAME = {"map_size": 14, "max_cycles": 60, "minimap_mode": True, "extra_features": True}
 

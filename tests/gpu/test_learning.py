@@ -8,7 +8,7 @@ import mfq
 from mfq.agents.actor_critic import ActorCritic
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
-from mfq.players import load_player
+from mfq.matches.players import load_player
 from mfq.replay.compact import CompactReplay
 from mfq.run_config import PRESETS
 from mfq.runner import Runner

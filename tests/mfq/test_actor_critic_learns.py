@@ -9,7 +9,7 @@ import mfq
 from mfenvs import gaussian_squeeze_v0
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.actor_critic import ActorCritic
-from mfq.evaluate import evaluate
+from mfq.matches.evaluate import evaluate
 from tests.reference.matrix_game import MatrixGame
 
 SMALL = {"hidden": (32,), "mean_hidden": (32,), "entropy": 0.01}

@@ -8,7 +8,7 @@ import mfq
 from mfenvs import ising_v0
 from mfq.cli import main
 from mfq.common import checkpoint
-from mfq.evaluate import overall
+from mfq.matches.evaluate import overall
 from mfq.runner import Runner
 from tests.mfq.duel import Always, Duel, Fight
 from tests.mfq.meadow import Meadow

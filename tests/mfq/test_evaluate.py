@@ -6,8 +6,8 @@ import torch
 
 import mfq
 from mfenvs import battle_v0
-from mfq.evaluate import evaluate, head_to_head, match, play, record_of
-from mfq.intervals import wilson
+from mfq.matches.evaluate import evaluate, head_to_head, match, play, record_of
+from mfq.matches.intervals import wilson
 from tests.mfq.duel import Always, Duel, Fight
 from tests.mfq.test_view import Mortal
 

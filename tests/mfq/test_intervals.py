@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit, logit
 
-from mfq.intervals import rate, rate_of_runs, student, student_of_runs, wilson
+from mfq.matches.intervals import rate, rate_of_runs, student, student_of_runs, wilson
 
 TRIALS, EPISODES = 1000, 20
 

@@ -4,8 +4,8 @@ import re
 
 import mfq
 from mfenvs import battle_v0
-from mfq.evaluate import play as episodes_of
-from mfq.play import PlayConfig, play
+from mfq.matches.evaluate import play as episodes_of
+from mfq.matches.window import PlayConfig, play
 
 OPTIONS = {"map_size": 16, "max_cycles": 60, "placement": "paper"}
 

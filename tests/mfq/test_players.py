@@ -6,7 +6,7 @@ import torch
 import mfq
 from mfenvs import battle_v0
 from mfq.common import checkpoint
-from mfq.players import Scripted, load_player, options_of, restore, state_of
+from mfq.matches.players import Scripted, load_player, options_of, restore, state_of
 from mfq.runner import Runner
 from tests.mfq.duel import Always, Pupil
 

@@ -15,8 +15,8 @@ from mfenvs import battle_v0
 from mfq import pretrained
 from mfq.cli import main
 from mfq.common import checkpoint
+from mfq.matches.players import load_player
 from mfq.networks.encoders import InParts, picture_parts, split
-from mfq.players import load_player
 from mfq.runner import Runner
 
 TRAINED = Path(__file__).parents[2] / "baselines" / "trained"

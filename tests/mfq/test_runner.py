@@ -16,8 +16,8 @@ from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.common import checkpoint
 from mfq.envs.view import wrap
-from mfq.evaluate import evaluate
-from mfq.players import load_player
+from mfq.matches.evaluate import evaluate
+from mfq.matches.players import load_player
 from mfq.run_config import RunConfig
 from mfq.runner import Runner
 

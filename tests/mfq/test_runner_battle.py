@@ -13,11 +13,11 @@ from mfenvs.battle.game import BattleGame
 from mfq.cli import main
 from mfq.common import checkpoint
 from mfq.envs.view import wrap
-from mfq.evaluate import head_to_head
+from mfq.matches.evaluate import head_to_head
+from mfq.matches.teams import seating
 from mfq.meter import Meter
 from mfq.run_config import PRESETS, RunConfig, preset
 from mfq.runner import Runner
-from mfq.team import seating
 from tests.mfq.duel import Always, Duel, Fight, Pupil
 
 SMALL = {

@@ -3,10 +3,10 @@
 import torch
 
 import mfq
-from mfq.evaluate import evaluate
-from mfq.players import load_player
-from mfq.self_play import Lagged, Pool
-from mfq.team import seating
+from mfq.matches.evaluate import evaluate
+from mfq.matches.players import load_player
+from mfq.matches.self_play import Lagged, Pool
+from mfq.matches.teams import seating
 from tests.mfq.duel import Always, Duel, Fight
 from tests.mfq.meadow import Meadow
 

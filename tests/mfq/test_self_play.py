@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import mfq
-from mfq.self_play import Lagged, Pool
-from mfq.team import Teams
+from mfq.matches.self_play import Lagged, Pool
+from mfq.matches.teams import Teams
 from tests.mfq.duel import Always, Duel, Fight, Pupil, run
 from tests.mfq.meadow import Meadow
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import mfq
 from mfenvs import battle_v0, ising_v0
-from mfq.players import Scripted
-from mfq.self_play import Lagged, Pool
-from mfq.team import Teams, seating
+from mfq.matches.players import Scripted
+from mfq.matches.self_play import Lagged, Pool
+from mfq.matches.teams import Teams, seating
 from tests.mfq.duel import Always, Duel, Fight, Pupil, run
 
 LONG = [Fight(10**6)]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from mfq.envs.view import Step, View
-from mfq.players import load_player, reseed, restore, state_of
-from mfq.self_play import Follower, Lagged, Pool
+from mfq.matches.players import load_player, reseed, restore, state_of
+from mfq.matches.self_play import Follower, Lagged, Pool
 from mfq.train import Agent, Player
 
 
@@ -177,7 +177,7 @@ def seating(
         shares: opponent -> its share of the rows, above 0 (they are taken in proportion). An opponent is
             "self" (the learner plays both sides, and learns from both), "lagged" (`Lagged`), "pool"
             (`Pool`), the name of a script, a checkpoint or the folder of a run, or a player; a player
-            stays as it is, unless it follows the learner (`mfq.self_play`).
+            stays as it is, unless it follows the learner (`mfq.matches.self_play`).
         sides: "both": the learner is the first group in half of each opponent's rows and the second
             group in the other half, since sides may matter; or the name of the group that it always is.
         seed: of the opponents' generators.

@@ -14,9 +14,9 @@ import torch
 
 from mfq.common.config import whole
 from mfq.envs.view import View, check_view
-from mfq.intervals import student, wilson
-from mfq.players import parts_of, reseed, script
-from mfq.team import Teams
+from mfq.matches.intervals import student, wilson
+from mfq.matches.players import parts_of, reseed, script
+from mfq.matches.teams import Teams
 from mfq.train import Player
 
 MAX_STEPS = 100_000

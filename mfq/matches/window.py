@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mfq.envs.view import wrap
-from mfq.players import load_player, options_of, reseed
-from mfq.team import Teams
+from mfq.matches.players import load_player, options_of, reseed
+from mfq.matches.teams import Teams
 
 ARMIES = ("red", "blue")
 PRETRAINED = {"red": "mfq", "blue": "iql"}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mfq.envs.view import Step
-from mfq.players import parts_of, reseed, restore, state_of
+from mfq.matches.players import parts_of, reseed, restore, state_of
 from mfq.train import Player
 
 
