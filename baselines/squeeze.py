@@ -21,8 +21,8 @@ from baselines.report import write_report
 from mfenvs import game_class
 from mfq.agents.q_config import QConfig
 from mfq.agents.q_player import log_gamma_shares
-from mfq.run_config import RunConfig
-from mfq.runner import Runner
+from mfq.training.config import RunConfig
+from mfq.training.runner import Runner
 
 METHODS = ("mfq", "iql")
 EPISODE = 200

@@ -33,8 +33,8 @@ from mfq.common.files import write_atomically, write_csv
 from mfq.envs.view import View
 from mfq.matches.evaluate import play
 from mfq.matches.intervals import student
-from mfq.run_config import preset
-from mfq.train import Player
+from mfq.training.config import preset
+from mfq.training.loop import Player
 
 METHODS = ("mfq", "iql")
 

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from mfq.common.config import build, one_of, to_json, whole
 from mfq.common.files import write_atomically
-from mfq.run_config import ALGORITHMS, PRESETS, RunConfig
-from mfq.runner import Runner
+from mfq.training.config import ALGORITHMS, PRESETS, RunConfig
+from mfq.training.runner import Runner
 
 SPACE: dict[str, tuple[Any, ...]] = {
     "policy": ("epsilon_greedy", "epsilon_greedy", "boltzmann"),

@@ -28,7 +28,7 @@ from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.agents.q_player import QPlayer
-from mfq.run_config import preset
+from mfq.training.config import preset
 
 SECONDS = 0.5
 MFLOP = 13.0  # of the paper's network: its values, their gradients, the target's values

@@ -39,8 +39,8 @@ from benchmarks.timing import machine
 from mfenvs import battle_v0
 from mfq.networks.networks import QNetwork, adam
 from mfq.networks.precision import Precision
-from mfq.run_config import preset
-from mfq.runner import Runner
+from mfq.training.config import preset
+from mfq.training.runner import Runner
 
 STEPS, REPETITIONS = 12, 9
 BATCH, GAMMA, POLYAK, RATE = 64, 0.95, 0.005, 1e-4

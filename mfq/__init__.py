@@ -15,9 +15,9 @@ from mfq.matches.players import Random, Scripted, load_player
 from mfq.matches.self_play import Lagged, Pool
 from mfq.matches.teams import Teams, seating
 from mfq.pretrained import load_pretrained
-from mfq.run_config import RunConfig
-from mfq.runner import Runner
-from mfq.train import train
+from mfq.training.config import RunConfig
+from mfq.training.loop import train
+from mfq.training.runner import Runner
 
 __all__ = [
     "ACConfig",

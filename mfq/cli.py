@@ -83,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(flags: list[str]) -> int:
     from dataclasses import replace
 
-    from mfq.run_config import RunConfig, preset
-    from mfq.runner import Runner
+    from mfq.training.config import RunConfig, preset
+    from mfq.training.runner import Runner
 
     if any(flag in ("-h", "--help") for flag in flags):
         print(TRAIN)
@@ -141,7 +141,7 @@ def _evaluate(words: list[str]) -> int:
     from pathlib import Path
 
     from mfq.matches.evaluate import FRESH
-    from mfq.runner import Runner
+    from mfq.training.runner import Runner
 
     which, words = _take("--checkpoint", words)
     episodes, words = _take("--episodes", words)
@@ -208,7 +208,7 @@ def _play(words: list[str]) -> int:
 def _list(words: list[str]) -> int:
     from mfenvs.registry import GAMES, game_class
     from mfq import pretrained
-    from mfq.run_config import ALGORITHMS
+    from mfq.training.config import ALGORITHMS
 
     print("games       " + ", ".join(GAMES))
     print("algorithms  " + ", ".join(ALGORITHMS))

@@ -127,7 +127,12 @@ def test_layers_of_mfenvs():
 
 
 def test_mfq_takes_only_graphs_from_mfenvs():
-    makers = ("mfq/cli.py", "mfq/matches/window.py", "mfq/runner.py", "mfq/pretrained/__init__.py")
+    makers = (
+        "mfq/cli.py",
+        "mfq/matches/window.py",
+        "mfq/training/runner.py",
+        "mfq/pretrained/__init__.py",
+    )
     for file in FILES:
         name = str(file.relative_to(ROOT))
         if not name.startswith("mfq/") or name in makers:

@@ -12,8 +12,8 @@ from mfq.agents.q_agent import QAgent
 from mfq.common import distributed
 from mfq.envs.view import View
 from mfq.matches.players import parts_of
-from mfq.run_config import ALGORITHMS, RunConfig
-from mfq.train import Agent
+from mfq.training.config import ALGORITHMS, RunConfig
+from mfq.training.loop import Agent
 
 
 def make_agent(view: View, algo: Any, config: RunConfig) -> Agent:

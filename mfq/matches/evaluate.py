@@ -17,7 +17,7 @@ from mfq.envs.view import View, check_view
 from mfq.matches.intervals import student, wilson
 from mfq.matches.players import parts_of, reseed, script
 from mfq.matches.teams import Teams
-from mfq.train import Player
+from mfq.training.loop import Player
 
 MAX_STEPS = 100_000
 FRESH = 1_000_000

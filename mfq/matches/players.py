@@ -24,7 +24,7 @@ from mfq.envs.view import Step, View
 from mfq.networks.encoders import InParts, split
 from mfq.networks.precision import Precision
 from mfq.policy import draw
-from mfq.train import Player
+from mfq.training.loop import Player
 
 BEST_FIRST = ("best.safetensors", "last.safetensors")
 APART = 100_003

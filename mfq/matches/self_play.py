@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mfq.envs.view import Step
 from mfq.matches.players import parts_of, reseed, restore, state_of
-from mfq.train import Player
+from mfq.training.loop import Player
 
 
 class Copy(Player, Protocol):

@@ -15,7 +15,7 @@ from torch import Tensor
 from mfq.envs.view import Step, View
 from mfq.matches.players import load_player, reseed, restore, state_of
 from mfq.matches.self_play import Follower, Lagged, Pool
-from mfq.train import Agent, Player
+from mfq.training.loop import Agent, Player
 
 
 class Teams:

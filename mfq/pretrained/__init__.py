@@ -11,7 +11,7 @@ from mfq.common import checkpoint
 
 if TYPE_CHECKING:
     from mfq.envs.view import View
-    from mfq.train import Player
+    from mfq.training.loop import Player
 
 FOLDER = Path(__file__).parent
 

@@ -23,7 +23,7 @@ from mfq.cli import main
 from mfq.envs.view import wrap
 from mfq.matches.evaluate import Record, match
 from mfq.matches.intervals import rate, student, wilson
-from mfq.runner import Runner
+from mfq.training.runner import Runner
 from tests.mfq.test_players import CONFIG
 
 TINY = {"map_size": 14, "max_cycles": 25}

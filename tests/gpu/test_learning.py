@@ -10,8 +10,8 @@ from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.matches.players import load_player
 from mfq.replay.compact import CompactReplay
-from mfq.run_config import PRESETS
-from mfq.runner import Runner
+from mfq.training.config import PRESETS
+from mfq.training.runner import Runner
 from tests.gpu.test_games import waiting_is_an_error
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")

@@ -15,7 +15,7 @@ from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfq.agents.ac_config import AUTHORS, ACConfig
 from mfq.agents.actor_critic import ActorCritic
 from mfq.networks.networks import Actor, Critic, Trunk
-from mfq.runner import Runner
+from mfq.training.runner import Runner
 from tests.mfq.tables import LOGITS, Q, Table, a_step, agent_with, softmax
 from tests.reference.matrix_game import MatrixGame
 

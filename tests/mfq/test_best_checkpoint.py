@@ -9,7 +9,7 @@ from mfenvs import ising_v0
 from mfq.cli import main
 from mfq.common import checkpoint
 from mfq.matches.evaluate import overall
-from mfq.runner import Runner
+from mfq.training.runner import Runner
 from tests.mfq.duel import Always, Duel, Fight
 from tests.mfq.meadow import Meadow
 
@@ -53,7 +53,7 @@ def test_a_run_keeps_the_checkpoint_whose_worse_side_is_best(tmp_path, monkeypat
         found = {"red": red, "blue": blue, "both": (red + blue) / 2}
         return {side: {"win_rate": rate} for side, rate in found.items()}
 
-    monkeypatch.setattr("mfq.runner.head_to_head", match)
+    monkeypatch.setattr("mfq.training.runner.head_to_head", match)
     config = {
         "steps": 15,
         "env_options": {"map_size": 12, "max_cycles": 5},

@@ -16,7 +16,7 @@ from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.common import distributed
 from mfq.replay.ring import Replay
-from mfq.run_config import RunConfig
+from mfq.training.config import RunConfig
 
 PROCESSES = 2
 WORKER = """

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from mfq.runner import Runner
+from mfq.training.runner import Runner
 from tests.mfq.test_runner_battle import rows_of, small, weights
 
 SAVED_EVERY = 10

@@ -7,7 +7,7 @@ import mfq
 from mfenvs import battle_v0
 from mfq.common import checkpoint
 from mfq.matches.players import Scripted, load_player, options_of, restore, state_of
-from mfq.runner import Runner
+from mfq.training.runner import Runner
 from tests.mfq.duel import Always, Pupil
 
 OPTIONS = {"map_size": 14, "max_cycles": 20, "copied_start": False}

@@ -3,7 +3,7 @@
 import pytest
 
 from mfq.agents.ac_config import AUTHORS
-from mfq.run_config import preset
+from mfq.training.config import preset
 
 PAPERS_GAME = {
     "env": "battle_v0",

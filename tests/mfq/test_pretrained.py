@@ -17,7 +17,7 @@ from mfq.cli import main
 from mfq.common import checkpoint
 from mfq.matches.players import load_player
 from mfq.networks.encoders import InParts, picture_parts, split
-from mfq.runner import Runner
+from mfq.training.runner import Runner
 
 TRAINED = Path(__file__).parents[2] / "baselines" / "trained"
 # Twelve cells are as small as MAgent2's battle may be.

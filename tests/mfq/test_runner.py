@@ -18,8 +18,8 @@ from mfq.common import checkpoint
 from mfq.envs.view import wrap
 from mfq.matches.evaluate import evaluate
 from mfq.matches.players import load_player
-from mfq.run_config import RunConfig
-from mfq.runner import Runner
+from mfq.training.config import RunConfig
+from mfq.training.runner import Runner
 
 SMALL = {
     "env": "gaussian_squeeze_v0",

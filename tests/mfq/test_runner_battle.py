@@ -15,9 +15,9 @@ from mfq.common import checkpoint
 from mfq.envs.view import wrap
 from mfq.matches.evaluate import head_to_head
 from mfq.matches.teams import seating
-from mfq.meter import Meter
-from mfq.run_config import PRESETS, RunConfig, preset
-from mfq.runner import Runner
+from mfq.training.config import PRESETS, RunConfig, preset
+from mfq.training.runner import Runner
+from mfq.training.stats import Meter
 from tests.mfq.duel import Always, Duel, Fight, Pupil
 
 SMALL = {

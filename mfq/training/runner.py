@@ -21,14 +21,14 @@ from mfq.common.config import build, to_json
 from mfq.common.files import clear_leftovers
 from mfq.envs.lookup import KINDS, graph_of, maker, rows
 from mfq.envs.view import Step, View, wrap
-from mfq.log import Log
 from mfq.matches.evaluate import FRESH, evaluate, head_to_head, overall
 from mfq.matches.players import check_rivals, load_player
 from mfq.matches.teams import Teams, seating
-from mfq.meter import Meter
 from mfq.networks.encoders import picture_parts
-from mfq.run_config import RunConfig
-from mfq.train import Agent
+from mfq.training.config import RunConfig
+from mfq.training.log import Log
+from mfq.training.loop import Agent
+from mfq.training.stats import Meter
 
 
 class Runner:
