@@ -22,7 +22,7 @@ from mfenvs import battle_v0, game_class
 from mfenvs.battle.placement import NAMED
 from mfenvs.validate import member
 from mfq.common.files import write_atomically
-from mfq.envs.view import wrap
+from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import Record, match
 from mfq.matches.intervals import rate, student, wilson
 from mfq.matches.players import load_player, options_of

@@ -28,7 +28,9 @@ from baselines.report import write_report
 from mfenvs import battle_v0
 from mfq.common.config import whole
 from mfq.common.files import write_csv
-from mfq.envs.view import Step, View, wrap
+from mfq.envs.step import Step
+from mfq.envs.view import View
+from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import undisturbed
 from mfq.matches.intervals import student
 from mfq.matches.players import load_player, options_of

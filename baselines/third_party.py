@@ -28,13 +28,13 @@ import torch
 from tqdm import tqdm
 
 import mfq
+from mfq.agents.base import Player
 from mfq.common.config import build, number, to_json, whole
 from mfq.common.files import write_atomically, write_csv
 from mfq.envs.view import View
 from mfq.matches.evaluate import play
 from mfq.matches.intervals import student
 from mfq.training.config import preset
-from mfq.training.loop import Player
 
 METHODS = ("mfq", "iql")
 

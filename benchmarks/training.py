@@ -37,7 +37,8 @@ from torch import Tensor, nn
 
 from benchmarks.timing import machine
 from mfenvs import battle_v0
-from mfq.networks.networks import QNetwork, adam
+from mfq.networks.networks import QNetwork
+from mfq.networks.optimizer import adam
 from mfq.networks.precision import Precision
 from mfq.training.config import preset
 from mfq.training.runner import Runner

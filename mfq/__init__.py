@@ -8,13 +8,14 @@ from mfq.agents.q_config import QConfig
 from mfq.agents.tabular import TabularQ
 from mfq.envs.graphs import Within
 from mfq.envs.mean_action_observation import MeanActionObservation
-from mfq.envs.view import Step, View, wrap
+from mfq.envs.step import Step
+from mfq.envs.view import View
 from mfq.envs.workers import Workers
+from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import evaluate, head_to_head
-from mfq.matches.players import Random, Scripted, load_player
+from mfq.matches.players import Random, Scripted, load_player, load_pretrained
 from mfq.matches.self_play import Lagged, Pool
 from mfq.matches.teams import Teams, seating
-from mfq.pretrained import load_pretrained
 from mfq.training.config import RunConfig
 from mfq.training.loop import train
 from mfq.training.runner import Runner

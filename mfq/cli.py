@@ -208,7 +208,7 @@ def _play(words: list[str]) -> int:
 def _list(words: list[str]) -> int:
     from mfenvs.registry import GAMES, game_class
     from mfq import pretrained
-    from mfq.training.config import ALGORITHMS
+    from mfq.agents.registry import ALGORITHMS
 
     print("games       " + ", ".join(GAMES))
     print("algorithms  " + ", ".join(ALGORITHMS))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mfq.common.generators import go_on
-from mfq.envs.view import Step
+from mfq.envs.step import Step
 from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy
 

@@ -21,8 +21,10 @@ from mfq.agents.update_scheduler import Pace
 from mfq.common import distributed
 from mfq.common.config import of_kind
 from mfq.common.generators import go_on
-from mfq.envs.view import Step, View, check_view
-from mfq.networks.networks import Actor, Critic, Trunk, adam, follow, load_adam
+from mfq.envs.step import Step
+from mfq.envs.view import View, check_view
+from mfq.networks.networks import Actor, Critic, Trunk
+from mfq.networks.optimizer import adam, follow, load_adam
 from mfq.networks.precision import Precision
 from mfq.replay.compact import CompactReplay, replay_for
 from mfq.replay.ring import named, observation

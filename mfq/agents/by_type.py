@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfq.envs.view import Step, View
+from mfq.envs.step import Step
+from mfq.envs.view import View
 
 
 class ByType:

@@ -17,8 +17,9 @@ from mfq.agents.q_config import QConfig
 from mfq.agents.q_player import MakeNetwork, QPlayer
 from mfq.agents.update_scheduler import Pace
 from mfq.common import distributed
-from mfq.envs.view import Step, View
-from mfq.networks.networks import adam, follow, load_adam
+from mfq.envs.step import Step
+from mfq.envs.view import View
+from mfq.networks.optimizer import adam, follow, load_adam
 from mfq.policy import Mixture, Policy
 from mfq.replay.compact import CompactReplay, replay_for
 from mfq.replay.ring import named, observation

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from mfq.agents.q_config import QConfig
 from mfq.common.config import of_kind
 from mfq.common.generators import go_on
-from mfq.envs.view import Step, View, check_view
+from mfq.envs.step import Step
+from mfq.envs.view import View, check_view
 from mfq.mean_field import iterate
 from mfq.networks.encoders import Conv
 from mfq.networks.networks import QNetwork

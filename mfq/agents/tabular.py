@@ -17,7 +17,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfq.common.generators import go_on
-from mfq.envs.view import Step, View
+from mfq.envs.step import Step
+from mfq.envs.view import View
 from mfq.mean_field import iterate
 from mfq.policy import Boltzmann, Greedy, Policy
 from mfq.values import mean_field_value, td_target

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
 from mfq.envs.graphs import GraphLike, Graphs
-from mfq.envs.view import Step, View
+from mfq.envs.step import Step
+from mfq.envs.view import View
 
 STEP_INFO = {"acting", "actions", "action_mask", "reset"}
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.envs.graphs import GraphLike, RowGraphs
+from mfq.envs.graphs import RowGraphs
 from mfq.envs.parallel import ParallelView
-from mfq.envs.view import Step, View, wrap
+from mfq.envs.step import Step
+from mfq.envs.view import View
 
 LIKENESS = ("agents", "groups", "group_names", "types", "type_names", "kinds", "graph_moves")
 
@@ -112,15 +113,14 @@ class Copies(View):
         self._last: Step | None = None
 
     @classmethod
-    def of(cls, envs: Sequence[Any], graph: GraphLike = None) -> Copies:
-        """Copies in this process.
+    def of(cls, views: Sequence[View]) -> Copies:
+        """Copies in this process, from a view of each.
 
         Raises:
             ValueError, TypeError: if there are none, or they differ, or have rows of their own.
         """
-        if not envs:
+        if not views:
             raise ValueError("env is an empty list; allowed: at least one environment")
-        views = [wrap(env, graph) for env in envs]
         for view in views:
             if not isinstance(view, ParallelView):
                 raise TypeError(

@@ -13,7 +13,9 @@ import gymnasium
 import pettingzoo
 
 from mfq.envs.graphs import NAMES, GraphLike
-from mfq.envs.view import View, wrap
+from mfq.envs.view import View
+from mfq.envs.workers import Workers
+from mfq.envs.wrap import wrap
 
 KINDS = (
     "MODULE:FACTORY, a PettingZoo id such as sisl/pursuit-v5, a Gymnasium id such as CartPole-v1"
@@ -82,8 +84,6 @@ def graph_of(name: str | None) -> GraphLike:
 def rows(make: Callable[[], Any], num_envs: int, workers: int, graph: GraphLike) -> View:
     """A view of so many copies, in so many processes (0: this one)."""
     if workers:
-        from mfq.envs.workers import Workers
-
         return Workers(make, num_envs, min(workers, num_envs), graph)
     if num_envs == 1:
         return wrap(make(), graph)

@@ -15,8 +15,9 @@ from torch import Tensor
 from mfenvs.graph import NeighborGraph
 from mfq.envs.graphs import GraphLike, Graphs
 from mfq.envs.observations import MASK, Reader
+from mfq.envs.step import Step
 from mfq.envs.types import AgentTypes, by_spaces, numbered, prefix, type_names
-from mfq.envs.view import Step, View
+from mfq.envs.view import View
 
 STEP_PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 

@@ -25,7 +25,9 @@ from mfenvs.graph import NeighborGraph
 from mfq.common.config import whole
 from mfq.envs.copies import Copies, likeness, play
 from mfq.envs.graphs import GraphLike
-from mfq.envs.view import Step, View, wrap
+from mfq.envs.step import Step
+from mfq.envs.view import View
+from mfq.envs.wrap import wrap
 
 PATIENCE = 5.0  # seconds that a worker has to end by itself
 

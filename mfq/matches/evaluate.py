@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import torch
 
+from mfq.agents.base import Player, parts_of, reseed
 from mfq.common.config import whole
 from mfq.envs.view import View, check_view
 from mfq.matches.intervals import student, wilson
-from mfq.matches.players import parts_of, reseed, script
+from mfq.matches.players import script
 from mfq.matches.teams import Teams
-from mfq.training.loop import Player
 
 MAX_STEPS = 100_000
 FRESH = 1_000_000

@@ -14,21 +14,20 @@ from mfq import pretrained
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.ac_player import ACPlayer
 from mfq.agents.actor_critic import ACTOR, networks_of
+from mfq.agents.base import Player
 from mfq.agents.by_type import ByType
 from mfq.agents.q_config import QConfig
 from mfq.agents.q_player import QPlayer, network_of
 from mfq.common import checkpoint
 from mfq.common.config import build
-from mfq.common.generators import go_on
-from mfq.envs.view import Step, View
+from mfq.envs.step import Step
+from mfq.envs.view import View
+from mfq.envs.wrap import wrap
 from mfq.networks.encoders import InParts, split
 from mfq.networks.precision import Precision
 from mfq.policy import draw
-from mfq.training.loop import Player
 
 BEST_FIRST = ("best.safetensors", "last.safetensors")
-APART = 100_003
-"""How far the seeds of a player's parts are from each other: farther than those of players are."""
 
 
 class Scripted:
@@ -86,11 +85,6 @@ def script(name: str, view: View) -> Player:
     return Scripted(view, name)
 
 
-def parts_of(player: Any) -> list[Any]:
-    """The players that a player is made of, where it is of several; else itself."""
-    return list(getattr(player, "parts", [player]))
-
-
 def load_player(source: str | Path, view: View) -> Player:
     """A player for a view.
 
@@ -111,6 +105,30 @@ def load_player(source: str | Path, view: View) -> Player:
         return _player_of(state, view)
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} does not fit: {error}") from None
+
+
+def load_pretrained(game: str, algo: str, view: View | None = None) -> Player:
+    """A player that comes with the package.
+
+    Args:
+        game: "battle_v0".
+        algo: "mfq" or "iql"; "mfq-large" or "iql-large" have the paper's network, and fight better.
+        view: what it will play; it may be that of MAgent2's own battle_v4. None: our game, with the
+            options that the player was trained with. Where the armies are as large, a player made for
+            the one also plays the other.
+
+    Raises:
+        ValueError: if there is none, or it does not fit the view.
+    """
+    found = pretrained.files(game)
+    if algo not in found:
+        allowed = ", ".join(found) or "none, as the game has no pretrained players"
+        raise ValueError(f"algo={algo!r} for {game!r}; allowed: {allowed}")
+    if view is None:
+        import mfenvs
+
+        view = wrap(mfenvs.make_batched(game, **(options_of([found[algo]], game) or {})))
+    return load_player(found[algo], view)
 
 
 def check_rivals(view: View, names: Collection[str]) -> None:
@@ -247,38 +265,3 @@ def _q_player(
     player = QPlayer(view, mean_field, options, seed, make)
     player.load_state_dict(saved)
     return player
-
-
-def reseed(player: Any, seed: int) -> None:
-    """Seeds a player's own generator, where it has one; of several parts each gets a seed of its own."""
-    for k, part in enumerate(parts_of(player)):
-        if isinstance(generator := getattr(part, "generator", None), torch.Generator):
-            generator.manual_seed(seed + APART * k)
-
-
-def state_of(player: Any) -> dict[str, Any]:
-    """What a player's play depends on: weights, generator, the time of its schedules."""
-    if (parts := parts_of(player)) != [player]:
-        return {"parts": [state_of(part) for part in parts]}
-    state: dict[str, Any] = {}
-    if (module := getattr(player, "module", None)) is not None:
-        state["module"] = module.state_dict()
-    if (generator := getattr(player, "generator", None)) is not None:
-        state["generator"] = generator.get_state()
-    if (time := getattr(player, "time", None)) is not None:
-        state["time"] = time
-    return state
-
-
-def restore(player: Any, state: dict[str, Any]) -> None:
-    """Takes up a `state_of` a player of the same make."""
-    if "parts" in state:
-        for part, saved in zip(parts_of(player), state["parts"], strict=True):
-            restore(part, saved)
-        return
-    if "module" in state:
-        player.module.load_state_dict(state["module"])
-    if "generator" in state:
-        go_on(player.generator, state["generator"])
-    if "time" in state:
-        player.time = state["time"]

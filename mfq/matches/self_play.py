@@ -11,9 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from mfq.envs.view import Step
-from mfq.matches.players import parts_of, reseed, restore, state_of
-from mfq.training.loop import Player
+from mfq.agents.base import Player, parts_of, reseed, restore, state_of
+from mfq.envs.step import Step
 
 
 class Copy(Player, Protocol):

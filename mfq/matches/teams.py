@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfq.envs.view import Step, View
-from mfq.matches.players import load_player, reseed, restore, state_of
+from mfq.agents.base import Agent, Player, reseed, restore, state_of
+from mfq.envs.step import Step
+from mfq.envs.view import View
+from mfq.matches.players import load_player
 from mfq.matches.self_play import Follower, Lagged, Pool
-from mfq.training.loop import Agent, Player
 
 
 class Teams:

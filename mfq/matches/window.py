@@ -6,8 +6,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from mfq.envs.view import wrap
-from mfq.matches.players import load_player, options_of, reseed
+from mfq.agents.base import reseed
+from mfq.envs.wrap import wrap
+from mfq.matches.players import load_player, options_of
 from mfq.matches.teams import Teams
 
 ARMIES = ("red", "blue")

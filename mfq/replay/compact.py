@@ -12,7 +12,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfq.common.generators import go_on
-from mfq.envs.view import Step, View
+from mfq.envs.step import Step
+from mfq.envs.view import View
 from mfq.mean_field import mean_action_at
 from mfq.replay.ring import Replay, named
 from mfq.replay.snapshots import Moments, integers

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfq.envs.view import Step
+from mfq.envs.step import Step
 from mfq.replay.ring import named
 from mfq.values import monte_carlo_returns
 

@@ -10,7 +10,6 @@ from mfq.agents.ac_config import AUTHORS, ACConfig
 from mfq.agents.q_config import QConfig
 from mfq.common.config import build, number, of_kind, positive, whole
 
-ALGORITHMS = ("mfq", "iql", "mfac", "ac")
 # torch and the games take 64 bits with a sign, and rows, ranks and steps are counted on from a seed.
 MOST_SEED = 2**62
 

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
+from mfq.agents.base import Agent
 from mfq.common.config import whole
-from mfq.envs.view import Step, View, check_view
-
-
-class Player(Protocol):
-    """Who chooses actions."""
-
-    def act(self, step: Step, explore: bool = True) -> Tensor:
-        """Actions int64 [B, N]; only those of ``step.mine`` count."""
-
-
-class Agent(Player, Protocol):
-    """What the loop asks of a learner."""
-
-    def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
-        """Takes note of what the actions led to."""
-
-    def learn(self) -> dict[str, float]:
-        """Improves; returns metrics."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that the future depends on."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`."""
+from mfq.envs.step import Step
+from mfq.envs.view import View, check_view
 
 
 def train(

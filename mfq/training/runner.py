@@ -15,19 +15,21 @@ from typing import Any
 
 import torch
 
+from mfq.agents.base import Agent
 from mfq.agents.registry import make_agent
 from mfq.common import checkpoint, distributed, memory
 from mfq.common.config import build, to_json
 from mfq.common.files import clear_leftovers
 from mfq.envs.lookup import KINDS, graph_of, maker, rows
-from mfq.envs.view import Step, View, wrap
+from mfq.envs.step import Step
+from mfq.envs.view import View
+from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import FRESH, evaluate, head_to_head, overall
 from mfq.matches.players import check_rivals, load_player
 from mfq.matches.teams import Teams, seating
 from mfq.networks.encoders import picture_parts
 from mfq.training.config import RunConfig
 from mfq.training.log import Log
-from mfq.training.loop import Agent
 from mfq.training.stats import Meter
 
 
@@ -85,7 +87,13 @@ class Runner:
             else wrap(env, graph_of(config.graph))
         )
         check_rivals(self.view, config.evaluate_against)
-        self.agent: Agent = make_agent(self.view, algo, config)
+        self.agent: Agent = make_agent(
+            self.view,
+            config.algo if self._own_algo else algo,
+            config.agent,
+            config.actor_critic,
+            config.seed,
+        )
         self.teams: Teams | None = None
         if config.opponents:
             seed = config.seed + 1 + distributed.draw_apart()

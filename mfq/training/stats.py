@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from mfq.envs.view import Step, View
+from mfq.envs.step import Step
+from mfq.envs.view import View
 from mfq.matches.teams import Teams
 
 

@@ -8,7 +8,8 @@ from gymnasium import spaces
 from torch import nn
 
 from mfenvs.graph import CompleteGraph
-from mfq.envs.view import Step, View
+from mfq.envs.step import Step
+from mfq.envs.view import View
 
 
 class Fight(NamedTuple):

@@ -10,7 +10,7 @@ import mfq
 from mfenvs.graph import CompleteGraph
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.actor_critic import ActorCritic
-from mfq.envs.view import Step
+from mfq.envs.step import Step
 from tests.reference.matrix_game import MatrixGame
 
 

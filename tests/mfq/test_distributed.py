@@ -10,13 +10,12 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq.agents import registry as algorithms
+from mfq.agents import registry
 from mfq.agents.actor_critic import ACConfig, ActorCritic
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.common import distributed
 from mfq.replay.ring import Replay
-from mfq.training.config import RunConfig
 
 PROCESSES = 2
 WORKER = """
@@ -116,11 +115,10 @@ def test_two_processes_learn_what_one_with_twice_the_rows_does(algo, tmp_path):
 
 @pytest.mark.parametrize("algo", ["mfq", "mfac"])
 def test_processes_have_the_same_weights_and_throw_other_coins(monkeypatch, algo):
-    config = RunConfig(algo=algo, seed=4)
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=2, num_agents=6))
-    first = algorithms.make_agent(view, None, config)
+    first = registry.make_agent(view, algo, mfq.QConfig(), mfq.ACConfig(), seed=4)
     monkeypatch.setattr(distributed, "rank", lambda: 1)
-    second = algorithms.make_agent(view, None, config)
+    second = registry.make_agent(view, algo, mfq.QConfig(), mfq.ACConfig(), seed=4)
     assert torch.equal(weights_of(first), weights_of(second))
     for one, other in ((first, second), (first.replay, second.replay)):
         assert not torch.equal(one.generator.get_state(), other.generator.get_state())

@@ -5,8 +5,9 @@ import torch
 
 import mfq
 from mfenvs import battle_v0
+from mfq.agents.base import restore, state_of
 from mfq.common import checkpoint
-from mfq.matches.players import Scripted, load_player, options_of, restore, state_of
+from mfq.matches.players import Scripted, load_player, options_of
 from mfq.training.runner import Runner
 from tests.mfq.duel import Always, Pupil
 

@@ -17,6 +17,7 @@ from mfq.cli import main
 from mfq.common import checkpoint
 from mfq.matches.players import load_player
 from mfq.networks.encoders import InParts, picture_parts, split
+from mfq.training import export
 from mfq.training.runner import Runner
 
 TRAINED = Path(__file__).parents[2] / "baselines" / "trained"
@@ -39,7 +40,7 @@ def shipped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained")
     runner = Runner("battle_v0", config={**CONFIG, "out": str(folder / "run")})
     runner.train()
-    pretrained.export(folder / "run", folder / "battle_v0-mfq.safetensors")
+    export.export(folder / "run", folder / "battle_v0-mfq.safetensors")
     return folder, runner
 
 
@@ -129,7 +130,7 @@ def test_an_actor_critic_plays_as_its_run_does_in_either_layout(algo, tmp_path, 
     config = {**CONFIG, "actor_critic": options, "out": str(tmp_path / "run")}
     runner = Runner("battle_v0", algo, config)
     runner.train()
-    path = pretrained.export(tmp_path / "run", tmp_path / f"battle_v0-{algo}.safetensors")
+    path = export.export(tmp_path / "run", tmp_path / f"battle_v0-{algo}.safetensors")
     numbers = sum(part.numel() for part in runner.agent.module.parameters())
     assert path.stat().st_size < 2 * numbers + 20_000  # the actor's, and no critic's
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
@@ -154,13 +155,13 @@ def test_an_algorithm_of_ones_own_is_not_exported(shipped, tmp_path):
     state = checkpoint.load(shipped[0] / "run" / "last.safetensors")
     source = checkpoint.save({**state, "own_algo": False}, tmp_path / "own.safetensors")
     with pytest.raises(ValueError, match=r"of one's own algorithm.*allowed: one of mfq, iql"):
-        pretrained.export(source, tmp_path / "file.safetensors")
+        export.export(source, tmp_path / "file.safetensors")
     assert not (tmp_path / "file.safetensors").exists()
 
 
 def test_training_goes_on_from_what_is_kept_of_it(shipped, tmp_path):
     folder, before = shipped
-    path = pretrained.export_training(folder / "run", tmp_path)
+    path = export.export_training(folder / "run", tmp_path)
     numbers = sum(part.numel() for part in before.agent.module.parameters())
     assert path.stat().st_size < 2 * 4 * numbers + 50_000
     with pytest.warns(UserWarning, match="holds no replay: it starts anew"):

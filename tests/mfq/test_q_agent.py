@@ -11,7 +11,7 @@ from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
-from mfq.envs.view import Step
+from mfq.envs.step import Step
 from mfq.networks.encoders import Conv, encoder
 from mfq.networks.networks import QNetwork
 from mfq.replay.ring import Replay

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mfenvs.graph import CompleteGraph
-from mfq.envs.view import Step
+from mfq.envs.step import Step
 from mfq.replay.rollout import Rollout
 from mfq.values import monte_carlo_returns
 

@@ -15,7 +15,7 @@ from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.common import checkpoint
-from mfq.envs.view import wrap
+from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import evaluate
 from mfq.matches.players import load_player
 from mfq.training.config import RunConfig
