@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mfenvs.battle import board, rules
-from mfenvs.render.chart import Area, Color, Point, mixed
+from mfenvs.battle.state import State
+from mfenvs.game import Game
+from mfenvs.render.chart import mixed
+from mfenvs.render.geometry import Area, Color, Point
 
 if TYPE_CHECKING:
-    from mfenvs.battle.game import BattleGame, State
     from mfenvs.render.canvas import Canvas, Theme
 
 SMALL_CELL = 8  # cells of fewer pixels have no gaps, and agents no shape
@@ -33,7 +35,7 @@ class Field(NamedTuple):
         status, deed, action: [N].
     """
 
-    game: BattleGame
+    game: Game
     state: State
     canvas: Canvas
     corner: int
@@ -72,9 +74,7 @@ class Field(NamedTuple):
         return x, y, max(right - x, 0), max(bottom - y, 0)
 
 
-def lay_out(
-    game: BattleGame, state: State, row: int, canvas: Canvas, corner: int, extent: int
-) -> Field:
+def lay_out(game: Game, state: State, row: int, canvas: Canvas, corner: int, extent: int) -> Field:
     """A row, with its map in a square of ``extent`` pixels at (corner, corner)."""
     # Cells of equal size, unless whole pixels would leave much of the space empty.
     cell = extent // game.law.size

@@ -9,11 +9,12 @@ import numpy as np
 from mfenvs.battle import arena, board, rules
 from mfenvs.battle.arena import Field
 from mfenvs.battle.placement import TEAMS
-from mfenvs.game import Step
-from mfenvs.render.chart import Point, time_axis
+from mfenvs.battle.state import State
+from mfenvs.game import Game, Step
+from mfenvs.render.chart import Plot, time_axis
+from mfenvs.render.geometry import Point
 
 if TYPE_CHECKING:
-    from mfenvs.battle.game import BattleGame, State
     from mfenvs.render.canvas import Canvas
 
 MARGIN = 36
@@ -23,7 +24,7 @@ WAYS = (("left", "right"), ("up", "down"))
 SWATCH = 15  # width and height of an agent in the legend, pixels
 
 
-def draw(game: BattleGame, state: State, step: Step, row: int, canvas: Canvas) -> None:
+def draw(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> None:
     """Draws a row: the armies, the attacks of the last step, and the counts over the frames so far.
 
     Where ``canvas.selected`` is an agent, also what it sees. A click on an agent selects it, one
@@ -85,7 +86,7 @@ def _draw_counts(field: Field, canvas: Canvas, top: int, bottom: int) -> None:
     histories = [canvas.trace(team, time, n) for team, n in zip(TEAMS, living, strict=True)]
     most = max(5, *np.bincount(field.game.groups).tolist())
     area = (left, top + 52, PANEL, bottom - top - 52)
-    plot = canvas.plot(area, time_axis(histories[0]), (0.0, float(most)), x_label="step")
+    plot = Plot(canvas, area, time_axis(histories[0]), (0.0, float(most)), x_label="step")
     for blue, color in enumerate(arena.team_colors(canvas)):
         x, end = (left, left + PANEL // 2 - 16) if blue == 0 else (left + PANEL // 2 + 16, right)
         _draw_swatch(field, (x, top + 10), 1.0, blue)

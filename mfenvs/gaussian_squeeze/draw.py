@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mfenvs.game import Step
+from mfenvs.game import Game, Step
 from mfenvs.gaussian_squeeze import rules
-from mfenvs.render.chart import Color, Plot, Range, mixed, time_axis
+from mfenvs.gaussian_squeeze.state import State
+from mfenvs.render.chart import Plot, mixed, time_axis
+from mfenvs.render.geometry import Color, Range
 
 if TYPE_CHECKING:
-    from mfenvs.gaussian_squeeze.game import SqueezeGame, State
     from mfenvs.render.canvas import Canvas
 
 MARGIN = 36
@@ -23,7 +24,7 @@ LABELS = 20  # bars of the histogram that have room for text, at most
 HEIGHTS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 
-def draw(game: SqueezeGame, state: State, step: Step, row: int, canvas: Canvas) -> None:
+def draw(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> None:
     """Draws a row: where its total lies, who did what, and the frames drawn so far.
 
     Args:
@@ -46,7 +47,7 @@ def draw(game: SqueezeGame, state: State, step: Step, row: int, canvas: Canvas) 
     _draw_histories(game, totals, performances, canvas, top, bottom)
 
 
-def scale(game: SqueezeGame) -> Range:
+def scale(game: Game) -> Range:
     """The totals that are shown: mu and three sigma around it, as far as these agents reach."""
     law, reach = game.law, game.config.reach
     low, high = law.mu - 3 * law.sigma, law.mu + 3 * law.sigma
@@ -55,7 +56,7 @@ def scale(game: SqueezeGame) -> Range:
     return float(low), float(np.ceil(np.clip(high, law.best, reach)))
 
 
-def hill(game: SqueezeGame, totals: np.ndarray) -> np.ndarray:
+def hill(game: Game, totals: np.ndarray) -> np.ndarray:
     """Totals, which are whole, and the performance of each: float64 [n, 2]."""
     law = game.law
     heights = [rules.performance(x, law.best, law.mu, law.sigma) for x in totals.tolist()]
@@ -70,10 +71,11 @@ def told(share: float) -> str:
 # -- left ---------------------------------------------------------------------------------------
 
 
-def _draw_hill(game: SqueezeGame, totals: np.ndarray, canvas: Canvas, bottom: int) -> None:
+def _draw_hill(game: Game, totals: np.ndarray, canvas: Canvas, bottom: int) -> None:
     """Performance over the total, with the best total and those so far."""
     law, theme = game.law, canvas.theme
-    plot = canvas.plot(
+    plot = Plot(
+        canvas,
         (MARGIN, MARGIN - 5, canvas.size[0] - PANEL - 3 * MARGIN, bottom - MARGIN + 5),
         scale(game),
         (0.0, 1.18),
@@ -94,7 +96,7 @@ def _draw_hill(game: SqueezeGame, totals: np.ndarray, canvas: Canvas, bottom: in
     _draw_totals(game, totals[totals[:, 0] > 0, 1], plot)
 
 
-def _draw_totals(game: SqueezeGame, totals: np.ndarray, plot: Plot) -> None:
+def _draw_totals(game: Game, totals: np.ndarray, plot: Plot) -> None:
     """A fading trail of dots, and the present total, which may lie beyond the axis."""
     canvas, theme = plot.canvas, plot.canvas.theme
     if len(totals) == 0:
@@ -126,7 +128,7 @@ def _faded(age: int, canvas: Canvas) -> Color:
     return mixed(canvas.theme.amber, canvas.theme.paper, 0.3 + 0.4 * age / TRAIL if age else 0.0)
 
 
-def _draw_actions(game: SqueezeGame, count: np.ndarray, canvas: Canvas, top: int) -> None:
+def _draw_actions(game: Game, count: np.ndarray, canvas: Canvas, top: int) -> None:
     """How many agents took each action: a bar each, and one apart for those who took none."""
     theme, left = canvas.theme, MARGIN
     right, floor = canvas.size[0] - PANEL - 2 * MARGIN - 14, canvas.size[1] - MARGIN - 20
@@ -162,7 +164,7 @@ def _sides(canvas: Canvas) -> tuple[int, int]:
     return canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN
 
 
-def _draw_header(game: SqueezeGame, state: State, step: Step, row: int, canvas: Canvas) -> int:
+def _draw_header(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> int:
     """What is played, and when. Returns the y below."""
     config, (left, right), top = game.config, _sides(canvas), MARGIN - 5
     canvas.text("Gaussian squeeze", (left, top), 24, bold=True)
@@ -180,7 +182,7 @@ def _draw_header(game: SqueezeGame, state: State, step: Step, row: int, canvas: 
 
 
 def _draw_histories(
-    game: SqueezeGame,
+    game: Game,
     totals: np.ndarray,
     performances: np.ndarray,
     canvas: Canvas,
@@ -196,14 +198,14 @@ def _draw_histories(
 
     time, top = time_axis(performances), top + 44
     middle = (top + bottom) // 2 - 10
-    plot = canvas.plot((left, top, PANEL, middle - top), time, (0.0, 1.0))
+    plot = Plot(canvas, (left, top, PANEL, middle - top), time, (0.0, 1.0))
     plot.line(performances, theme.green)
     canvas.circle(plot.at(*performances[-1]), 4, theme.green)
 
     low, high = scale(game)
     span = (min(low, totals[:, 1].min()), max(high, 1.05 * totals[:, 1].max()))
-    plot = canvas.plot(
-        (left, middle + 4, PANEL, bottom - middle - 4), time, span, "Total x", "step"
+    plot = Plot(
+        canvas, (left, middle + 4, PANEL, bottom - middle - 4), time, span, "Total x", "step"
     )
     level = round(plot.at(0, game.law.best)[1])
     canvas.line([(plot.left, level), (plot.right, level)], theme.blue)
@@ -211,7 +213,7 @@ def _draw_histories(
     canvas.circle(plot.at(*totals[-1]), 4, theme.amber)
 
 
-def _draw_numbers(game: SqueezeGame, state: State, row: int, canvas: Canvas, bottom: int) -> int:
+def _draw_numbers(game: Game, state: State, row: int, canvas: Canvas, bottom: int) -> int:
     """A table above ``bottom``. Returns the y above it."""
     none, total = int(state.count[row, 0]), int(state.total[row])
     acting = game.num_agents - none

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mfenvs.game import Step
+from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
-from mfenvs.render.chart import Color, mixed, time_axis
+from mfenvs.ising.state import State
+from mfenvs.render.chart import Plot, mixed, time_axis
+from mfenvs.render.geometry import Color
 
 if TYPE_CHECKING:
-    from mfenvs.ising.game import IsingGame, State
     from mfenvs.render.canvas import Canvas
 
 MARGIN = 36
@@ -24,7 +25,7 @@ LARGE_CELL = 24
 FIELD_MAP = 96  # width and height of the map of a non-uniform field, pixels
 
 
-def draw(game: IsingGame, state: State, step: Step, row: int, canvas: Canvas) -> None:
+def draw(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> None:
     """Draws a row: its spins, its numbers, and the order parameter over the frames drawn so far.
 
     Args:
@@ -60,7 +61,7 @@ def idle_colors(canvas: Canvas) -> tuple[Color, Color]:
     return down, up
 
 
-def _draw_lattice(game: IsingGame, state: State, row: int, canvas: Canvas) -> None:
+def _draw_lattice(game: Game, state: State, row: int, canvas: Canvas) -> None:
     side = game.config.side
     extent = _extent(canvas)
     # Cells of equal size, unless whole pixels would leave much of the space empty.
@@ -97,7 +98,7 @@ def _edges(graph: NeighborGraph) -> np.ndarray:
     return graph.edge_index()
 
 
-def _draw_header(game: IsingGame, state: State, step: Step, row: int, canvas: Canvas) -> int:
+def _draw_header(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> int:
     """What is played, and when. Returns the y below."""
     config, field = game.config, game.law.field
     left, right, top = canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN, MARGIN - 5
@@ -117,7 +118,7 @@ def _draw_header(game: IsingGame, state: State, step: Step, row: int, canvas: Ca
 
 
 def _draw_history(
-    game: IsingGame, state: State, row: int, canvas: Canvas, top: int, bottom: int
+    game: Game, state: State, row: int, canvas: Canvas, top: int, bottom: int
 ) -> None:
     time, value = int(state.time[row]), float(state.order_parameter[row])
     left, right = canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN
@@ -127,7 +128,7 @@ def _draw_history(
 
     history = canvas.trace("order parameter", time, value)
     area = (left, top + 48, PANEL, bottom - top - 48)
-    plot = canvas.plot(area, time_axis(history), (0.0, 1.0), x_label="step")
+    plot = Plot(canvas, area, time_axis(history), (0.0, 1.0), x_label="step")
     plot.line(history, canvas.theme.green)
     canvas.circle(plot.at(time, value), 4, canvas.theme.green)
 
@@ -144,7 +145,7 @@ def _draw_numbers(state: State, row: int, canvas: Canvas, bottom: int) -> int:
     return canvas.table(left, right, bottom - 18, shown) - 18
 
 
-def _draw_field(game: IsingGame, canvas: Canvas, bottom: int) -> int:
+def _draw_field(game: Game, canvas: Canvas, bottom: int) -> int:
     """A map of the field above ``bottom``, in the spins' colours. Returns the y above it."""
     side, field = game.config.side, np.asarray(game.law.field)
     left, right, top = canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN, bottom - FIELD_MAP
@@ -175,7 +176,7 @@ def _field_colors(strength: np.ndarray, canvas: Canvas) -> np.ndarray:
     return (neutral + np.abs(strength)[:, None] * (target - neutral)).round().astype(np.uint8)
 
 
-def _draw_legend(game: IsingGame, canvas: Canvas) -> int:
+def _draw_legend(game: Game, canvas: Canvas) -> int:
     """The bottom lines of the panel. Returns the y above."""
     left, bottom = canvas.size[0] - MARGIN - PANEL, canvas.size[1] - MARGIN
     cell = _extent(canvas) // game.config.side

@@ -15,7 +15,7 @@ import numpy as np
 from mfenvs.engine.backend import get_backend
 from mfenvs.game import MAX_SEED
 from mfenvs.ising import moves
-from mfenvs.ising.game import IsingConfig
+from mfenvs.ising.config import IsingConfig
 from mfenvs.ising.moves import Chain, Law
 from mfenvs.rng import bits, row_key
 from mfenvs.validate import member, number, numbers, positive, whole

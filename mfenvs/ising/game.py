@@ -1,9 +1,8 @@
-"""The Ising model as a game: its options, spaces, state, and the order in which its rules run."""
+"""The Ising model as a game: its spaces, and the order in which its rules run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
@@ -13,125 +12,13 @@ from mfenvs.engine.backend import Backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import LatticeGraph
 from mfenvs.ising import draw, rules
-from mfenvs.validate import flag, member, number, numbers, whole
+from mfenvs.ising.config import STARTS, UPDATES, IsingConfig
+from mfenvs.ising.state import Law, Snapshot, State
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
-UPDATES = {
-    "synchronous": rules.SYNCHRONOUS,
-    "checkerboard": rules.CHECKERBOARD,
-    "random": rules.RANDOM,
-}
-STARTS = {"random": rules.START_RANDOM, "up": rules.START_UP, "down": rules.START_DOWN}
 MEASURES = ("order_parameter", "magnetisation", "staggered_magnetisation", "energy")
-
-
-@dataclass(frozen=True)
-class IsingConfig:
-    """Options of `ising_v0`.
-
-    Attributes:
-        side: sites along an edge of the torus, N = side^2; at least 3, and even for "checkerboard".
-        coupling: lambda in eq. 33, any finite number.
-        field: h in eq. 33, one number or one per site (length N, or nested side by side).
-        update: who chooses in a step; the others hold their spin. "synchronous" (the paper's): all.
-            "checkerboard": the sites of one colour, then those of the other, so that a sweep is two
-            steps. "random": each site with probability ``fraction``.
-        fraction: for update="random", in (0, 1].
-        initial: "random", "up" or "down".
-        observe_neighbors: adds the four neighbours' spins to the observation, as the authors do.
-        max_cycles: steps until truncation; None for never.
-
-    Raises:
-        ValueError, TypeError: from the constructor, naming the option, its value and what is allowed.
-    """
-
-    side: int = 20
-    coupling: float = 1.0
-    field: float | tuple[float, ...] = 0.0
-    update: str = "synchronous"
-    fraction: float = 0.5
-    initial: str = "random"
-    observe_neighbors: bool = False
-    max_cycles: int | None = 10_000
-
-    def __post_init__(self) -> None:
-        whole("side", self.side, 3)
-        number("coupling", self.coupling)
-        member("update", self.update, UPDATES)
-        member("initial", self.initial, STARTS)
-        flag("observe_neighbors", self.observe_neighbors)
-        if self.max_cycles is not None:
-            whole("max_cycles", self.max_cycles, 1)
-        if not 0 < number("fraction", self.fraction) <= 1:
-            raise ValueError(f"fraction={self.fraction!r}; allowed: above 0, up to 1")
-        if self.update == "checkerboard" and self.side % 2:
-            raise ValueError(
-                f"side={self.side} with update='checkerboard'; allowed: an even side, since the "
-                "colours of an odd torus clash at its seam"
-            )
-        object.__setattr__(self, "field", _field(self.field, self.side))
-
-    def field_per_site(self) -> np.ndarray:
-        """h_j of every site, float32 [N]."""
-        return np.broadcast_to(np.asarray(self.field, np.float32), self.side**2)
-
-
-def _field(field: Any, side: int) -> float | tuple[float, ...]:
-    """A field as a float, or as a tuple of one float a site (hashable, like the rest)."""
-    values = numbers("field", field)
-    if values.ndim == 0:
-        return float(values)
-    if values.shape not in ((side * side,), (side, side)):
-        raise ValueError(
-            f"field has shape {values.shape}; allowed: a number, ({side * side},) or {(side, side)}"
-        )
-    return tuple(values.ravel().tolist())
-
-
-class Law(NamedTuple):
-    """The options as the rules read them."""
-
-    side: int
-    half_coupling: np.float32
-    field: Any  # float32 [N]
-    uniform: bool  # whether the field is the same everywhere
-    update: int
-    fraction: float
-    initial: int
-    max_cycles: int  # -1: never
-
-
-class State(NamedTuple):
-    """B lattices of N sites.
-
-    Attributes:
-        spin: int8 [B, N]; 0 down, 1 up.
-        active: bool [B, N]; who may choose in the next step.
-        key, counter: int64 [B]; the row's random stream and its position in it.
-        time: int32 [B]; steps since the row's reset.
-        line_sums: int32 [B, side, 3]; of each line, for the measures: sum of each spin times its
-            neighbours', of the spins, and of the spins with the signs of their colours.
-        order_parameter, magnetisation, staggered_magnetisation, energy: float32 [B].
-    """
-
-    spin: Any
-    active: Any
-    key: Any
-    counter: Any
-    time: Any
-    line_sums: Any
-    order_parameter: Any
-    magnetisation: Any
-    staggered_magnetisation: Any
-    energy: Any
-
-
-class Snapshot(NamedTuple):
-    """What observations depend on: uint8 [B, ceil(N / 8)], a bit a spin."""
-
-    packed: Any
 
 
 class IsingGame(Game):

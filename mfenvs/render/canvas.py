@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from mfenvs.render.chart import Area, Color, Plot, Point, Range
+from mfenvs.render.geometry import Area, Color, Point, Range
 
 
 def refuse_two_pygames() -> None:
@@ -280,16 +280,6 @@ class Canvas:
             self.box((x + 13 * index, y - 6, 12, 12), color)
         left = x + (18 if line else 13 * len(colors) - 1) + 7
         return self.text(label, (left, y), 13, self.theme.ink, "midleft")
-
-    def plot(self, area: Area, x: Range, y: Range, title: str = "", x_label: str = "") -> Plot:
-        """A chart's axes, with ticks and labels, inside an area; the result draws on them.
-
-        Args:
-            x, y: the least and the greatest value on each axis, which differ.
-            title: above; it says what y is.
-            x_label: below.
-        """
-        return Plot(self, area, x, y, title, x_label)
 
     def table(self, left: int, right: int, bottom: int, entries: dict[str, str]) -> int:
         """Names at the left and their values at the right, a line each, ruled; returns the y above."""

@@ -6,23 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mfenvs.render.geometry import Area, Color, Range
+
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
-
-Point = tuple[float, float]
-Area = tuple[int, int, int, int]
-Range = tuple[float, float]
-Color = tuple[int, int, int]
 
 # Steps on a time axis: the least that suffice. Time is an int32.
 HORIZONS = tuple(first * 10**zeros for zeros in range(1, 10) for first in (2, 5, 10))
 
 
 class Plot:
-    """A chart: axes in an area of a canvas, and what is drawn on them. Made by `Canvas.plot`."""
+    """A chart: axes in an area of a canvas, and what is drawn on them.
+
+    Args:
+        canvas: to draw on.
+        area: where; what stands beside the axes is inside it, too.
+        x, y: what the axes range over.
+        title, x_label: above the chart and below its x axis; none if empty.
+    """
 
     def __init__(
-        self, canvas: Canvas, area: Area, x: Range, y: Range, title: str, x_label: str
+        self, canvas: Canvas, area: Area, x: Range, y: Range, title: str = "", x_label: str = ""
     ) -> None:
         self.canvas, self.x, self.y = canvas, x, y
         theme, (left, top, width, height) = canvas.theme, area

@@ -13,7 +13,7 @@ import pytest
 from mfenvs import ising_v0
 from mfenvs.ising import draw
 from mfenvs.render.canvas import MAX_TRACE, Canvas
-from mfenvs.render.chart import ticks
+from mfenvs.render.chart import Plot, ticks
 
 
 def lattice(side=20, **options):
@@ -205,7 +205,7 @@ def test_a_graph_draws_each_link_once_whichever_way_it_runs(canvas):
 
 
 def test_a_plot_places_its_points(canvas):
-    plot = canvas.plot((0, 0, 400, 300), (0.0, 10.0), (-1.0, 1.0), title="t", x_label="x")
+    plot = Plot(canvas, (0, 0, 400, 300), (0.0, 10.0), (-1.0, 1.0), title="t", x_label="x")
     assert plot.at(0, -1) == (plot.left, plot.bottom)
     assert plot.at(10, 1) == (plot.right, plot.top)
     assert plot.at(99, 0) == (plot.right, (plot.top + plot.bottom) / 2)

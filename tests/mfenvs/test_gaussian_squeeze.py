@@ -10,7 +10,8 @@ from mfenvs import gaussian_squeeze_v0
 from mfenvs.check import CHECKS, check
 from mfenvs.engine.backend import get_backend
 from mfenvs.gaussian_squeeze import draw, rules
-from mfenvs.gaussian_squeeze.game import SqueezeConfig, SqueezeGame, optimum
+from mfenvs.gaussian_squeeze.config import SqueezeConfig, optimum
+from mfenvs.gaussian_squeeze.game import SqueezeGame
 from mfenvs.render.canvas import Canvas
 from tests.reference.gaussian_squeeze import NaiveSqueeze
 

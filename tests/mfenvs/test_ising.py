@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from mfenvs import ising_v0
 from mfenvs.engine.backend import get_backend
 from mfenvs.ising import rules
-from mfenvs.ising.game import IsingConfig, IsingGame
+from mfenvs.ising.config import IsingConfig
+from mfenvs.ising.game import IsingGame
 from tests.reference.ising import NaiveIsing
 
 MEASURES = ("order_parameter", "magnetisation", "staggered_magnetisation", "energy")

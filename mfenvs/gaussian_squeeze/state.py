@@ -1,0 +1,42 @@
+"""The arrays of a squeeze, and its options as the rules read them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Law(NamedTuple):
+    """The options as the rules read them."""
+
+    num_agents: int
+    share: float  # 1 / N; observations multiply, since dividing would double their time
+    mu: float
+    sigma: float
+    best: float  # the best total within reach
+    reward: int
+    max_cycles: int  # -1: never
+
+
+class State(NamedTuple):
+    """B rows. What a step leaves behind is how often each action was chosen.
+
+    Attributes:
+        time: int32 [B]; steps since the row's reset.
+        count: int64 [B, 1 + A]; agents without an action, then those with action 0, 1, ...
+        total: int64 [B]; x, the sum of all actions.
+        objective, performance: float64 [B]; G(x) and G(x) / G*.
+        reward: float32 [B]; of each agent.
+    """
+
+    time: Any
+    count: Any
+    total: Any
+    objective: Any
+    performance: Any
+    reward: Any
+
+
+class Snapshot(NamedTuple):
+    """int64 [B, 1 + A], as in `State`. Observations do not even depend on it."""
+
+    count: Any
