@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mfq.agents.registry import ALGORITHMS
 from mfq.common.config import build, one_of, to_json, whole
 from mfq.common.files import write_atomically
-from mfq.training.config import ALGORITHMS, PRESETS, RunConfig
+from mfq.training.config import PRESETS, RunConfig
 from mfq.training.runner import Runner
 
 SPACE: dict[str, tuple[Any, ...]] = {

@@ -1,4 +1,4 @@
-"""Who may import whom (docs/architecture.md), read from the syntax trees."""
+"""Who may import whom (docs/architecture.md), read from the syntax trees of all sources."""
 
 import ast
 import subprocess
@@ -8,145 +8,176 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("mfenvs", "mfq", "baselines")
-FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
-
-
-def imports(file):
-    """(module, whether at run time at module level) of each import, annotations' ones left out."""
-    tree = ast.parse(file.read_text())
-    typing_only = {
-        node
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if node in typing_only:
-            continue
-        at_top = node in tree.body
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, at_top) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file} imports relatively"
-            yield node.module, at_top
-            yield from ((f"{node.module}.{alias.name}", at_top) for alias in node.names)
-
-
-def importers(module):
-    """Files that import a module or something in it, relative to the root."""
-    return {
-        str(file.relative_to(ROOT))
-        for file in FILES
-        for name, _ in imports(file)
-        if name == module or name.startswith(module + ".")
-    }
-
-
-def in_package(files, package):
-    return {file for file in files if file.startswith(package + "/")}
-
-
-def test_the_walk_sees_imports():
-    assert "mfenvs/engine/compile.py" in importers("numba")
-    assert len(FILES) > 15
-
-
-@pytest.mark.parametrize(
-    ("module", "allowed"),
-    [
-        ("pygame", {"mfenvs/render/canvas.py"}),
-        ("numba", {"mfenvs/engine/compile.py"}),
-        ("pettingzoo", {"mfenvs/views/parallel.py", "mfenvs/registry.py", "mfenvs/check.py"}),
+SOURCES = {
+    str(file.relative_to(ROOT)): file.read_text()
+    for package in ("mfenvs", "mfq", "baselines")
+    for file in sorted((ROOT / package).rglob("*.py"))
+}
+# A room imports only rooms above it, and files of its own.
+ROOMS = {
+    "mfenvs": [
+        {"validate", "rng", "graph"},
+        {"engine"},
+        {"render"},
+        {"game"},
+        {"ising", "gaussian_squeeze", "battle"},
+        {"views"},
+        {"registry", "check", "checks"},
+        {"ising_v0", "gaussian_squeeze_v0", "battle_v0"},
     ],
+    "mfq": [
+        {"common"},
+        {"mean_field", "policy", "values"},
+        {"envs", "networks"},
+        {"replay"},
+        {"agents"},
+        {"pretrained", "matches"},
+        {"training"},
+        {"cli"},
+    ],
+}
+# A rule runs as Python, Numba and CUDA.
+RULES = {"actions", "rules", "board", "compact", "moves", "observe", "scripted", "rng"}
+RULES_IMPORT = (
+    "numpy",
+    "math",
+    "typing",
+    "mfenvs.rng",
+    "mfenvs.ising.rules",
+    "mfenvs.battle.board",
 )
-def test_in_mfenvs_a_library_has_one_home(module, allowed):
-    assert in_package(importers(module), "mfenvs") <= allowed
+# In mfenvs a library has one home.
+HOMES = {
+    "pygame": ("mfenvs/render/",),
+    "numba": ("mfenvs/engine/",),
+    "numba_cuda": ("mfenvs/engine/",),
+    "pettingzoo": ("mfenvs/views/", "mfenvs/registry.py", "mfenvs/check"),
+    "torch": ("mfenvs/engine/backend.py", "mfenvs/views/", "mfenvs/check"),
+}
+# Those who make games for users, which they import where they do it.
+MAKERS = ("mfq/cli.py", "mfq/training/runner.py", "mfq/matches/window.py", "mfq/matches/players.py")
 
 
-def test_torch_in_mfenvs_stays_with_the_batched_view_and_the_checker():
-    found = in_package(importers("torch"), "mfenvs")
-    assert {file for file in found if not file.startswith("mfenvs/check")} <= {
-        "mfenvs/engine/backend.py",
-        "mfenvs/views/batched.py",
-    }
+def imports(source):
+    """(module, whether at module level) of each import, those for annotations alone included."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in tree.body) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import"
+            yield node.module, node in tree.body
+            yield from ((f"{node.module}.{alias.name}", node in tree.body) for alias in node.names)
 
 
-RULES = [
-    "actions.py",
-    "rules.py",
-    "board.py",
-    "compact.py",
-    "moves.py",
-    "observe.py",
-    "scripted.py",
-    "rng.py",
-]
+def module_of(path):
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_rules_import_numpy_math_and_other_rules_alone(name):
-    allowed = ("numpy", "math", "typing", "mfenvs.rng", "mfenvs.ising.rules", "mfenvs.battle.board")
-    files = list((ROOT / "mfenvs").rglob(name))
-    assert files
-    for file in files:
-        for module, _ in imports(file):
-            assert module.startswith(allowed), f"{file} imports {module}"
+def home(module):
+    """The package and the number of the room of a module; None outside the rooms."""
+    package, _, rest = module.partition(".")
+    for number, rooms in enumerate(ROOMS.get(package, ())):
+        if rest.partition(".")[0] in rooms:
+            return package, number
+    return None
 
 
-def test_drawing_sees_no_environment():
-    files = list((ROOT / "mfenvs").rglob("draw.py"))
-    assert len(files) >= 3
-    for file in files:
-        for module, _ in imports(file):
-            assert not module.startswith(
-                ("mfenvs.views.parallel", "mfenvs.views.batched", "mfenvs.registry")
-            )
+def violations(sources):
+    """What the sources, by path, do that docs/architecture.md forbids."""
+    modules = {module_of(path): path for path in sources}
+    uses = {module: set() for module in modules}
+    for path, source in sources.items():
+        module, own = module_of(path), home(module_of(path))
+        top, name = path.partition("/")[0], Path(path).stem
+        if own is None and top != "baselines" and path != f"{top}/__init__.py":
+            yield f"{path} is in no room"
+        for used, at_top in imports(source):
+            if used in modules and used not in ("mfenvs", "mfq", module):
+                uses[module].add(used)
+            its = home(used)
+            if own and its and own[0] == its[0] and its[1] > own[1]:
+                yield f"{path} imports {used}, of a room below"
+            if top == "mfenvs" and used.split(".")[0] in ("mfq", "baselines"):
+                yield f"{path} imports {used}"
+            if top == "mfenvs" and name in RULES and not used.startswith(RULES_IMPORT):
+                yield f"{path} is a rule and imports {used}"
+            library = used.split(".")[0]
+            if top == "mfenvs" and library in HOMES and not path.startswith(HOMES[library]):
+                yield f"{path} imports {library}"
+            if name == "draw" and used.endswith(".game") and used != "mfenvs.game":
+                yield f"{path} imports {used}; it may see the state"
+            if top == "mfq" and library == "mfenvs":
+                shared = used.startswith(("mfenvs.graph", "mfenvs.validate"))
+                if not shared and (path not in MAKERS or at_top):
+                    yield f"{path} imports {used}"
+            if top == "mfq" and library == "baselines" and (path != "mfq/cli.py" or at_top):
+                yield f"{path} imports {used}"
+    for circle in circles(uses):
+        yield "a circle: " + " -> ".join(sorted(circle))
 
 
-def test_layers_of_mfenvs():
-    below = {
-        "mfenvs/rng.py": (),
-        "mfenvs/validate.py": (),
-        "mfenvs/graph.py": ("mfenvs.validate",),
-        "mfenvs/engine/compile.py": (),
-        "mfenvs/engine/backend.py": ("mfenvs.engine.compile",),
-        "mfenvs/render/chart.py": (),
-        "mfenvs/render/canvas.py": ("mfenvs.render.chart",),
-        "mfenvs/game.py": (
-            "mfenvs.engine.backend",
-            "mfenvs.graph",
-            "mfenvs.rng",
-            "mfenvs.validate",
-        ),
-    }
-    for file, allowed in below.items():
-        for module, _ in imports(ROOT / file):
-            if module.startswith("mfenvs"):
-                assert module.startswith(allowed or ("nothing",)), f"{file} imports {module}"
+def circles(uses):
+    """The sets of modules that import each other, directly or not (Tarjan 1972)."""
+    number, lowest, stack, found = {}, {}, [], []
+
+    def visit(module):
+        number[module] = lowest[module] = len(number)
+        stack.append(module)
+        for used in uses[module]:
+            if used not in number:
+                visit(used)
+                lowest[module] = min(lowest[module], lowest[used])
+            elif used in stack:
+                lowest[module] = min(lowest[module], number[used])
+        if lowest[module] == number[module]:
+            start = stack.index(module)
+            if len(stack) - start > 1:
+                found.append(stack[start:])
+            del stack[start:]
+
+    for module in uses:
+        if module not in number:
+            visit(module)
+    return found
 
 
-def test_mfq_takes_only_graphs_from_mfenvs():
-    makers = (
-        "mfq/cli.py",
-        "mfq/matches/window.py",
-        "mfq/training/runner.py",
-        "mfq/pretrained/__init__.py",
-    )
-    for file in FILES:
-        name = str(file.relative_to(ROOT))
-        if not name.startswith("mfq/") or name in makers:
-            continue
-        for module, _ in imports(file):
-            if module.startswith("mfenvs"):
-                assert module.startswith("mfenvs.graph"), f"{file} imports {module}"
+def test_everybody_imports_from_above():
+    assert len(SOURCES) > 100
+    assert list(violations(SOURCES)) == []
 
 
-def test_studies_are_imported_lazily_and_only_by_the_command():
-    found = {file for file in importers("baselines") if not file.startswith("baselines/")}
-    assert found <= {"mfq/cli.py"}
-    at_top = [module for module, top in imports(ROOT / "mfq/cli.py") if top]
-    assert not any(module.startswith(("baselines", "mfenvs")) for module in at_top)
+PLANTED = {
+    "a rule with torch": ("mfenvs/ising/rules.py", "import torch", "is a rule and imports torch"),
+    "a rule with a game": ("mfenvs/battle/board.py", "import mfenvs.game", "is a rule"),
+    "numba elsewhere": ("mfenvs/game.py", "import numba", "imports numba"),
+    "pygame elsewhere": ("mfenvs/ising/draw.py", "import pygame", "imports pygame"),
+    "torch in a game": ("mfenvs/ising/game.py", "import torch", "imports torch"),
+    "a picture of a game": (
+        "mfenvs/ising/draw.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mfenvs.ising import game",
+        "it may see the state",
+    ),
+    "games with learners": ("mfenvs/registry.py", "import mfq", "imports mfq"),
+    "upwards": ("mfq/replay/ring.py", "import mfq.agents.base", "of a room below"),
+    "upwards for a type": (
+        "mfq/envs/view.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import mfq.matches.teams",
+        "of a room below",
+    ),
+    "a game at the top": ("mfq/cli.py", "import mfenvs.registry", "imports mfenvs.registry"),
+    "a study": ("mfq/training/runner.py", "def f():\n    import baselines", "imports baselines"),
+    "a circle in a room": ("mfq/envs/step.py", "import mfq.envs.view", "a circle: mfq.envs.step"),
+    "no room": ("mfq/helpers.py", "", "is in no room"),
+}
+
+
+@pytest.mark.parametrize(("path", "line", "message"), PLANTED.values(), ids=PLANTED)
+def test_what_is_planted_is_found(path, line, message):
+    planted = {**SOURCES, path: f"{SOURCES.get(path, '')}\n{line}\n"}
+    found = list(violations(planted))
+    assert any(path.removesuffix(".py").replace("/", ".") in f.replace("/", ".") for f in found)
+    assert any(message in one for one in found), found
 
 
 def test_importing_mfenvs_loads_neither_torch_nor_pygame():
