@@ -20,11 +20,11 @@ from baselines.battle import (
 )
 from mfenvs import battle_v0
 from mfq.cli import main
-from mfq.envs.view import wrap
+from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import Record, match
 from mfq.matches.intervals import rate, student, wilson
 from mfq.training.runner import Runner
-from tests.mfq.test_players import CONFIG
+from tests.mfq.matches.test_players import CONFIG
 
 TINY = {"map_size": 14, "max_cycles": 25}
 STUDY = BattleStudy(

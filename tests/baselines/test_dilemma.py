@@ -12,7 +12,7 @@ from baselines.dilemma import DOES, Contrast, DilemmaStudy, Striking, dilemma, p
 from mfenvs import battle_v0
 from mfq.cli import main
 from mfq.matches.players import Scripted
-from tests.mfq.duel import Always, Duel, Fight
+from tests.fakes.duel import Always, Duel, Fight
 
 GAME = {"map_size": 12, "max_cycles": 15, "copied_start": False}
 

@@ -7,7 +7,7 @@ import pytest
 import mfq
 from baselines import third_party
 from baselines.third_party import GAMES, Game, Result, ThirdPartyStudy
-from tests.mfq.meadow import Meadow
+from tests.fakes.meadow import Meadow
 
 SMALL = {"envs": ("simple_spread_v3",), "seeds": 2, "steps": 60, "episodes": 4, "points": 2}
 

@@ -9,8 +9,8 @@ import torch
 from mfenvs.engine.backend import PLAIN_CALLS
 from mfenvs.registry import game_class
 from mfenvs.views.batched import BatchedEnv
-from tests.mfenvs.simulated_backend import trace
-from tests.mfenvs.test_cuda import GAMES
+from tests.fakes.simulated_backend import trace
+from tests.mfenvs.engine.test_cuda import GAMES
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 
