@@ -330,6 +330,13 @@ def test_initial_spins(last_chains):
     assert 0 < random.mean() < 1
 
 
+def test_a_cold_cluster_is_the_whole_lattice(last_chains):
+    monte_carlo(8, 1e-300, method="wolff", sweeps=2, burn_in=3, initial="up")
+    (chain,) = last_chains
+    assert (chain.grown > 0).all()
+    assert (chain.flipped == 64 * chain.grown).all()
+
+
 # Bad input
 
 
