@@ -191,6 +191,11 @@ def test_win_rates_and_kills_are_those_of_the_episodes_ends():
     assert 0 < hits < attacks
 
 
+def test_one_episode_asked_for_is_one_a_side():
+    runner = Runner(config=small(evaluate_against=("random",), evaluation_episodes=1))
+    assert runner.evaluate()["random_episodes"] == 2
+
+
 def test_a_tie_is_no_win():
     """The learner is red in row 0, blue in row 1; three of each row's four battles are no wins."""
     kills = [(2, 2), (3, 1), (0, 0), (1, 4)]
