@@ -14,7 +14,8 @@ from mfq.cli import main
 from mfq.common import checkpoint
 from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import head_to_head
-from mfq.matches.teams import seating
+from mfq.matches.players import Random
+from mfq.matches.teams import Teams, seating
 from mfq.training.config import PRESETS, RunConfig, preset
 from mfq.training.runner import Runner
 from mfq.training.stats import Meter
@@ -192,8 +193,18 @@ def test_win_rates_and_kills_are_those_of_the_episodes_ends():
 
 
 def test_one_episode_asked_for_is_one_a_side():
-    runner = Runner(config=small(evaluate_against=("random",), evaluation_episodes=1))
-    assert runner.evaluate()["random_episodes"] == 2
+    rival = {"evaluate_against": ("random",), "evaluation_episodes": 1, "evaluation_envs": 1}
+    assert Runner(config=small(**rival)).evaluate()["random_episodes"] == 2
+
+
+def test_the_reward_that_is_logged_is_the_learners():
+    view = wrap(battle_v0.batched_env(num_envs=2, map_size=12, copied_start=False))
+    view.reset(seed=1)
+    players = {"learner": Random(0), "other": Random(1)}
+    meter = Meter(view, Teams(view, players, view.groups.expand(2, -1)))
+    step = view.step(torch.full((2, view.num_agents), 6))
+    meter.note(replace(step, reward=view.groups.float().expand(2, -1) + 1))
+    assert meter.read()["reward"] == 1
 
 
 def test_a_tie_is_no_win():
