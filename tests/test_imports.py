@@ -13,8 +13,8 @@ SOURCES = {
     for package in ("mfenvs", "mfq", "baselines")
     for file in sorted((ROOT / package).rglob("*.py"))
 }
-# A room imports only rooms above it, and files of its own.
-ROOMS = {
+# A folder imports only folders above it, and files of its own.
+LAYERS = {
     "mfenvs": [
         {"validate", "rng", "graph"},
         {"engine"},
@@ -75,10 +75,10 @@ def module_of(path):
 
 
 def home(module):
-    """The package and the number of the room of a module; None outside the rooms."""
+    """The package and the number of the layer of a module; None outside the layers."""
     package, _, rest = module.partition(".")
-    for number, rooms in enumerate(ROOMS.get(package, ())):
-        if rest.partition(".")[0] in rooms:
+    for number, names in enumerate(LAYERS.get(package, ())):
+        if rest.partition(".")[0] in names:
             return package, number
     return None
 
@@ -91,13 +91,13 @@ def violations(sources):
         module, own = module_of(path), home(module_of(path))
         top, name = path.partition("/")[0], Path(path).stem
         if own is None and top != "baselines" and path != f"{top}/__init__.py":
-            yield f"{path} is in no room"
+            yield f"{path} is in no layer"
         for used, at_top in imports(source):
             if used in modules and used not in ("mfenvs", "mfq", module):
                 uses[module].add(used)
             its = home(used)
             if own and its and own[0] == its[0] and its[1] > own[1]:
-                yield f"{path} imports {used}, of a room below"
+                yield f"{path} imports {used}, of a layer below"
             if top == "mfenvs" and used.split(".")[0] in ("mfq", "baselines"):
                 yield f"{path} imports {used}"
             if top == "mfenvs" and name in RULES and not used.startswith(RULES_IMPORT):
@@ -159,16 +159,16 @@ PLANTED = {
         "it may see the state",
     ),
     "games with learners": ("mfenvs/registry.py", "import mfq", "imports mfq"),
-    "upwards": ("mfq/replay/ring.py", "import mfq.agents.base", "of a room below"),
+    "upwards": ("mfq/replay/ring.py", "import mfq.agents.base", "of a layer below"),
     "upwards for a type": (
         "mfq/envs/view.py",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import mfq.matches.teams",
-        "of a room below",
+        "of a layer below",
     ),
     "a game at the top": ("mfq/cli.py", "import mfenvs.registry", "imports mfenvs.registry"),
     "a study": ("mfq/training/runner.py", "def f():\n    import baselines", "imports baselines"),
-    "a circle in a room": ("mfq/envs/step.py", "import mfq.envs.view", "a circle: mfq.envs.step"),
-    "no room": ("mfq/helpers.py", "", "is in no room"),
+    "a circle in a folder": ("mfq/envs/step.py", "import mfq.envs.view", "a circle: mfq.envs.step"),
+    "no layer": ("mfq/helpers.py", "", "is in no layer"),
 }
 
 
