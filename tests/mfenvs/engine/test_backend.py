@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from mfenvs import backend as backend_module
 from mfenvs import ising_v0
+from mfenvs.engine import backend as backend_module
 from mfenvs.engine.backend import get_backend
 from mfenvs.engine.compile import index_space
 
