@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -76,14 +77,17 @@ def read(folder: str, metric: str) -> dict[int, float]:
         return {int(row["step"]): float(row[metric]) for row in table if row[metric]}
 
 
-def episodes_of(folders: tuple[str, ...], metric: str, step: int) -> int | None:
-    """How many episodes all logs together count at a step behind a win rate; None if they do not say."""
+def episodes(folders: Iterable[str], metric: str) -> dict[int, int]:
+    """How many episodes all logs together count behind a win rate, by step; none if one does not say."""
     opponent, _, side = metric.partition("_win_rate")
+    counts: dict[int, float] = {}
     try:
-        counts = [read(folder, f"{opponent}_episodes").get(step, 0.0) for folder in folders]
+        for folder in folders:
+            for step, count in read(folder, f"{opponent}_episodes").items():
+                counts[step] = counts.get(step, 0.0) + count
     except ValueError:
-        return None
-    return round(sum(counts) / (2 if side else 1)) or None
+        return {}
+    return {step: round(count / (2 if side else 1)) for step, count in counts.items()}
 
 
 def curves(study: CurvesStudy) -> list[Point]:
@@ -94,12 +98,15 @@ def curves(study: CurvesStudy) -> list[Point]:
     points = []
     for (name, folders), metric in product(study.entries().items(), study.metrics):
         logs = [read(folder, metric) for folder in folders]
+        is_rate = "win_rate" in metric
+        counts = episodes(folders, metric) if is_rate else {}
         for step in sorted(set().union(*logs)):
             values = np.array([log[step] for log in logs if step in log])
-            if "win_rate" in metric:
-                bounds = rate_of_runs(values, episodes=episodes_of(folders, metric, step))
-            else:
-                bounds = student(values)
+            bounds = (
+                rate_of_runs(values, episodes=counts.get(step) or None)
+                if is_rate
+                else student(values)
+            )
             spread = float(values.min()), float(values.max())
             points.append(
                 Point(name, metric, step, len(values), float(values.mean()), *bounds, *spread)
