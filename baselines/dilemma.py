@@ -130,7 +130,7 @@ class Striking:
 
     def __init__(self, view: View, player: Any, who: Tensor) -> None:
         self.view, self.player, self.who = view, player, who
-        self.stay = view.env.game.law.stay  # type: ignore[attr-defined]
+        self.stay = view.env.game.params.stay  # type: ignore[attr-defined]
 
     @property
     def parts(self) -> list[Any]:

@@ -84,8 +84,8 @@ _COMMON = {
     "learning_rate": 5e-4,
     "hidden": (128, 64),
     "batch_size": 256,
-    "samples_per_transition": 4.0,
-    "learn_after": 2000,
+    "samples_per_insert": 4.0,
+    "learning_starts": 2000,
     "agent_embedding": 0,
 }
 _CARTPOLE = preset("cartpole")
@@ -96,14 +96,14 @@ GAMES: dict[str, Game] = {
         learners=("predator",),
         num_envs=2,
         steps=10_000,
-        agent={**_COMMON, "explore_steps": 2500, "samples_per_transition": 2.0},
+        agent={**_COMMON, "explore_steps": 2500, "samples_per_insert": 2.0},
     ),
     "combined_arms_v6": Game(
         _magent2("combined_arms_v6", map_size=20, max_cycles=200),
         learners=("redmelee", "redranged"),
         num_envs=2,
         steps=10_000,
-        agent={**_COMMON, "explore_steps": 2500, "samples_per_transition": 2.0},
+        agent={**_COMMON, "explore_steps": 2500, "samples_per_insert": 2.0},
     ),
     "pursuit_v5": Game(
         _pettingzoo("sisl/pursuit-v5", max_cycles=200),
@@ -240,8 +240,8 @@ def train_one(
     agent = mfq.ByType(view, lambda its, s: mfq.QAgent(its, method == "mfq", config, s), seed)
     learners = _learners(game, view)
     plays = torch.tensor([view.group_names[group] in learners for group in view.groups.tolist()])
-    seats = torch.where(plays, 0, 1).expand(view.num_envs, -1)
-    teams = mfq.Teams(view, {"mfq": agent, "random": mfq.Random(seed)}, seats, ["mfq"])
+    assignment = torch.where(plays, 0, 1).expand(view.num_envs, -1)
+    teams = mfq.Teams(view, {"mfq": agent, "random": mfq.Random(seed)}, assignment, ["mfq"])
 
     steps, few = study.steps or game.steps, max(2, study.episodes // 10)
     curve, used, done = list[Point](), 0.0, 0

@@ -31,7 +31,7 @@ SPACE: dict[str, tuple[Any, ...]] = {
     "batch_size": (64, 128, 256),
     "learning_rate": (1e-4, 2e-4, 3e-4, 5e-4),
     "falls": (True, True, False),
-    "samples_per_transition": (2.0, 4.0),
+    "samples_per_insert": (2.0, 4.0),
     "target_temperature": (0.0, 0.0, 0.02),
     "rush": (0.5, 0.8),
 }
@@ -95,7 +95,7 @@ def name_of(algo: str, recipe: dict[str, Any]) -> str:
         "gamma": "gamma",
         "batch_size": "batch",
         "learning_rate": "rate",
-        "samples_per_transition": "samples",
+        "samples_per_insert": "samples",
         "target_temperature": "T",
         "rush": "rush",
     }

@@ -114,7 +114,9 @@ def product_rate() -> float:
 def learner(filters: int, precision: str) -> QAgent:
     """MFQ of the preset `fast`, having played for some steps."""
     view = mfq.wrap(battle_v0.batched_env(64, "cuda", **preset("fast").env_options))
-    options = replace(preset("fast").agent, filters=filters, precision=precision, learn_after=10**9)
+    options = replace(
+        preset("fast").agent, filters=filters, precision=precision, learning_starts=10**9
+    )
     agent = QAgent(view, config=options)
     mfq.train(view, agent, 20)
     return agent

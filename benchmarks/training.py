@@ -197,7 +197,7 @@ class Ours:
 
     def __init__(self, name: str, filters: int | None = None, precision: str = "auto") -> None:
         config = preset(name)
-        agent = replace(config.agent, learn_after=1, precision=precision)
+        agent = replace(config.agent, learning_starts=1, precision=precision)
         if filters is not None:
             agent = replace(agent, filters=filters)
         config = replace(
@@ -216,9 +216,9 @@ class Ours:
         self.runner._look_around = self._note  # type: ignore[method-assign]
         self.seconds: dict[str, float] = {}
 
-    def _note(self, log: Any, meter: Any, metrics: Any, last: bool) -> None:
+    def _note(self, log: Any, training_stats: Any, metrics: Any, last: bool) -> None:
         if last:
-            self.seconds = dict(meter._seconds)
+            self.seconds = dict(training_stats._seconds)
 
     def round(self) -> int:
         """Trains for some steps; how many transitions they had."""

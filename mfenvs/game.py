@@ -66,7 +66,7 @@ class Game(ABC):
     Attributes:
         id: the registered name, such as ``"ising_v0"``.
         Config: the frozen dataclass of its options; constructing one validates them.
-        deathless: whether all agents always take part from an episode's start to its end, so that
+        fixed_population: whether all agents always take part from an episode's start to its end, so that
             each is an environment of its own in the view of Gymnasium's vectors.
         config: this game's options.
         backend: allocates the state and runs the rules.
@@ -77,8 +77,8 @@ class Game(ABC):
         parallel_observation_space: of one agent in the PettingZoo view; the same, unless a game has
             a reason to lay it out in another way.
         all_start: whether all agents take part in every episode; else some may be dead from its start.
-        law: the options as the rules read them.
-        players: the scripted players that the game brings along, by name: rules (row, agent, law,
+        params: the options as the rules read them.
+        players: the scripted players that the game brings along, by name: rules (row, agent, params,
             state, out); see `script`.
         agent_fields: the fields [B, N, ...] of a snapshot that tell of agents alone: observations are
             the same where those of agents who are gone (not alive, nor terminated just now) are zeros.
@@ -87,12 +87,12 @@ class Game(ABC):
 
     id: ClassVar[str]
     Config: ClassVar[type]
-    deathless: ClassVar[bool] = False
+    fixed_population: ClassVar[bool] = False
     agent_fields: ClassVar[tuple[str, ...]] = ()
 
     config: Any
     backend: Backend
-    law: Any
+    params: Any
     agents: tuple[str, ...]
     groups: np.ndarray
     group_names: tuple[str, ...]
@@ -252,7 +252,7 @@ class Game(ABC):
         member("name", name, self.players)
         shape = (len(state[0]), self.num_agents)
         out = self.backend.empty(shape, np.int64)
-        self.backend.run(self.players[name], shape, self.law, state, out, work=200)
+        self.backend.run(self.players[name], shape, self.params, state, out, work=200)
         return out
 
     # -- views of the state ---------------------------------------------------------------------

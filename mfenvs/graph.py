@@ -75,7 +75,7 @@ class NeighborGraph(ABC):
         weight = _match(alive, x)[..., None]
         return self._sum(x * weight) / self._sum(weight).clip(1)
 
-    def hears(self, agents: Array) -> Array:
+    def adjacency_rows(self, agents: Array) -> Array:
         """Whom each of some agents listens to: bool [M, N]. For a fixed graph.
 
         Args:
@@ -86,7 +86,7 @@ class NeighborGraph(ABC):
         """
         if not self.fixed or self.num_agents > MOST_LISTED:
             raise ValueError(
-                f"hears of a graph of {self.num_agents} agents that is "
+                f"adjacency_rows of a graph of {self.num_agents} agents that is "
                 f"{'' if self.fixed else 'not '}fixed; allowed: fixed, of at most {MOST_LISTED}"
             )
         return self._table.like(agents[:0] != 0)[agents]  # as bool: it is large
@@ -142,7 +142,7 @@ class CompleteGraph(NeighborGraph):
         found = np.flatnonzero(groups == groups[agent])
         return found if self.include_self else found[found != agent]
 
-    def hears(self, agents: Array) -> Array:
+    def adjacency_rows(self, agents: Array) -> Array:
         labels = self._groups.like(agents)
         near = labels[None, :] == labels[agents][:, None]
         if not self.include_self:

@@ -140,7 +140,7 @@ def _evaluate(words: list[str]) -> int:
         return 0 if words else 2
     from pathlib import Path
 
-    from mfq.matches.evaluate import FRESH
+    from mfq.matches.evaluate import EVALUATION_SEED_OFFSET
     from mfq.training.runner import Runner
 
     which, words = _take("--checkpoint", words)
@@ -156,7 +156,7 @@ def _evaluate(words: list[str]) -> int:
     _print_scores(
         runner.evaluate(
             None if episodes is None else _whole("--episodes", episodes),
-            runner.config.seed + FRESH if seed is None else _whole("--seed", seed),
+            runner.config.seed + EVALUATION_SEED_OFFSET if seed is None else _whole("--seed", seed),
         )
     )
     runner.finish()

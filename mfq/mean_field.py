@@ -56,7 +56,7 @@ def mean_action_at(
     Returns:
         float32 [M, A].
     """
-    weights = (graph.hears(agents) & (actions >= 0)).float()
+    weights = (graph.adjacency_rows(agents) & (actions >= 0)).float()
     counts = torch.zeros((len(actions), num_actions + 1), device=actions.device)
     counts.scatter_add_(1, actions + 1, weights)
     return counts[:, 1:] / weights.sum(1, keepdim=True).clamp(min=1.0)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @dataclass
-class Successors:
+class NextStateValues:
     """What is known of the M next states of a batch; what costs a pass is worked out when asked for.
 
     Attributes:
@@ -39,7 +39,7 @@ class Successors:
         return self.ask_policy()
 
 
-ValueOperator = Callable[[Successors], Tensor]
+ValueOperator = Callable[[NextStateValues], Tensor]
 """The values [M] of next states."""
 
 

@@ -176,13 +176,13 @@ def test_play_shows_armies_or_sums_them_up(capsys, monkeypatch):
 
 def test_train_evaluate_and_resume(tmp_path, capsys):
     out = str(tmp_path / "run")
-    flags = ["--steps", "60", "--out", out, "--quiet", "--agent.learn-after", "20"]
+    flags = ["--steps", "60", "--out", out, "--quiet", "--agent.learning-starts", "20"]
     assert main(["train", *flags, "--set", "num_agents=8", "mu=20", "sigma=10", "--seed", "3"]) == 0
     trained = capsys.readouterr().out
     assert "final_performance" in trained
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["env_options"] == {"num_agents": 8, "mu": 20, "sigma": 10}
-    assert config["agent"]["learn_after"] == 20
+    assert config["agent"]["learning_starts"] == 20
     assert main(["evaluate", out]) == 0
     assert capsys.readouterr().out == trained
     assert main(["evaluate", out, "--checkpoint", "best", "--episodes", "2", "--seed", "1"]) == 0

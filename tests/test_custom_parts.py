@@ -10,7 +10,7 @@ import torch
 import mfq
 from examples.custom import algorithm, graph, network, policy, value
 from mfenvs import battle_v0, gaussian_squeeze_v0
-from mfq.values import Successors
+from mfq.values import NextStateValues
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "examples" / "custom").glob("[a-z]*.py"))
@@ -37,18 +37,18 @@ def test_it_learns_the_squeeze(example):
 def test_a_value_operator_by_hand():
     q = torch.tensor([[0.0, 1.0, 3.0]])
     mask = torch.tensor([[1, 1, 0]])
-    after = Successors(q, None, ask_online=lambda: q, ask_policy=lambda: q)
+    after = NextStateValues(q, None, ask_online=lambda: q, ask_policy=lambda: q)
     found = float(value.mellowmax(2.0)(after))
     expected = ((1 + torch.tensor([2.0, 6.0]).exp().sum()) / 3).log() / 2
     assert found == pytest.approx(float(expected))
-    masked = Successors(q, mask, ask_online=lambda: q, ask_policy=lambda: q)
+    masked = NextStateValues(q, mask, ask_online=lambda: q, ask_policy=lambda: q)
     expected = ((1 + torch.tensor(2.0).exp()) / 2).log() / 2
     assert float(value.mellowmax(2.0)(masked)) == pytest.approx(float(expected))
 
 
 def test_the_operator_of_an_agent_is_the_one_it_was_given():
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=4))
-    config = mfq.QConfig(learn_after=1, batch_size=8, gamma=0.5)
+    config = mfq.QConfig(learning_starts=1, batch_size=8, gamma=0.5)
     agent = mfq.QAgent(view, config=config, value=lambda after: after.q[:, 0] * 0 + 10.0)
     mfq.train(view, agent, 4)
     batch = agent.replay.sample(8)

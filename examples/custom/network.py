@@ -21,7 +21,7 @@ class Dueling(nn.Module):  # Wang et al. 2016
 
 
 def make(view, generator):
-    network = Dueling(view.observation_space.shape[0] + view.mean_width, view.num_actions)
+    network = Dueling(view.observation_space.shape[0] + view.mean_action_dim, view.num_actions)
     for weights in network.parameters():
         nn.init.normal_(weights, std=0.1, generator=generator)  # so that a seed tells them
     return network

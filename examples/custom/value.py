@@ -10,7 +10,7 @@ def mellowmax(omega):
     """log(mean exp(omega Q)) / omega: softer than the maximum, and still a contraction."""
 
     def value(after):
-        """after.q, .online, .policy float32 [M, A], .mask [M, A] or None (`Successors`) -> [M]."""
+        """after.q, .online, .policy float32 [M, A], .mask [M, A] or None (`NextStateValues`) -> [M]."""
         q = after.q if after.mask is None else after.q.masked_fill(after.mask == 0, -torch.inf)
         allowed = (q > -torch.inf).sum(-1).log()
         return (torch.logsumexp(omega * q, -1) - allowed) / omega

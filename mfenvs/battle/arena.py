@@ -32,7 +32,7 @@ class Field(NamedTuple):
         cell: pixels along a cell; 1 also where some cells share theirs.
         x, y: int64 [N].
         share: float32 [N]; hp over its most.
-        status, deed, action: [N].
+        status, attack_result, action: [N].
     """
 
     game: Game
@@ -45,7 +45,7 @@ class Field(NamedTuple):
     y: np.ndarray
     share: np.ndarray
     status: np.ndarray
-    deed: np.ndarray
+    attack_result: np.ndarray
     action: np.ndarray
 
     @property
@@ -60,7 +60,7 @@ class Field(NamedTuple):
 
     def at(self, place: np.ndarray) -> np.ndarray:
         """The pixels at which columns, or lines, of the map begin."""
-        return self.corner + place * self.length // self.game.law.size
+        return self.corner + place * self.length // self.game.params.size
 
     def centers(self, agents: np.ndarray | slice = slice(None)) -> np.ndarray:
         """The pixels in the middle of agents, float64 [n, 2]."""
@@ -70,15 +70,15 @@ class Field(NamedTuple):
     def block(self, left: int, top: int, right: int, bottom: int) -> Area:
         """The cells from (left, top) to (right, bottom), as far as they are within the walls."""
         ends = np.array((max(left, 1), max(top, 1), right + 1, bottom + 1))
-        x, y, right, bottom = self.at(np.minimum(ends, self.game.law.size - 1)).tolist()
+        x, y, right, bottom = self.at(np.minimum(ends, self.game.params.size - 1)).tolist()
         return x, y, max(right - x, 0), max(bottom - y, 0)
 
 
 def lay_out(game: Game, state: State, row: int, canvas: Canvas, corner: int, extent: int) -> Field:
     """A row, with its map in a square of ``extent`` pixels at (corner, corner)."""
     # Cells of equal size, unless whole pixels would leave much of the space empty.
-    cell = extent // game.law.size
-    length = cell * game.law.size if cell > 1 else extent
+    cell = extent // game.params.size
+    length = cell * game.params.size if cell > 1 else extent
     alone = type(state)(*(np.asarray(array[row : row + 1]) for array in state))
     return Field(
         game=game,
@@ -89,9 +89,9 @@ def lay_out(game: Game, state: State, row: int, canvas: Canvas, corner: int, ext
         cell=max(cell, 1),
         x=alone.x[0].astype(np.int64),
         y=alone.y[0].astype(np.int64),
-        share=np.clip(alone.hp[0] / game.law.hp, 0, 1),
+        share=np.clip(alone.hp[0] / game.params.hp, 0, 1),
         status=alone.status[0],
-        deed=alone.deed[0],
+        attack_result=alone.attack_result[0],
         action=alone.last_action[0],
     )
 
@@ -110,9 +110,9 @@ def take_click(field: Field) -> None:
 
 def offsets(field: Field, actions: np.ndarray) -> np.ndarray:
     """How far right and down the cells lie that actions aim at: int64 [n, 2]."""
-    law = field.game.law
-    reach = np.asarray(law.reach)[actions] + law.rim  # nobody reaches further than the rim
-    return np.stack([reach % law.stride - law.rim, reach // law.stride], axis=1)
+    params = field.game.params
+    reach = np.asarray(params.reach)[actions] + params.rim  # nobody reaches further than the rim
+    return np.stack([reach % params.stride - params.rim, reach // params.stride], axis=1)
 
 
 def links(field: Field) -> np.ndarray | None:
@@ -165,17 +165,17 @@ def strengths(share: np.ndarray, color: Color, canvas: Canvas) -> np.ndarray:
 
 def draw_ground(field: Field) -> None:
     """Floor and walls; what the selected agent sees and reaches is tinted."""
-    canvas, law = field.canvas, field.game.law
+    canvas, params = field.canvas, field.game.params
     floor, wall = ground_colors(canvas)
     canvas.box((field.corner, field.corner, field.length, field.length), wall)
-    left, top, width, _ = inside = field.block(1, 1, law.size, law.size)
+    left, top, width, _ = inside = field.block(1, 1, params.size, params.size)
     canvas.box(inside, floor)
     if (agent := field.shown) is not None:
         x, y = int(field.x[agent]), int(field.y[agent])
         seen, reached = sight_colors(canvas)
-        for line, side in enumerate(law.sight.tolist(), y - law.window // 2):
+        for line, side in enumerate(params.sight.tolist(), y - params.window // 2):
             canvas.box(field.block(x - side, line, x + side, line), seen)
-        for dx, dy in offsets(field, np.arange(law.num_moves, law.num_actions)).tolist():
+        for dx, dy in offsets(field, np.arange(params.num_moves, params.num_actions)).tolist():
             canvas.box(field.block(x + dx, y + dy, x + dx, y + dy), reached)
     if field.cell >= SMALL_CELL:
         ground = canvas.pixels[top : top + width, left : left + width]
@@ -241,11 +241,11 @@ def draw_attacks(field: Field) -> None:
     if cell < ATTACK_CELL:
         return
     # The rules clear the deeds of those long gone, so that these are all of the last step.
-    for deed in (rules.MISS, rules.HIT, rules.KILL):
-        who = np.flatnonzero(field.deed == deed)
+    for attack_result in (rules.MISS, rules.HIT, rules.KILL):
+        who = np.flatnonzero(field.attack_result == attack_result)
         aims = offsets(field, field.action[who]).tolist()
         for start, aim in zip(field.centers(who).tolist(), aims, strict=True):
-            draw_attack(canvas, start, aim, cell, deed == rules.MISS)
+            draw_attack(canvas, start, aim, cell, attack_result == rules.MISS)
     victims = np.flatnonzero(field.status == board.DYING)
     for agent, center in zip(victims, field.centers(victims).tolist(), strict=True):
         draw_cross(canvas, center, cell, team_colors(canvas)[field.game.groups[agent]])
@@ -285,14 +285,14 @@ def draw_selection(field: Field) -> None:
     """The border of what the selected agent sees, and a ring around it."""
     if (agent := field.shown) is None:
         return
-    canvas, law, cell = field.canvas, field.game.law, field.cell
+    canvas, params, cell = field.canvas, field.game.params, field.cell
     x, y = int(field.x[agent]), int(field.y[agent])
     right: list[tuple[int, int]] = []
     left: list[tuple[int, int]] = []
-    for line, side in enumerate(law.sight.tolist(), y - law.window // 2):
+    for line, side in enumerate(params.sight.tolist(), y - params.window // 2):
         right += [(x + side + 1, line), (x + side + 1, line + 1)]
         left += [(x - side, line), (x - side, line + 1)]
-    border = field.at(np.clip(np.array(right + left[::-1] + right[:1]), 0, law.size)) - 1
+    border = field.at(np.clip(np.array(right + left[::-1] + right[:1]), 0, params.size)) - 1
     canvas.line(border.tolist(), canvas.theme.green, 3 if cell >= SMALL_CELL else 1)
     (center,) = field.centers(np.array([agent])).tolist()
     radius = max(0.72 * cell, 6)

@@ -31,10 +31,10 @@ def unpack(row, agent, packed, rows, scene):
         scene.swapped[row] = packed.swapped[source]
 
 
-def lay_out(row, cell, packed, rows, law, scene, board):
+def lay_out(row, cell, packed, rows, params, scene, board):
     """An empty map, cell by cell, and those who are to stand on it."""
-    board.grid[row, cell] = law.empty_map[cell]
-    if cell < law.num_agents:
+    board.grid[row, cell] = params.empty_map[cell]
+    if cell < params.num_agents:
         unpack(row, cell, packed, rows, scene)
 
 

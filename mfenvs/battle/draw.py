@@ -101,8 +101,8 @@ def _draw_counts(field: Field, canvas: Canvas, top: int, bottom: int) -> None:
 
 def _draw_numbers(field: Field, canvas: Canvas, bottom: int) -> int:
     """A table above ``bottom``. Returns the y above it."""
-    attacks = int((field.deed != rules.NOTHING).sum())
-    hits = int(np.isin(field.deed, (rules.HIT, rules.KILL)).sum())
+    attacks = int((field.attack_result != rules.NOTHING).sum())
+    hits = int(np.isin(field.attack_result, (rules.HIT, rules.KILL)).sum())
     entries = {"attacks in this step": f"{attacks:,}" + f", {hits:,} hit" * (attacks > 0)}
     for blue, team in enumerate(TEAMS):
         who = field.alive & (field.game.groups == blue)
@@ -126,7 +126,7 @@ def _draw_selected(field: Field, canvas: Canvas, agent: int, bottom: int) -> int
     if gone:
         return top - 32
     reward = f"reward {float(field.state.reward[0, agent]):+.4g}"
-    canvas.text(deed(field, agent), (left, top + 26), 13, theme.faint)
+    canvas.text(last_action_text(field, agent), (left, top + 26), 13, theme.faint)
     canvas.text(reward, (right, top + 26), 13, theme.faint, "topright")
 
     view = observed(field, agent)
@@ -135,12 +135,12 @@ def _draw_selected(field: Field, canvas: Canvas, agent: int, bottom: int) -> int
         canvas.text(title, (x, top + 52), 12, theme.faint)
         canvas.box((x - 1, top + 69, VIEW + 2, VIEW + 2), theme.rule)
         canvas.image(image, (x, top + 70, VIEW, VIEW))
-    if not field.game.law.minimap:
+    if not field.game.params.minimap:
         near = field.game.graph(field.state).neighbors(agent)
         counts = {
             "neighbours alive": int(field.alive[near].sum()),
             "own army in sight": int((view[:, :, 1] > 0).sum()) - int(field.alive[agent]),
-            "other army in sight": int((view[:, :, 1 + field.game.law.channels // 2] > 0).sum()),
+            "other army in sight": int((view[:, :, 1 + field.game.params.channels // 2] > 0).sum()),
         }
         shown = {name: f"{count:,}" for name, count in counts.items()}
         canvas.table(left + VIEW + 24, right, top + 70 + VIEW, shown)
@@ -149,23 +149,23 @@ def _draw_selected(field: Field, canvas: Canvas, agent: int, bottom: int) -> int
 
 def health(field: Field, agent: int) -> str:
     """The agent's hp, or that it is dead."""
-    law, state = field.game.law, field.state
+    params, state = field.game.params, field.state
     if field.status[agent] == board.ALIVE:
-        return f"hp {float(state.hp[0, agent]):.2f} of {float(law.hp):.4g}"
+        return f"hp {float(state.hp[0, agent]):.2f} of {float(params.hp):.4g}"
     if field.status[agent] == board.DYING:
         return "killed in this step"
-    absent = np.asarray(law.start_x)[int(state.swapped[0]), agent] < 0
+    absent = np.asarray(params.start_x)[int(state.swapped[0]), agent] < 0
     return "not in this episode" if absent else "dead"
 
 
-def deed(field: Field, agent: int) -> str:
+def last_action_text(field: Field, agent: int) -> str:
     """What the agent did last."""
-    law, action = field.game.law, int(field.action[agent])
-    if action in (-1, law.num_actions, law.stay):
-        return {-1: "no action", law.stay: "stay"}.get(action, "nothing done yet")
+    params, action = field.game.params, int(field.action[agent])
+    if action in (-1, params.num_actions, params.stay):
+        return {-1: "no action", params.stay: "stay"}.get(action, "nothing done yet")
     # Whoever is killed before its turn comes attacks nobody.
     verbs = ("attack", "miss", "hit", "kill")
-    verb = "move" if action < law.num_moves else verbs[field.deed[agent]]
+    verb = "move" if action < params.num_moves else verbs[field.attack_result[agent]]
     (aim,) = arena.offsets(field, np.array([action])).tolist()
     ways = [f"{abs(n)} {way[n > 0]}" for n, way in zip(aim, WAYS, strict=True) if n]
     return f"{verb} {', '.join(ways)}"
@@ -180,23 +180,23 @@ def observed(field: Field, agent: int) -> np.ndarray:
 
 def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarray]:
     """An agent's view as maps, by title: uint8 [window, window, 3]."""
-    canvas, theme, law = field.canvas, field.canvas.theme, field.game.law
-    depth = law.channels // 2  # channels of an army: where it is, its hp, its minimap
+    canvas, theme, params = field.canvas, field.canvas.theme, field.game.params
+    depth = params.channels // 2  # channels of an army: where it is, its hp, its minimap
 
     colors = arena.team_colors(canvas)[:: -1 if field.game.groups[agent] else 1]
     floor, wall = arena.ground_colors(canvas)
-    image = np.full((law.window, law.window, 3), theme.paper, np.float32)
-    along = np.abs(np.arange(law.window) - law.window // 2)
-    image[along <= np.asarray(law.sight)[:, None]] = floor
+    image = np.full((params.window, params.window, 3), theme.paper, np.float32)
+    along = np.abs(np.arange(params.window) - params.window // 2)
+    image[along <= np.asarray(params.sight)[:, None]] = floor
     image[view[:, :, 0] > 0] = wall
     for army, color in enumerate(colors):
         there = view[:, :, 1 + depth * army] > 0
         image[there] = arena.strengths(view[:, :, 2 + depth * army], color, canvas)[there]
-    image[law.window // 2, law.window // 2] = theme.ink
+    image[params.window // 2, params.window // 2] = theme.ink
     maps = {"what it sees": image}
 
-    own = int(law.part[field.y[agent]]), int(law.part[field.x[agent]])
-    for army, color in enumerate(colors if law.minimap else ()):
+    own = int(params.part[field.y[agent]]), int(params.part[field.x[agent]])
+    for army, color in enumerate(colors if params.minimap else ()):
         density = view[:, :, 3 + depth * army].copy()
         density[own] -= 1  # which marks the agent's own place
         share = np.sqrt(np.clip(density / max(density.max(), 1e-9), 0, 1))[..., None]

@@ -19,7 +19,7 @@ from mfenvs.battle.state import (
     State,
     engine_state,
     grid_type,
-    law_of,
+    params_of,
     scene_of,
 )
 from mfenvs.engine.backend import Backend
@@ -65,34 +65,35 @@ class BattleGame(Game):
 
     def __init__(self, config: BattleConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend
-        self.law = law = backend.keep(law_of(config, backend))
-        sizes = (law.num_red, law.num_agents - law.num_red)
+        self.params = params = backend.pin(params_of(config, backend))
+        sizes = (params.num_red, params.num_agents - params.num_red)
         self.agents = tuple(
             f"{team}_{i}" for team, size in zip(TEAMS, sizes, strict=True) for i in range(size)
         )
         self.groups = np.repeat(np.arange(2), sizes)
         self.group_names = TEAMS
-        self.all_start = bool((law.start_x[: 1 + law.random_side] >= 0).all())
-        self.types = np.zeros(law.num_agents, np.int64)
+        self.all_start = bool((params.start_x[: 1 + params.random_side] >= 0).all())
+        self.types = np.zeros(params.num_agents, np.int64)
 
-        bits = (observe.ID_BITS + law.num_actions + 1) * config.extra_features
+        bits = (observe.ID_BITS + params.num_actions + 1) * config.extra_features
         self.num_features = bits + 2 * config.minimap_mode
         # Bounds as MAgent2 gives them, who puts those of a reward where the last one stands.
         rewards = np.array([getattr(config, name) for name in config.rewards()])
         self._reward_range = np.minimum(rewards, 0).sum(), np.maximum(rewards, 0).sum()
-        view = (law.window, law.window)
+        view = (params.window, params.window)
         self.single_observation_space = spaces.Dict(
-            view=self._box((*view, law.channels), None),
+            view=self._box((*view, params.channels), None),
             features=self._box((self.num_features,), bits - 1 if bits else None),
         )
         self._picture_space = self._box(
-            (*view, law.channels + self.num_features), law.channels + bits - 1 if bits else None
+            (*view, params.channels + self.num_features),
+            params.channels + bits - 1 if bits else None,
         )
-        self.single_action_space = spaces.Discrete(law.num_actions)
+        self.single_action_space = spaces.Discrete(params.num_actions)
         depth = 5 + bits
-        self.state_space = self._box((law.size, law.size, depth), depth - 1 if bits else None)
-        self._team_graph = CompleteGraph(law.num_agents, self.groups)
-        self._full_graph = CompleteGraph(law.num_agents)
+        self.state_space = self._box((params.size, params.size, depth), depth - 1 if bits else None)
+        self._team_graph = CompleteGraph(params.num_agents, self.groups)
+        self._full_graph = CompleteGraph(params.num_agents)
         self._numbers = backend.asarray(np.arange(0), np.int64)
 
     @property
@@ -117,7 +118,7 @@ class BattleGame(Game):
             **self._allocate_scene(num_rows, zeros)._asdict(),
             **self._allocate_board(num_rows, zeros)._asdict(),
             reward=zeros(agents, np.float32),
-            deed=zeros(agents, np.int8),
+            attack_result=zeros(agents, np.int8),
             queue=zeros(agents, np.int32),
             living=zeros((num_rows, 2), np.int32),
             **{name: zeros((num_rows, 2), np.int32) for name in ("attacks", "hits", "kills")},
@@ -141,22 +142,22 @@ class BattleGame(Game):
 
     @property
     def _position_type(self) -> type[np.integer[Any]]:
-        return np.uint8 if self.law.size <= 255 else np.int16
+        return np.uint8 if self.params.size <= 255 else np.int16
 
     def _allocate_board(self, num_rows: int, room: Callable[..., Any]) -> Board:
-        law, cells = self.law, self.law.window**2 * self.law.minimap
+        params, cells = self.params, self.params.window**2 * self.params.minimap
         return Board(
-            grid=room((num_rows, law.stride**2), grid_type(law.num_agents)),
-            look=room((num_rows, board.FIRST + law.num_agents, 2), np.float32),
-            crowd=room((num_rows, 2, cells), np.int32),
-            crowds=room((num_rows, 2), np.int32),
+            grid=room((num_rows, params.stride**2), grid_type(params.num_agents)),
+            look=room((num_rows, board.FIRST + params.num_agents, 2), np.float32),
+            occupied_cells=room((num_rows, 2, cells), np.int32),
+            num_occupied_cells=room((num_rows, 2), np.int32),
             share=room((num_rows, 2, cells), np.float32),
         )
 
     def allocate_observation(
         self, shape: tuple[int, ...], dtype: DTypeLike = np.float32
     ) -> dict[str, Any]:
-        view = (*shape, self.law.window, self.law.window, self.law.channels)
+        view = (*shape, self.params.window, self.params.window, self.params.channels)
         return {
             "view": self.backend.empty(view, dtype),
             "features": self.backend.empty((*shape, self.num_features), dtype),
@@ -187,7 +188,7 @@ class BattleGame(Game):
 
     def step(self, state: State, actions: Any, last: Step, out: Step) -> None:
         rows, agents = state.x.shape
-        arguments = (self.law, state, actions, last, out)
+        arguments = (self.params, state, actions, last, out)
         self.backend.run(rules.play, (rows,), *arguments, work=50 * agents)
 
     # -- views of the state ---------------------------------------------------------------------
@@ -203,24 +204,26 @@ class BattleGame(Game):
             self._render(source, source, out, rows, agents)
             return
         # A few boards at a time, which stay in the caches.
-        run, law, room = self.backend.run, self.law, self.backend.empty
+        run, params, room = self.backend.run, self.params, self.backend.empty
         count = len(source.x) if rows is None else len(rows)
-        most = max(1, min(count, CELLS // law.stride**2 if self.backend.fine else FEWEST))
+        most = max(
+            1, min(count, CELLS // params.stride**2 if self.backend.massively_parallel else FEWEST)
+        )
         scenes, boards = self._allocate_scene(most, room), self._allocate_board(most, room)
         own = self._numbers_to(count)
         for first in range(0, count, most):
             size = min(most, count - first)
             part = slice(first, first + size)
-            scene = self.backend.lend(Scene(*(array[:size] for array in scenes)))
-            seen = self.backend.lend(Board(*(array[:size] for array in boards)))
+            scene = self.backend.convert(Scene(*(array[:size] for array in scenes)))
+            seen = self.backend.convert(Board(*(array[:size] for array in boards)))
             which = own[part] if rows is None else rows[part]
-            if self.backend.fine:
-                run(compact.lay_out, (size, law.stride**2), source, which, law, scene, seen)
-                points = max(board.FIRST + self.num_agents, law.window**2)
-                run(board.enter, (size, points), law, scene, seen)
+            if self.backend.massively_parallel:
+                run(compact.lay_out, (size, params.stride**2), source, which, params, scene, seen)
+                points = max(board.FIRST + self.num_agents, params.window**2)
+                run(board.enter, (size, points), params, scene, seen)
             else:
                 run(compact.unpack, (size, self.num_agents), source, which, scene)
-                run(board.survey, (size,), law, scene, seen, work=law.stride**2)
+                run(board.survey, (size,), params, scene, seen, work=params.stride**2)
             given = {key: values[part] for key, values in out.items()}
             if rows is None:
                 self._render(scene, seen, given)
@@ -242,25 +245,25 @@ class BattleGame(Game):
         agents: Any = None,
     ) -> None:
         """Writes observations of a scene and its board."""
-        run, law = self.backend.run, self.law
-        numbers = law.window**2 * law.channels
+        run, params = self.backend.run, self.params
+        numbers = params.window**2 * params.channels
         work = 150 + numbers // 10
         if not isinstance(out, dict):
-            width = law.channels + self.num_features
-            picture = out.reshape(len(out), law.window**2 * width)
-            arguments = (law, scene, seen, rows, agents, width, picture)
-            run(observe.picture_some, (len(out),), *arguments, work=work * width // law.channels)
+            width = params.channels + self.num_features
+            picture = out.reshape(len(out), params.window**2 * width)
+            arguments = (params, scene, seen, rows, agents, width, picture)
+            run(observe.picture_some, (len(out),), *arguments, work=work * width // params.channels)
             return
         room = out["view"].reshape(*out["view"].shape[:-3], numbers), out["features"]
-        if self.backend.fine and rows is None:
-            run(observe.lanes_of_all, (*scene.x.shape, observe.LANES), law, scene, seen, *room)
-        elif self.backend.fine:
-            arguments = (law, scene, seen, rows, agents, *room)
+        if self.backend.massively_parallel and rows is None:
+            run(observe.lanes_of_all, (*scene.x.shape, observe.LANES), params, scene, seen, *room)
+        elif self.backend.massively_parallel:
+            arguments = (params, scene, seen, rows, agents, *room)
             run(observe.lanes_of_some, (len(rows), observe.LANES), *arguments)
         elif rows is None:
-            run(observe.observe_all, scene.x.shape, law, scene, seen, *room, work=work)
+            run(observe.observe_all, scene.x.shape, params, scene, seen, *room, work=work)
         else:
-            arguments = (law, scene, seen, rows, agents, *room)
+            arguments = (params, scene, seen, rows, agents, *room)
             run(observe.observe_some, (len(rows),), *arguments, work=work)
 
     def snapshot(self, state: State) -> Snapshot:
@@ -287,20 +290,22 @@ class BattleGame(Game):
         return RadiusGraph(positions, self.config.neighbor_radius, self.groups if team else None)
 
     def global_state(self, state: State, row: int) -> np.ndarray:
-        law = self.law
+        params = self.params
         found = np.zeros(self.state_space.shape or (), np.float32)
         for edge in (0, -1):
             found[edge, :, 0] = found[:, edge, 0] = 1.0
         living = np.flatnonzero(state.status[row] == board.ALIVE)
         x, y = state.x[row, living], state.y[row, living]
         found[x, y, 1 + 2 * self.groups[living]] = 1.0
-        found[x, y, 2 + 2 * self.groups[living]] = state.hp[row, living] / law.hp
-        if law.extra_features:
+        found[x, y, 2 + 2 * self.groups[living]] = state.hp[row, living] / params.hp
+        if params.extra_features:
             # Between two steps the engine's last reward is that of the step just made.
             scene = scene_of(state)._replace(last_reward=state.reward)
             features = self.backend.empty((len(living), self.num_features), np.float32)
             rows = np.full(len(living), row)
-            self.backend.run(observe.describe, (len(living),), law, scene, rows, living, features)
+            self.backend.run(
+                observe.describe, (len(living),), params, scene, rows, living, features
+            )
             found[x, y, 5:] = features[:, : found.shape[2] - 5]
         return found
 

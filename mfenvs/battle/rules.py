@@ -1,6 +1,6 @@
 """Battle, stage by stage, in the order of MAgent2's engine (GridWorld.cc, `step` and `clear_dead`).
 
-A step of a row is sequential by law: who attacks first decides who lives, and who moves first who
+A step of a row is sequential by params: who attacks first decides who lives, and who moves first who
 stands where. Its stages are `retire`, `enlist`, `shuffle`, `attack`, `recover`, `move`, `pay`, `close`;
 `play` runs them, or `start` where the last episode has ended.
 
@@ -28,62 +28,62 @@ NOTHING, MISS, HIT, KILL = 0, 1, 2, 3
 MULTIPLIER, MODULUS = 16807, 2147483647
 
 
-def play(row, law, state, actions, last, out):
+def play(row, params, state, actions, last, out):
     """A step of the row; or, if its last episode has ended, the next one's start."""
     state.counter[row] += 1
     if last.over[row]:
-        start(row, law, state, out)
+        start(row, params, state, out)
         return
     out.reset[row] = False
     state.time[row] += 1
-    retire(row, law, state)
-    attacks = enlist(row, law, state, actions, out)
+    retire(row, params, state)
+    attacks = enlist(row, params, state, actions, out)
     shuffle(row, state, attacks)
-    attack(row, law, state, attacks)
-    recover(row, law, state)
-    move(row, law, state)
-    pay(row, law, state)
-    show(row, law, state, state)
-    if law.minimap:
-        count(row, law, state, state)
-    close(row, law, state, out)
+    attack(row, params, state, attacks)
+    recover(row, params, state)
+    move(row, params, state)
+    pay(row, params, state)
+    show(row, params, state, state)
+    if params.minimap:
+        count(row, params, state, state)
+    close(row, params, state, out)
 
 
-def start(row, law, state, out):
+def start(row, params, state, out):
     """Places the armies. Where the options say so a coin says who is left, and how the armies stand to
     each other is drawn."""
-    swapped = law.random_side and bits(state.key[row], state.counter[row], 0) & 1 == 1
+    swapped = params.random_side and bits(state.key[row], state.counter[row], 0) & 1 == 1
     # How much wider apart than MAgent2's the armies are, and how much lower the right one is. The left
     # one goes half of that the other way, so that the pair stays in the middle of the map.
-    wider = draw_within(row, law.nearer, law.further, 1, law, state)
-    lower = draw_within(row, law.aslant, law.aslant, 2, law, state)
-    left_x, left_y = (law.odd_x - wider) >> 1, (law.odd_y - lower) >> 1
+    wider = draw_within(row, params.nearer, params.further, 1, params, state)
+    lower = draw_within(row, params.aslant, params.aslant, 2, params, state)
+    left_x, left_y = (params.odd_x - wider) >> 1, (params.odd_y - lower) >> 1
     state.swapped[row] = swapped
     state.time[row] = 0
     side = 1 if swapped else 0
-    for agent in range(law.num_agents):
-        x = law.start_x[side, agent]
-        y = law.start_y[side, agent]
+    for agent in range(params.num_agents):
+        x = params.start_x[side, agent]
+        y = params.start_y[side, agent]
         present = x >= 0  # an army may be smaller on one side than on the other
-        on_right = is_blue(agent, law) != swapped
+        on_right = is_blue(agent, params) != swapped
         x += left_x + wider if on_right else left_x
         y += left_y + lower if on_right else left_y
         state.status[row, agent] = ALIVE if present else GONE
         state.x[row, agent] = x if present else 0
         state.y[row, agent] = y if present else 0
-        state.hp[row, agent] = law.hp if present else np.float32(0.0)
+        state.hp[row, agent] = params.hp if present else np.float32(0.0)
         state.reward[row, agent] = np.float32(0.0)
         state.last_reward[row, agent] = np.float32(0.0)
-        state.last_action[row, agent] = law.num_actions
-        state.deed[row, agent] = NOTHING
+        state.last_action[row, agent] = params.num_actions
+        state.attack_result[row, agent] = NOTHING
         out.reward[row, agent] = np.float32(0.0)
         out.terminated[row, agent] = False
         out.alive[row, agent] = present
         out.acting[row, agent] = False
         out.actions[row, agent] = -1
-    survey(row, law, state, state)
+    survey(row, params, state, state)
     for blue in range(2):
-        state.living[row, blue] = law.start_size[side, blue]
+        state.living[row, blue] = params.start_size[side, blue]
         state.attacks[row, blue] = 0
         state.hits[row, blue] = 0
         state.kills[row, blue] = 0
@@ -92,16 +92,16 @@ def start(row, law, state, out):
     out.reset[row] = True
 
 
-def draw_within(row, below, above, use, law, state):
+def draw_within(row, below, above, use, params, state):
     """A whole number from -below to above, all alike, from the row's own stream."""
     # Lane 0 is the coin's; the next ones are the agents' (`scripted.random`).
-    draw = bits(state.key[row], state.counter[row], law.num_agents + use)
+    draw = bits(state.key[row], state.counter[row], params.num_agents + use)
     return ((draw * (below + 1 + above)) >> 32) - below
 
 
-def retire(row, law, state):
+def retire(row, params, state):
     """Who died in the step before is gone; its reward becomes the last one (`clear_dead`)."""
-    for agent in range(law.num_agents):
+    for agent in range(params.num_agents):
         if state.status[row, agent] == DYING:
             state.status[row, agent] = GONE
             state.hp[row, agent] = np.float32(0.0)
@@ -109,26 +109,26 @@ def retire(row, law, state):
             state.last_reward[row, agent] = np.float32(0.0)
         if state.status[row, agent] == ALIVE:
             state.last_reward[row, agent] = state.reward[row, agent]
-            state.reward[row, agent] = law.step_reward
-        state.deed[row, agent] = NOTHING
+            state.reward[row, agent] = params.step_reward
+        state.attack_result[row, agent] = NOTHING
 
 
-def enlist(row, law, state, actions, out):
+def enlist(row, params, state, actions, out):
     """Notes what everybody does; queues the attackers, red first, and returns their number."""
-    copied = law.copied_start and state.time[row] == 1
+    copied = params.copied_start and state.time[row] == 1
     attacks = 0
-    for agent in range(law.num_agents):
+    for agent in range(params.num_agents):
         action, chosen = -1, -1
         if state.status[row, agent] == ALIVE:
             chosen = actions[row, agent]
             action = chosen
-            if copied and is_blue(agent, law):
+            if copied and is_blue(agent, params):
                 # Blue reads its orders from the head of the list of all, where red's are.
-                place, reds = agent - law.num_red, state.living[row, 0]
-                source = place if place < reds else law.num_red + place - reds
+                place, reds = agent - params.num_red, state.living[row, 0]
+                source = place if place < reds else params.num_red + place - reds
                 action = actions[row, source]
             state.last_action[row, agent] = action
-            if action >= law.num_moves:
+            if action >= params.num_moves:
                 state.queue[row, attacks] = agent
                 attacks += 1
         out.actions[row, agent] = action
@@ -148,100 +148,102 @@ def shuffle(row, state, attacks):
     state.random[row] = draw
 
 
-def attack(row, law, state, attacks):
+def attack(row, params, state, attacks):
     """Blows fall one by one. Death is hp below 0, strictly; it overwrites the reward so far."""
     for i in range(attacks):
         agent = state.queue[row, i]
         if state.status[row, agent] != ALIVE:
             continue
-        side = 1 if is_blue(agent, law) else 0
+        side = 1 if is_blue(agent, params) else 0
         state.attacks[row, side] += 1
-        target = place_of(row, agent, law, state) + law.reach[state.last_action[row, agent]]
+        target = place_of(row, agent, params, state) + params.reach[state.last_action[row, agent]]
         victim = np.int64(state.grid[row, target]) - FIRST
-        if victim < 0 or is_blue(victim, law) == is_blue(agent, law):
-            state.deed[row, agent] = MISS
-            state.reward[row, agent] += law.attack_penalty
+        if victim < 0 or is_blue(victim, params) == is_blue(agent, params):
+            state.attack_result[row, agent] = MISS
+            state.reward[row, agent] += params.attack_penalty
             continue
         prize = np.float32(0.0)
-        state.deed[row, agent] = HIT
+        state.attack_result[row, agent] = HIT
         state.hits[row, side] += 1
-        state.hp[row, victim] -= law.damage
+        state.hp[row, victim] -= params.damage
         if state.hp[row, victim] < np.float32(0.0):
-            state.deed[row, agent] = KILL
+            state.attack_result[row, agent] = KILL
             state.status[row, victim] = DYING
-            state.reward[row, victim] = law.dead_penalty
+            state.reward[row, victim] = params.dead_penalty
             state.grid[row, target] = BLANK
             state.living[row, 1 - side] -= 1
             state.kills[row, side] += 1
-            prize = law.kill_reward
-        state.reward[row, agent] += prize + law.attack_penalty
+            prize = params.kill_reward
+        state.reward[row, agent] += prize + params.attack_penalty
 
 
-def recover(row, law, state):
+def recover(row, params, state):
     """All the living regain a little."""
-    for agent in range(law.num_agents):
+    for agent in range(params.num_agents):
         if state.status[row, agent] == ALIVE:
-            state.hp[row, agent] = min(law.hp, state.hp[row, agent] + law.recover)
+            state.hp[row, agent] = min(params.hp, state.hp[row, agent] + params.recover)
 
 
-def move(row, law, state):
+def move(row, params, state):
     """Everybody who moves, red first; on maps past 99 x 99 the interiors of bands go before the rest."""
-    if law.num_bands == 1:
-        for agent in range(law.num_agents):
-            if moves(row, agent, law, state):
-                walk(row, agent, law, state)
+    if params.num_bands == 1:
+        for agent in range(params.num_agents):
+            if moves(row, agent, params, state):
+                walk(row, agent, params, state)
         return
     # The queue is free again. Bands are told by where agents stood before anybody moved.
     waiting = 0
-    for band in range(law.num_bands + 1):
-        for agent in range(law.num_agents):
+    for band in range(params.num_bands + 1):
+        for agent in range(params.num_agents):
             column = np.int64(state.x[row, agent])
-            if moves(row, agent, law, state) and band_of(column, law) == band:
+            if moves(row, agent, params, state) and band_of(column, params) == band:
                 state.queue[row, waiting] = agent
                 waiting += 1
     for i in range(waiting):
-        walk(row, state.queue[row, i], law, state)
+        walk(row, state.queue[row, i], params, state)
 
 
-def moves(row, agent, law, state):
+def moves(row, agent, params, state):
     """Whether the agent lives and chose a move."""
-    return state.status[row, agent] == ALIVE and 0 <= state.last_action[row, agent] < law.num_moves
+    return (
+        state.status[row, agent] == ALIVE and 0 <= state.last_action[row, agent] < params.num_moves
+    )
 
 
-def band_of(x, law):
+def band_of(x, params):
     """The band whose buffer a move from column x waits in; the last one is for those near an edge."""
-    inside = x % law.band_width
-    if inside < 4 or inside > law.band_width - 4:
-        return law.num_bands
-    return x // law.band_width
+    inside = x % params.band_width
+    if inside < 4 or inside > params.band_width - 4:
+        return params.num_bands
+    return x // params.band_width
 
 
-def walk(row, agent, law, state):
+def walk(row, agent, params, state):
     """Goes to the chosen cell if it is blank; what lies between does not matter."""
-    here = place_of(row, agent, law, state)
-    there = here + law.reach[state.last_action[row, agent]]
+    here = place_of(row, agent, params, state)
+    there = here + params.reach[state.last_action[row, agent]]
     if state.grid[row, there] == BLANK:
         state.grid[row, here] = BLANK
         state.grid[row, there] = agent + FIRST
-        state.x[row, agent] = there % law.stride - law.rim
-        state.y[row, agent] = there // law.stride - law.rim
+        state.x[row, agent] = there % params.stride - params.rim
+        state.y[row, agent] = there // params.stride - params.rim
 
 
-def pay(row, law, state):
+def pay(row, params, state):
     """Rewards each blow that hit and did not kill, also of those who died later in the step."""
-    for agent in range(law.num_agents):
-        if state.deed[row, agent] == HIT:
-            state.reward[row, agent] += law.attack_opponent_reward
+    for agent in range(params.num_agents):
+        if state.attack_result[row, agent] == HIT:
+            state.reward[row, agent] += params.attack_opponent_reward
 
 
-def close(row, law, state, out):
+def close(row, params, state, out):
     """Writes the step. With an army wiped out, the survivors' episode terminates too."""
     decided = state.living[row, 0] == 0 or state.living[row, 1] == 0
-    for agent in range(law.num_agents):
+    for agent in range(params.num_agents):
         status = state.status[row, agent]
         out.reward[row, agent] = state.reward[row, agent]
         out.alive[row, agent] = status == ALIVE
         out.terminated[row, agent] = status == DYING or (decided and status == ALIVE)
-    truncated = law.max_cycles >= 0 and state.time[row] >= law.max_cycles
+    truncated = params.max_cycles >= 0 and state.time[row] >= params.max_cycles
     out.truncated[row] = truncated
     out.over[row] = truncated or decided

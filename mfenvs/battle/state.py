@@ -15,7 +15,7 @@ from mfenvs.engine.backend import Backend
 BANDED_FROM = 100  # cells along an edge from which the engine buckets its moves by bands
 
 
-class Law(NamedTuple):
+class Params(NamedTuple):
     """The options as the rules read them."""
 
     num_agents: int
@@ -102,15 +102,16 @@ class Board(NamedTuple):
     Attributes:
         grid: int16 (int32 from 2^15 agents on) [B, cells].
         look: float32 [B, FIRST + N, 2]; by what the grid holds: whether it shows, and its share of hp.
-        crowd: int32 [B, 2, K]; the cells of the minimap in which an army stands, the first ``crowds``.
-        crowds: int32 [B, 2].
+        occupied_cells: int32 [B, 2, K]; the cells of the minimap in which an army
+            stands, the first ``num_occupied_cells``.
+        num_occupied_cells: int32 [B, 2].
         share: float32 [B, 2, K]; the share of an army in each cell. K = 0 without minimaps.
     """
 
     grid: Any
     look: Any
-    crowd: Any
-    crowds: Any
+    occupied_cells: Any
+    num_occupied_cells: Any
     share: Any
 
 
@@ -119,7 +120,7 @@ class State(NamedTuple):
 
     Attributes:
         reward: float32 [B, N]; of the last step.
-        deed: int8 [B, N]; what an attack of the last step did: NOTHING, MISS, HIT, KILL.
+        attack_result: int8 [B, N]; what an attack of the last step did: NOTHING, MISS, HIT, KILL.
         queue: int32 [B, N]; room for the rules.
         living: int32 [B, 2]; of red and of blue.
         attacks, hits, kills: int32 [B, 2]; by red and by blue in the episode. A blow of who died before
@@ -138,11 +139,11 @@ class State(NamedTuple):
     swapped: Any
     grid: Any
     look: Any
-    crowd: Any
-    crowds: Any
+    occupied_cells: Any
+    num_occupied_cells: Any
     share: Any
     reward: Any
-    deed: Any
+    attack_result: Any
     queue: Any
     living: Any
     attacks: Any
@@ -159,7 +160,7 @@ def scene_of(source: State | Scene) -> Scene:
     return Scene(*source[: len(Scene._fields)])
 
 
-def law_of(config: BattleConfig, backend: Backend) -> Law:
+def params_of(config: BattleConfig, backend: Backend) -> Params:
     """The options as arrays of the backend and numbers."""
     start = start_of(config.placement, config.map_size, config.start_range)
     moves, attacks = circle(config.speed, True), circle(config.attack_radius, False)
@@ -172,7 +173,7 @@ def law_of(config: BattleConfig, backend: Backend) -> Law:
     scale = -(-config.map_size // window)
     channels = 7 if config.minimap_mode else 5
     bands = 1 if config.map_size < BANDED_FROM else 8 if config.map_size <= 1000 else 16
-    return Law(
+    return Params(
         num_agents=start.x.shape[1],
         num_red=start.num_red,
         size=config.map_size,

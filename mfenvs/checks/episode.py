@@ -99,7 +99,11 @@ def deaths(trial: Trial) -> str | None:
         now, terminated, effect = after["alive"], after["terminated"], after["info.actions"]
         old = ~after["info.reset"][:, None]
         died, gone = before["alive"] & ~now & old, ~before["alive"] & old
-        hold(now | (not trial.game.deathless), "all alive in a game that is deathless", now)
+        hold(
+            now | (not trial.game.fixed_population),
+            "all alive in a game that is fixed_population",
+            now,
+        )
         hold(~(gone & now), "the dead to stay dead (alive False) within an episode", now)
         hold(terminated | ~died, "terminated True in the step of the death", terminated)
         hold(~(terminated & gone), "terminated False after the step of the death", terminated)

@@ -11,7 +11,7 @@ from mfenvs.graph import NeighborGraph
 from mfenvs.views.batched import BatchedEnv
 from mfenvs.views.parallel import ParallelEnv
 
-# Moments of a run that are looked at closely, and agents of each, at most.
+# SnapshotRing of a run that are looked at closely, and agents of each, at most.
 MOMENTS, AGENTS = 10, 64
 
 

@@ -54,11 +54,11 @@ class Backend(ABC):
 
     Attributes:
         device: its name, as torch has it.
-        fine: whether many small points run faster than few large ones.
+        massively_parallel: whether many small points run faster than few large ones.
     """
 
     device: str
-    fine: ClassVar[bool]
+    massively_parallel: ClassVar[bool]
 
     @abstractmethod
     def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
@@ -72,14 +72,14 @@ class Backend(ABC):
     def asarray(self, values: Any, dtype: DTypeLike) -> Any:
         """A contiguous array of this backend's memory, in this dtype; copies only if it must."""
 
-    def keep(self, arguments: NamedTupleT) -> NamedTupleT:
+    def pin(self, arguments: NamedTupleT) -> NamedTupleT:
         """Says that a named tuple is going to be an argument of many a `run`, which is faster then.
 
         It is kept as long as this backend, so that no other takes over its identity.
         """
         return arguments
 
-    def lend(self, arguments: NamedTupleT) -> NamedTupleT:
+    def convert(self, arguments: NamedTupleT) -> NamedTupleT:
         """A named tuple for a few runs to come, in the form in which it is fastest as an argument."""
         return arguments
 
@@ -117,7 +117,7 @@ class CpuBackend(Backend):
     """Numpy memory; loops compiled by Numba, rows split over threads with the GIL released."""
 
     device = "cpu"
-    fine = False
+    massively_parallel = False
 
     def __init__(self) -> None:
         # Numba finds out the types of all arguments on every call, which takes longer than many a
@@ -131,7 +131,7 @@ class CpuBackend(Backend):
     def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         return np.empty(shape, dtype)
 
-    def keep(self, arguments: NamedTupleT) -> NamedTupleT:
+    def pin(self, arguments: NamedTupleT) -> NamedTupleT:
         self._kept[id(arguments)] = arguments
         return arguments
 
@@ -204,7 +204,7 @@ class CudaBackend(Backend):
     one (0.2 ms each) may take longer than they do.
     """
 
-    fine = True
+    massively_parallel = True
 
     def __init__(self, device: str) -> None:
         import torch
@@ -252,11 +252,11 @@ class CudaBackend(Backend):
             values = self._torch.from_numpy(np.require(values, dtype, ["C", "W"]))
         return values.to(self._place, self._dtype(dtype)).contiguous()
 
-    def keep(self, arguments: NamedTupleT) -> NamedTupleT:
+    def pin(self, arguments: NamedTupleT) -> NamedTupleT:
         self._kept[id(arguments)] = (arguments, self._seen_by_numba(arguments))
         return arguments
 
-    def lend(self, arguments: NamedTupleT) -> NamedTupleT:
+    def convert(self, arguments: NamedTupleT) -> NamedTupleT:
         return self._seen_by_numba(arguments)
 
     def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:

@@ -49,17 +49,17 @@ def draw(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> None
 
 def scale(game: Game) -> Range:
     """The totals that are shown: mu and three sigma around it, as far as these agents reach."""
-    law, reach = game.law, game.config.reach
-    low, high = law.mu - 3 * law.sigma, law.mu + 3 * law.sigma
+    params, reach = game.params, game.config.reach
+    low, high = params.mu - 3 * params.sigma, params.mu + 3 * params.sigma
     # The best total is there, and one more at least, where sigma is minute or mu out of reach.
-    low = np.floor(np.clip(low, 0, law.best - 1)) if low < reach else 0
-    return float(low), float(np.ceil(np.clip(high, law.best, reach)))
+    low = np.floor(np.clip(low, 0, params.best - 1)) if low < reach else 0
+    return float(low), float(np.ceil(np.clip(high, params.best, reach)))
 
 
 def hill(game: Game, totals: np.ndarray) -> np.ndarray:
     """Totals, which are whole, and the performance of each: float64 [n, 2]."""
-    law = game.law
-    heights = [rules.performance(x, law.best, law.mu, law.sigma) for x in totals.tolist()]
+    params = game.params
+    heights = [rules.performance(x, params.best, params.mu, params.sigma) for x in totals.tolist()]
     return np.stack([totals, np.array(heights)], axis=1)
 
 
@@ -73,7 +73,7 @@ def told(share: float) -> str:
 
 def _draw_hill(game: Game, totals: np.ndarray, canvas: Canvas, bottom: int) -> None:
     """Performance over the total, with the best total and those so far."""
-    law, theme = game.law, canvas.theme
+    params, theme = game.params, canvas.theme
     plot = Plot(
         canvas,
         (MARGIN, MARGIN - 5, canvas.size[0] - PANEL - 3 * MARGIN, bottom - MARGIN + 5),
@@ -87,11 +87,11 @@ def _draw_hill(game: Game, totals: np.ndarray, canvas: Canvas, bottom: int) -> N
     filling = np.interp(columns[:-1], *curve.T)
     plot.bars(columns, filling, mixed(theme.blue, theme.paper, 0.85))
     plot.line(curve, theme.blue)
-    best = rules.objective(law.best, law.mu, law.sigma)
-    x, y = plot.at(law.best, 1.0)
+    best = rules.objective(params.best, params.mu, params.sigma)
+    x, y = plot.at(params.best, 1.0)
     right = x > plot.right - 130
     anchor = "bottomright" if right else "midbottom"
-    words = f"best within reach: G* = {best:,.4g} at x = {law.best:,.0f}"
+    words = f"best within reach: G* = {best:,.4g} at x = {params.best:,.0f}"
     canvas.text(words, (plot.right if right else x, y - 14), 13, theme.blue, anchor)
     _draw_totals(game, totals[totals[:, 0] > 0, 1], plot)
 
@@ -116,7 +116,7 @@ def _draw_totals(game: Game, totals: np.ndarray, plot: Plot) -> None:
         at, anchor, words = (plot.right, plot.bottom - 36), "midright", f"{words} →"
     elif total < plot.x[0]:
         at, anchor, words = (plot.left, plot.bottom - 36), "midleft", f"← {words}"
-    elif x > plot.left + 100 and (total < game.law.best or x > plot.right - 100):
+    elif x > plot.left + 100 and (total < game.params.best or x > plot.right - 100):
         at, anchor = (x - 12, y), "midright"  # on the outer side of the hill, if there is room
     else:
         at, anchor = (x + 12, y), "midleft"
@@ -207,7 +207,7 @@ def _draw_histories(
     plot = Plot(
         canvas, (left, middle + 4, PANEL, bottom - middle - 4), time, span, "Total x", "step"
     )
-    level = round(plot.at(0, game.law.best)[1])
+    level = round(plot.at(0, game.params.best)[1])
     canvas.line([(plot.left, level), (plot.right, level)], theme.blue)
     plot.line(totals, theme.amber)
     canvas.circle(plot.at(*totals[-1]), 4, theme.amber)

@@ -12,7 +12,7 @@ from mfenvs.engine.backend import Backend
 from mfenvs.game import Game, Step
 from mfenvs.gaussian_squeeze import draw, rules
 from mfenvs.gaussian_squeeze.config import REWARDS, SqueezeConfig
-from mfenvs.gaussian_squeeze.state import Law, Snapshot, State
+from mfenvs.gaussian_squeeze.state import Params, Snapshot, State
 from mfenvs.graph import CompleteGraph
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class SqueezeGame(Game):
 
     id = "gaussian_squeeze_v0"
     Config = SqueezeConfig
-    deathless = True
+    fixed_population = True
 
     def __init__(self, config: SqueezeConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend
@@ -58,8 +58,8 @@ class SqueezeGame(Game):
         self.single_action_space = spaces.Discrete(config.num_actions)
         self.state_space = spaces.Box(0.0, 1.0, (config.num_actions + 3,), np.float32)
         self._graph = CompleteGraph(size)
-        self.law = backend.keep(
-            Law(
+        self.params = backend.pin(
+            Params(
                 num_agents=size,
                 share=1 / size,
                 mu=float(config.mu),
@@ -97,7 +97,7 @@ class SqueezeGame(Game):
         run = self.backend.run
         run(rules.begin, (rows,), state, last, out)
         run(rules.choose, shape, actions, out, work=1)
-        run(rules.measure, (rows,), self.law, state, out, work=agents)
+        run(rules.measure, (rows,), self.params, state, out, work=agents)
         run(rules.pay, shape, state, out, work=1)
 
     def observe(
@@ -108,9 +108,9 @@ class SqueezeGame(Game):
         agents: np.ndarray | None = None,
     ) -> None:
         if agents is None:
-            self.backend.run(rules.observe_all, out.shape[:2], self.law, out, work=1)
+            self.backend.run(rules.observe_all, out.shape[:2], self.params, out, work=1)
         else:
-            self.backend.run(rules.observe_some, (len(agents),), self.law, agents, out)
+            self.backend.run(rules.observe_some, (len(agents),), self.params, agents, out)
 
     def snapshot(self, state: State) -> Snapshot:
         count = self.backend.zeros(state.count.shape, np.int64)

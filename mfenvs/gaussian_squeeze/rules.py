@@ -42,30 +42,30 @@ def choose(row, agent, actions, out):
     out.acting[row, agent] = action >= 0
 
 
-def measure(row, law, state, out):
+def measure(row, params, state, out):
     """Counts the row's actions, scores their sum, and tells whether its time is up."""
     # Sums and exponential stay in one rule: a loop over rows that held the exponential alone might
     # be compiled into vector instructions, whose last bit may depend on how many rows there are.
     bins = state.count.shape[1]
     for action in range(bins):
         state.count[row, action] = 0
-    for agent in range(law.num_agents):
+    for agent in range(params.num_agents):
         state.count[row, out.actions[row, agent] + 1] += 1
     total = 0
     for action in range(1, bins):
         total += (action - 1) * state.count[row, action]
     state.total[row] = total
-    state.objective[row] = objective(np.float64(total), law.mu, law.sigma)
-    state.performance[row] = performance(np.float64(total), law.best, law.mu, law.sigma)
+    state.objective[row] = objective(np.float64(total), params.mu, params.sigma)
+    state.performance[row] = performance(np.float64(total), params.best, params.mu, params.sigma)
 
     reward = state.performance[row]
-    if law.reward == SHARED:
+    if params.reward == SHARED:
         reward = state.objective[row]
-    elif law.reward == PER_AGENT:
-        reward = state.objective[row] / law.num_agents
+    elif params.reward == PER_AGENT:
+        reward = state.objective[row] / params.num_agents
     state.reward[row] = reward
 
-    ended = law.max_cycles >= 0 and state.time[row] >= law.max_cycles
+    ended = params.max_cycles >= 0 and state.time[row] >= params.max_cycles
     out.truncated[row] = ended
     out.over[row] = ended
 
@@ -75,15 +75,15 @@ def pay(row, agent, state, out):
     out.reward[row, agent] = state.reward[row]
 
 
-def write_observation(agent, law, out_row):
+def write_observation(agent, params, out_row):
     """One agent's observation: its place among the agents, and 1 / N."""
-    out_row[0] = (agent + 1) * law.share
-    out_row[1] = law.share
+    out_row[0] = (agent + 1) * params.share
+    out_row[1] = params.share
 
 
-def observe_all(row, agent, law, out):
-    write_observation(agent, law, out[row, agent])
+def observe_all(row, agent, params, out):
+    write_observation(agent, params, out[row, agent])
 
 
-def observe_some(row, law, agents, out):
-    write_observation(agents[row], law, out[row])
+def observe_some(row, params, agents, out):
+    write_observation(agents[row], params, out[row])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-class Law(NamedTuple):
+class Params(NamedTuple):
     """The options as the rules read them."""
 
     num_agents: int

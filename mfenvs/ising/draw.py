@@ -39,7 +39,7 @@ def draw(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> None
     _draw_lattice(game, state, row, canvas)
     top = _draw_header(game, state, step, row, canvas)
     bottom = _draw_legend(game, canvas)
-    if np.ptp(game.law.field) > 0:
+    if np.ptp(game.params.field) > 0:
         bottom = _draw_field(game, canvas, bottom)
     bottom = _draw_numbers(state, row, canvas, bottom)
     _draw_history(game, state, row, canvas, top, bottom)
@@ -100,7 +100,7 @@ def _edges(graph: NeighborGraph) -> np.ndarray:
 
 def _draw_header(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> int:
     """What is played, and when. Returns the y below."""
-    config, field = game.config, game.law.field
+    config, field = game.config, game.params.field
     left, right, top = canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN, MARGIN - 5
     canvas.text("Ising model", (left, top), 24, bold=True)
     time = f"step {int(state.time[row]):,}" + (" (last)" if step.over[row] else "")
@@ -147,7 +147,7 @@ def _draw_numbers(state: State, row: int, canvas: Canvas, bottom: int) -> int:
 
 def _draw_field(game: Game, canvas: Canvas, bottom: int) -> int:
     """A map of the field above ``bottom``, in the spins' colours. Returns the y above it."""
-    side, field = game.config.side, np.asarray(game.law.field)
+    side, field = game.config.side, np.asarray(game.params.field)
     left, right, top = canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN, bottom - FIELD_MAP
     strongest = float(np.abs(field).max())
     canvas.image(

@@ -16,7 +16,7 @@ from mfenvs.engine.backend import get_backend
 from mfenvs.game import MAX_SEED
 from mfenvs.ising import moves
 from mfenvs.ising.config import IsingConfig
-from mfenvs.ising.moves import Chain, Law
+from mfenvs.ising.moves import Chain, Params
 from mfenvs.rng import bits, row_key
 from mfenvs.validate import member, number, numbers, positive, whole
 
@@ -197,7 +197,7 @@ def monte_carlo(
         raise ValueError(f"coupling={coupling!r} with method='wolff'; allowed: 0 or more")
 
     strengths, kind = np.unique(per_site, return_inverse=True)
-    law = Law(
+    params = Params(
         side=int(config.side),
         coupling=coupling,
         field=np.ascontiguousarray(per_site) if per_site.any() else np.zeros(0),
@@ -205,10 +205,10 @@ def monte_carlo(
         threshold=_thresholds(method, levels.ravel(), coupling, strengths),
     )
     chain = _start(levels.size, int(chains), sites, config.initial, int(seed))
-    _advance(method, law, chain, burn_in // 2, False)
+    _advance(method, params, chain, burn_in // 2, False)
     chain.clusters[:] = np.maximum(1, np.rint(sites * chain.grown / np.maximum(1, chain.flipped)))
-    _advance(method, law, chain, burn_in - burn_in // 2, False)
-    _advance(method, law, chain, sweeps, True)
+    _advance(method, params, chain, burn_in - burn_in // 2, False)
+    _advance(method, params, chain, sweeps, True)
 
     mean, error, ratio, plateau = _binned(chain, levels.size)
 
@@ -230,7 +230,7 @@ def monte_carlo(
 def _thresholds(
     method: str, levels: np.ndarray, coupling: float, strengths: np.ndarray
 ) -> np.ndarray:
-    """`Law.threshold` for temperatures [T] and fields [F]."""
+    """`Params.threshold` for temperatures [T] and fields [F]."""
     aligned = 2.0 * np.arange(5) - 4.0
     with np.errstate(over="ignore"):
         # r / tau of an up spin, [T, F, 5]; a down spin has the opposite.
@@ -269,13 +269,13 @@ def _start(temperatures: int, chains: int, sites: int, initial: str, seed: int) 
     )
 
 
-def _advance(method: str, law: Law, chain: Chain, sweeps: int, measured: bool) -> None:
+def _advance(method: str, params: Params, chain: Chain, sweeps: int, measured: bool) -> None:
     rows, sites = chain.spin.shape
     most = max(1, CHUNK // (rows * sites))
     for done in range(0, sweeps, most):
         now = min(most, sweeps - done)
         run = get_backend("cpu").run
-        run(METHODS[method], (rows,), law, chain, now, measured, work=now * sites)
+        run(METHODS[method], (rows,), params, chain, now, measured, work=now * sites)
 
 
 def _binned(chain: Chain, temperatures: int) -> tuple[np.ndarray, ...]:

@@ -13,7 +13,7 @@ from mfenvs.game import Game, Step
 from mfenvs.graph import LatticeGraph
 from mfenvs.ising import draw, rules
 from mfenvs.ising.config import STARTS, UPDATES, IsingConfig
-from mfenvs.ising.state import Law, Snapshot, State
+from mfenvs.ising.state import Params, Snapshot, State
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
@@ -37,7 +37,7 @@ class IsingGame(Game):
 
     id = "ising_v0"
     Config = IsingConfig
-    deathless = True
+    fixed_population = True
 
     def __init__(self, config: IsingConfig, backend: Backend) -> None:
         self.config, self.backend = config, backend
@@ -60,8 +60,8 @@ class IsingGame(Game):
         self.state_space = spaces.Box(low, high, dtype=np.float32)
 
         self._lattice = LatticeGraph(config.side)
-        self.law = backend.keep(
-            Law(
+        self.params = backend.pin(
+            Params(
                 side=config.side,
                 half_coupling=np.float32(config.coupling / 2),
                 field=backend.asarray(field, np.float32),
@@ -110,12 +110,12 @@ class IsingGame(Game):
         rows, sites = state.spin.shape
         run, side = self.backend.run, self.config.side
         run(rules.begin, (rows,), state, last, out)
-        run(rules.deal, (rows, side), self.law, state, out, work=1)
+        run(rules.deal, (rows, side), self.params, state, out, work=1)
         run(rules.choose, (rows, sites), state, actions, out, work=1)
-        run(rules.settle, (rows, side), self.law, state, out, work=2 * side)
+        run(rules.settle, (rows, side), self.params, state, out, work=2 * side)
         if self.masks_actions:
-            run(rules.activate, (rows, side, side), self.law, state, out)
-        run(rules.measure, (rows,), self.law, state, out, work=side)
+            run(rules.activate, (rows, side, side), self.params, state, out)
+        run(rules.measure, (rows,), self.params, state, out, work=side)
 
     def observe(
         self,
@@ -132,11 +132,11 @@ class IsingGame(Game):
             spin = source.spin
         if rows is None:
             run, side = self.backend.run, self.config.side
-            run(rules.observe_own, spin.shape, self.law, spin, out, work=1)
+            run(rules.observe_own, spin.shape, self.params, spin, out, work=1)
             if self.config.observe_neighbors:
-                run(rules.observe_around, (len(spin), side, side), self.law, spin, out)
+                run(rules.observe_around, (len(spin), side, side), self.params, spin, out)
         else:
-            self.backend.run(rules.observe_some, (len(rows),), self.law, spin, rows, agents, out)
+            self.backend.run(rules.observe_some, (len(rows),), self.params, spin, rows, agents, out)
 
     def snapshot(self, state: State) -> Snapshot:
         rows, sites = state.spin.shape

@@ -14,7 +14,7 @@ from mfenvs.ising.rules import after, before, neighbors_up
 from mfenvs.rng import bits
 
 
-class Law(NamedTuple):
+class Params(NamedTuple):
     """What the moves obey.
 
     Attributes:
@@ -60,9 +60,9 @@ class Chain(NamedTuple):
     half: Any
 
 
-def heat_bath(row, law, chain, sweeps, measured):
+def heat_bath(row, params, chain, sweeps, measured):
     """Sites in order; each takes a fresh spin, up with its conditional probability."""
-    side, key, level = law.side, chain.key[row], chain.temperature[row]
+    side, key, level = params.side, chain.key[row], chain.temperature[row]
     for _ in range(sweeps):
         chain.counter[row] += 1
         counter = chain.counter[row]
@@ -70,31 +70,31 @@ def heat_bath(row, law, chain, sweeps, measured):
             for column in range(side):
                 site = line * side + column
                 up = neighbors_up(chain.spin, row, line, column, side)
-                chance = law.threshold[level, law.kind[site], up]
+                chance = params.threshold[level, params.kind[site], up]
                 chain.spin[row, site] = bits(key, counter, site) < chance
         if measured:
-            tally(row, law, chain)
+            tally(row, params, chain)
 
 
-def metropolis(row, law, chain, sweeps, measured):
+def metropolis(row, params, chain, sweeps, measured):
     """N sites drawn at random; each proposes to flip (the paper's Algorithm 3)."""
-    sites, key, level = law.side * law.side, chain.key[row], chain.temperature[row]
+    sites, key, level = params.side * params.side, chain.key[row], chain.temperature[row]
     for _ in range(sweeps):
         chain.counter[row] += 1
         counter = chain.counter[row]
         for trial in range(sites):
             site = (bits(key, counter, 2 * trial) * sites) >> 32
             old = chain.spin[row, site]
-            line = site // law.side
-            up = neighbors_up(chain.spin, row, line, site - line * law.side, law.side)
-            chance = law.threshold[level, law.kind[site], 5 * old + up]
+            line = site // params.side
+            up = neighbors_up(chain.spin, row, line, site - line * params.side, params.side)
+            chance = params.threshold[level, params.kind[site], 5 * old + up]
             if bits(key, counter, 2 * trial + 1) < chance:
                 chain.spin[row, site] = 1 - old
         if measured:
-            tally(row, law, chain)
+            tally(row, params, chain)
 
 
-def wolff(row, law, chain, sweeps, measured):
+def wolff(row, params, chain, sweeps, measured):
     """Whole clusters, `chain.clusters` of them to a sweep.
 
     While that number is not chosen yet (0), a sweep ends once N spins were flipped, and
@@ -103,22 +103,22 @@ def wolff(row, law, chain, sweeps, measured):
     for _ in range(sweeps):
         if chain.clusters[row] > 0:
             for _cluster in range(chain.clusters[row]):
-                flip_cluster(row, law, chain)
+                flip_cluster(row, params, chain)
         else:
-            goal = chain.flipped[row] + law.side * law.side
+            goal = chain.flipped[row] + params.side * params.side
             while chain.flipped[row] < goal:
-                chain.flipped[row] += flip_cluster(row, law, chain)
+                chain.flipped[row] += flip_cluster(row, params, chain)
                 chain.grown[row] += 1
         if measured:
-            tally(row, law, chain)
+            tally(row, params, chain)
 
 
-def flip_cluster(row, law, chain):
+def flip_cluster(row, params, chain):
     """Grows a cluster of like spins from a random site, flips it, and returns its size."""
     chain.counter[row] += 1
     key, counter = chain.key[row], chain.counter[row]
-    chance = law.threshold[chain.temperature[row], 0, 0]
-    site = (bits(key, counter, 0) * (law.side * law.side)) >> 32
+    chance = params.threshold[chain.temperature[row], 0, 0]
+    site = (bits(key, counter, 0) * (params.side * params.side)) >> 32
     old = chain.spin[row, site]
     # A spin is flipped when it joins, so that it cannot join twice.
     chain.spin[row, site] = 1 - old
@@ -128,7 +128,7 @@ def flip_cluster(row, law, chain):
         height -= 1
         site = chain.stack[row, height]
         for direction in range(4):
-            other = neighbor(site, direction, law.side)
+            other = neighbor(site, direction, params.side)
             if chain.spin[row, other] == old:
                 if bits(key, counter, lane) < chance:
                     chain.spin[row, other] = 1 - old
@@ -152,12 +152,12 @@ def neighbor(site, direction, side):
     return after(line, side) * side + column
 
 
-def tally(row, law, chain):
+def tally(row, params, chain):
     """Adds |m| and the energy per site to the row's bins, less those of the all-up lattice.
 
     Where order is strong these differences are small, and their squares keep their digits.
     """
-    side, spin = law.side, chain.spin[row]
+    side, spin = params.side, chain.spin[row]
     sites = side * side
     ups, unlike = 0, 0
     for y in range(side):
@@ -169,9 +169,9 @@ def tally(row, law, chain):
             unlike += spin[line + x] != spin[below + x]
         for x in range(side - 1):
             unlike += spin[line + x] != spin[line + x + 1]
-    loss = law.coupling * unlike
-    for site in range(law.field.shape[0]):
-        loss += law.field[site] * (1 - spin[site])
+    loss = params.coupling * unlike
+    for site in range(params.field.shape[0]):
+        loss += params.field[site] * (1 - spin[site])
     record(row, 0, -2.0 * min(ups, sites - ups) / sites, chain)
     record(row, 1, 2.0 * loss / sites, chain)
 

@@ -48,14 +48,14 @@ def begin(row, state, last, out):
     state.counter[row] += 1
 
 
-def deal(row, line, law, state, out):
+def deal(row, line, params, state, out):
     """Gives a line its first spins, if the row starts anew."""
     if out.reset[row]:
-        for site in range(line * law.side, (line + 1) * law.side):
-            if law.initial == START_RANDOM:
+        for site in range(line * params.side, (line + 1) * params.side):
+            if params.initial == START_RANDOM:
                 state.spin[row, site] = bits(state.key[row], state.counter[row], site) & 1
             else:
-                state.spin[row, site] = 1 if law.initial == START_UP else 0
+                state.spin[row, site] = 1 if params.initial == START_UP else 0
 
 
 def choose(row, agent, state, actions, out):
@@ -74,11 +74,11 @@ def earned(spin, up, field, half_coupling):
     return np.float32(sign(spin)) * (field + half_coupling * np.float32(2 * up - 4))
 
 
-def settle(row, line, law, state, out):
+def settle(row, line, params, state, out):
     """Rewards a line of the new joint action, but for a reset, and sums what `measure` needs of it."""
-    side, first = law.side, line * law.side
-    spin, paid, half_coupling = state.spin[row], not out.reset[row], law.half_coupling
-    here, field = spin[first : first + side], law.field[first : first + side]
+    side, first = params.side, line * params.side
+    spin, paid, half_coupling = state.spin[row], not out.reset[row], params.half_coupling
+    here, field = spin[first : first + side], params.field[first : first + side]
     above, below = before(line, side) * side, after(line, side) * side
     above, below = spin[above : above + side], spin[below : below + side]
     reward = out.reward[row, first : first + side]
@@ -105,74 +105,74 @@ def settle(row, line, law, state, out):
     state.line_sums[row, line, STAGGERED] = odd - even if line & 1 else even - odd
 
 
-def activate(row, line, column, law, state, out):
+def activate(row, line, column, params, state, out):
     """Draws whether a site may choose next, and says so in the mask."""
-    agent = line * law.side + column
-    if law.update == CHECKERBOARD:
+    agent = line * params.side + column
+    if params.update == CHECKERBOARD:
         active = (line + column) & 1 == (state.time[row] & 1)
     else:
         # Lanes from side * side on, since the deal of a reset draws from those below.
-        lane = law.side * law.side + agent
-        active = uniform(state.key[row], state.counter[row], lane) < law.fraction
+        lane = params.side * params.side + agent
+        active = uniform(state.key[row], state.counter[row], lane) < params.fraction
     state.active[row, agent] = active
     spin = state.spin[row, agent]
     out.mask[row, agent, spin] = 1
     out.mask[row, agent, 1 - spin] = 1 if active else 0
 
 
-def measure(row, law, state, out):
+def measure(row, params, state, out):
     """Order parameter, magnetisations and energy of the row, and whether its time is up."""
-    sites = law.side * law.side
+    sites = params.side * params.side
     agreement, total, staggered = np.int64(0), np.int64(0), np.int64(0)
-    for line in range(law.side):
+    for line in range(params.side):
         agreement += state.line_sums[row, line, AGREEMENT]
         total += state.line_sums[row, line, TOTAL]
         staggered += state.line_sums[row, line, STAGGERED]
     field = 0.0
-    if law.uniform:
-        field += total * np.float64(law.field[0])
+    if params.uniform:
+        field += total * np.float64(params.field[0])
     else:
         for site in range(sites):
-            field += sign(state.spin[row, site]) * np.float64(law.field[site])
+            field += sign(state.spin[row, site]) * np.float64(params.field[site])
     state.magnetisation[row] = total / sites
     state.order_parameter[row] = abs(total) / sites
     state.staggered_magnetisation[row] = staggered / sites
-    state.energy[row] = -(field + np.float64(law.half_coupling) * agreement) / sites
+    state.energy[row] = -(field + np.float64(params.half_coupling) * agreement) / sites
 
-    ended = law.max_cycles >= 0 and state.time[row] >= law.max_cycles
+    ended = params.max_cycles >= 0 and state.time[row] >= params.max_cycles
     out.truncated[row] = ended
     out.over[row] = ended
 
 
-def write_own(spin, row, site, law, out_row):
+def write_own(spin, row, site, params, out_row):
     """An agent's own sign and field."""
     out_row[0] = sign(spin[row, site])
-    out_row[1] = law.field[site]
+    out_row[1] = params.field[site]
 
 
-def write_around(spin, row, line, column, law, out_row):
+def write_around(spin, row, line, column, params, out_row):
     """The signs of an agent's neighbours: left, above, right, below."""
-    side = law.side
+    side = params.side
     out_row[2] = sign(spin[row, line * side + before(column, side)])
     out_row[3] = sign(spin[row, before(line, side) * side + column])
     out_row[4] = sign(spin[row, line * side + after(column, side)])
     out_row[5] = sign(spin[row, after(line, side) * side + column])
 
 
-def observe_own(row, agent, law, spin, out):
-    write_own(spin, row, agent, law, out[row, agent])
+def observe_own(row, agent, params, spin, out):
+    write_own(spin, row, agent, params, out[row, agent])
 
 
-def observe_around(row, line, column, law, spin, out):
-    write_around(spin, row, line, column, law, out[row, line * law.side + column])
+def observe_around(row, line, column, params, spin, out):
+    write_around(spin, row, line, column, params, out[row, line * params.side + column])
 
 
-def observe_some(row, law, spin, rows, agents, out):
+def observe_some(row, params, spin, rows, agents, out):
     site = agents[row]
-    write_own(spin, rows[row], site, law, out[row])
+    write_own(spin, rows[row], site, params, out[row])
     if out.shape[1] > 2:
-        line = site // law.side
-        write_around(spin, rows[row], line, site - line * law.side, law, out[row])
+        line = site // params.side
+        write_around(spin, rows[row], line, site - line * params.side, params, out[row])
 
 
 def pack(row, spin, packed):

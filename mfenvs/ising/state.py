@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Law(NamedTuple):
+class Params(NamedTuple):
     """The options as the rules read them."""
 
     side: int

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mfenvs.engine.actions import admit
+from mfenvs.engine.actions import sanitize_actions
 from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
@@ -59,7 +59,9 @@ class BatchedEnv:
     ) -> None:
         whole("num_envs", num_envs, 1)
         config, backend = game_class.configure(options), get_backend(device)
-        member("dtype", dtype, ("float32", "float16") if backend.fine else ("float32",))
+        member(
+            "dtype", dtype, ("float32", "float16") if backend.massively_parallel else ("float32",)
+        )
         self.game = game_class(config, backend)
         self.num_envs, self.device = num_envs, torch.device(backend.device)
         self._dtype = np.dtype(dtype)
@@ -69,17 +71,19 @@ class BatchedEnv:
         self.types = torch.as_tensor(self.game.types, device=self.device)
         self.single_observation_space = _in_dtype(self.game.single_observation_space, self._dtype)
         self.single_action_space = self.game.single_action_space
-        keep = self.game.backend.keep
-        self._state = keep(self.game.allocate(self.num_envs))
+        pin = self.game.backend.pin
+        self._state = pin(self.game.allocate(self.num_envs))
         shape = (self.num_envs, self.num_agents)
         self._sides = [
             (
-                keep(self.game.allocate_step(self.num_envs)),
+                pin(self.game.allocate_step(self.num_envs)),
                 self.game.allocate_observation(shape, self._dtype),
             )
             for _ in range(2)
         ]
-        self._admitted = self.game.backend.empty(shape, np.int64) if backend.fine else None
+        self._admitted = (
+            self.game.backend.empty(shape, np.int64) if backend.massively_parallel else None
+        )
         self._ready = self._seeded = False
         self.row_seeds: np.ndarray | None = None
 
@@ -278,7 +282,7 @@ class BatchedEnv:
         return values.numpy() if ours else values
 
     def _indices(self, name: str, values: Any, size: int) -> Any:
-        if self.game.backend.fine:
+        if self.game.backend.massively_parallel:
             return self.game.backend.asarray(values, np.int64)
         index = np.ascontiguousarray(values)
         if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
@@ -322,7 +326,7 @@ class BatchedEnv:
         if self._admitted is not None:
             chosen = self.game.backend.asarray(actions, np.int64)
             arguments = (self.game.num_actions, chosen, self._admitted)
-            self.game.backend.run(admit, shape, *arguments)
+            self.game.backend.run(sanitize_actions, shape, *arguments)
             return self._admitted
         least, most = int(actions.min()), int(actions.max())
         if least < -1 or most >= self.game.num_actions:

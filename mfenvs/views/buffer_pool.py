@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 
-class Room:
+class Buffer:
     """An array, and a view of each of its entries along the first axis, some of which are lent."""
 
     def __init__(self, array: np.ndarray) -> None:
@@ -24,7 +24,7 @@ class Room:
         return sum(map(getrefcount, self.views)) == 2 * len(self.views)
 
 
-class Rooms:
+class BufferPool:
     """Hands out rooms. To make a hundred small arrays takes longer than to fill them.
 
     Callers mostly hold the last observation while they ask for the next, so that two take turns.
@@ -35,18 +35,18 @@ class Rooms:
 
     def __init__(self, allocate: Callable[[int], Any]) -> None:
         self._allocate = allocate
-        self._rooms: list[Room] = []
+        self._buffers: list[Buffer] = []
 
-    def take(self, count: int) -> Room:
-        """A room of at least ``count`` entries, of any content, that nobody else holds.
+    def take(self, count: int) -> Buffer:
+        """A buffer of at least ``count`` entries, of any content, that nobody else holds.
 
         The first ``count`` views are the caller's.
         """
-        for place, room in enumerate(self._rooms):
-            if len(room.views) >= count and room.is_free():
-                self._rooms.append(self._rooms.pop(place))
+        for place, buffer in enumerate(self._buffers):
+            if len(buffer.views) >= count and buffer.is_free():
+                self._buffers.append(self._buffers.pop(place))
                 break
         else:
-            room = Room(self._allocate(count))
-            self._rooms = [*self._rooms[-1:], room]
-        return room
+            buffer = Buffer(self._allocate(count))
+            self._buffers = [*self._buffers[-1:], buffer]
+        return buffer

@@ -18,7 +18,7 @@ from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
-from mfenvs.views.buffer_pool import Rooms
+from mfenvs.views.buffer_pool import BufferPool
 
 RENDER_MODES = ("human", "rgb_array")
 RENDER_FPS = 10
@@ -74,12 +74,12 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._action_spaces = {
             agent: copy.deepcopy(self.game.single_action_space) for agent in self._index
         }
-        keep = self.game.backend.keep
-        self._state = keep(self.game.allocate(1))
-        self._step = keep(self.game.allocate_step(1))
-        self._last = keep(self.game.allocate_step(1))
+        pin = self.game.backend.pin
+        self._state = pin(self.game.allocate(1))
+        self._step = pin(self.game.allocate_step(1))
+        self._last = pin(self.game.allocate_step(1))
         self._in_parts = isinstance(self.game.parallel_observation_space, spaces.Dict)
-        self._rooms = Rooms(self.game.allocate_parallel_observation)
+        self._buffers = BufferPool(self.game.allocate_parallel_observation)
         self._names = np.array(self.possible_agents, object)
         # The row of every agent, the indices of `agents`, and the dict that says False of each.
         self._rows = np.zeros(self.game.num_agents, np.int64)
@@ -314,10 +314,10 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
                 agent: {key: part[i] for key, part in parts.items()}
                 for i, agent in enumerate(self.agents)
             }
-        room = self._rooms.take(count)
-        self.game.observe(self._state, room.array[:count], self._rows[:count], self._present)
+        buffer = self._buffers.take(count)
+        self.game.observe(self._state, buffer.array[:count], self._rows[:count], self._present)
         observations: dict[str, Any] = self._nobody.copy()
-        observations.update(zip(self.agents, room.views, strict=False))  # a room may be larger
+        observations.update(zip(self.agents, buffer.views, strict=False))  # a buffer may be larger
         return observations
 
     def _infos(self, chosen: np.ndarray) -> dict[str, dict[str, Any]]:

@@ -43,7 +43,7 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (as Gymnasium has it)
 
     def __init__(self, game_class: type[Game], num_envs: int = 1, **options: Any) -> None:
-        if not game_class.deathless:
+        if not game_class.fixed_population:
             raise ValueError(
                 f"{game_class.id} has agents who die while others play on, but a sub-environment of "
                 "a vector starts anew when it ends; allowed: games whose agents all stay to the end. "

@@ -32,7 +32,7 @@ class ACConfig:
         mean_hidden: widths of the critic's layers after the mean action has joined.
         agent_embedding: size of the embedding of who an agent is; 0 for none.
         shared_trunk: whether the critic's head stands on the actor's layers.
-        batch_size, replay_size, learn_after, updates_per_step, samples_per_transition: with a "q"
+        batch_size, replay_size, learning_starts, updates_per_step, samples_per_insert: with a "q"
             critic, as in `QConfig`.
         polyak: how far the target networks move per gradient step, 0 to 1.
         round_steps: with a "v" critic, a round of play lasts until every row has ended an episode, but
@@ -60,9 +60,9 @@ class ACConfig:
     shared_trunk: bool = False
     batch_size: int = 256
     replay_size: int = 200_000
-    learn_after: int = 1000
+    learning_starts: int = 1000
     updates_per_step: int = 1
-    samples_per_transition: float = 0.0
+    samples_per_insert: float = 0.0
     polyak: float = 0.01
     round_steps: int = 400
     updates_per_round: int = 1
@@ -77,11 +77,11 @@ class ACConfig:
         one_of("precision", self.precision, PRECISIONS)
         for name in ("gamma", "polyak", "learning_rate_left"):
             number(name, getattr(self, name), 0.0, 1.0)
-        for name in ("entropy", "clip_gradient", "value_weight", "samples_per_transition"):
+        for name in ("entropy", "clip_gradient", "value_weight", "samples_per_insert"):
             number(name, getattr(self, name))
         for name in ("temperature", "actor_learning_rate", "critic_learning_rate"):
             positive(name, getattr(self, name))
-        for name in ("batch_size", "replay_size", "learn_after", "round_steps"):
+        for name in ("batch_size", "replay_size", "learning_starts", "round_steps"):
             whole(name, getattr(self, name), 1)
         for name in (
             "agent_embedding",

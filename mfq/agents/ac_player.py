@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mfq.common.generators import go_on
+from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy
@@ -42,13 +42,13 @@ class ACPlayer:
     @torch.no_grad()
     def act(self, step: Step, explore: bool = True) -> Tensor:
         """Actions int64 [B, N]: drawn from the policy, or the likeliest; -1 for whom others play."""
-        seats = step.seats
-        agents = seats % step.actions.shape[1]
+        index = step.active_index
+        agents = index % step.actions.shape[1]
         with self.precision.exactly(not explore):
-            logits = self.precision(self.module, step.obs_at(seats), agents)
+            logits = self.precision(self.module, step.obs_at(index), agents)
         policy = Greedy() if self.greedy and not explore else Boltzmann(self.temperature)
-        chosen = policy.sample(logits, 0, self.generator, step.mask_at(seats))
-        return step.spread(chosen, seats)
+        chosen = policy.sample(logits, 0, self.generator, step.mask_at(index))
+        return step.scatter_actions(chosen, index)
 
     def player(self, seed: int = 0) -> ACPlayer:
         """A frozen copy with weights and coins of its own."""
@@ -63,4 +63,4 @@ class ACPlayer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a `state_dict`."""
         self.module.load_state_dict(state["module"])
-        go_on(self.generator, state["generator"])
+        load_generator_state(self.generator, state["generator"])

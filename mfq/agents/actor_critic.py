@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.ac_player import ACPlayer
-from mfq.agents.update_scheduler import Pace
+from mfq.agents.update_scheduler import UpdateScheduler
 from mfq.common import distributed
 from mfq.common.config import of_kind
-from mfq.common.generators import go_on
+from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 from mfq.networks.networks import Actor, Critic, Trunk
-from mfq.networks.optimizer import adam, follow, load_adam
+from mfq.networks.optimizer import adam, load_adam, polyak_update
 from mfq.networks.precision import Precision
 from mfq.replay.compact import CompactReplay, replay_for
 from mfq.replay.ring import named, observation
@@ -77,7 +77,7 @@ class ActorCritic:
         self._player = ACPlayer(actor, config.temperature, greedy, self.generator, self.precision)
         self.time = self.updates = 0
         if config.critic == "q":
-            self.pace = Pace(config)
+            self.update_scheduler = UpdateScheduler(config)
             self.target = copy.deepcopy(self.online).requires_grad_(False)
             self.replay = replay_for(
                 view,
@@ -106,7 +106,7 @@ class ActorCritic:
     def act(self, step: Step, explore: bool = True) -> Tensor:
         """Actions int64 [B, N]: drawn from the policy, or as ``play`` says without exploration."""
         if explore and self.config.critic == "q" and isinstance(self.replay, CompactReplay):
-            self.replay.see(step)
+            self.replay.record_snapshot(step)
         self.time += explore
         return self._player.act(step, explore)
 
@@ -119,7 +119,7 @@ class ActorCritic:
             choice["mask"] = step.action_mask
         if self.config.critic == "v":
             self.rollout.add(step, next_step, self._seen(step), {**choice, "learns": learns})
-            self._last = next_step if step.mine is None else next_step.given_to(step.mine)
+            self._last = next_step if step.mine is None else next_step.for_player(step.mine)
             return
         before = self.replay.added
         if isinstance(self.replay, CompactReplay):
@@ -127,7 +127,7 @@ class ActorCritic:
         else:
             batch = self._transitions(step, next_step, choice)
             self.replay.add({name: values[learns] for name, values in batch.items()})
-        self.pace.stored(self.replay.added - before, self.replay.added)
+        self.update_scheduler.stored(self.replay.added - before, self.replay.added)
 
     def _transitions(
         self, step: Step, next_step: Step, choice: dict[str, Tensor]
@@ -168,7 +168,7 @@ class ActorCritic:
             **state,
             "target": self.target.state_dict(),
             "replay": self.replay.state_dict(),
-            "owed": self.pace.owed,
+            "owed": self.update_scheduler.owed,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -179,10 +179,10 @@ class ActorCritic:
             self.rollout.load_state_dict(state["rollout"], self.view.device)
         else:
             self.target.load_state_dict(state["target"])
-            self.pace.owed = state["owed"]
+            self.update_scheduler.owed = state["owed"]
             if "replay" in state:
                 self.replay.load_state_dict(state["replay"])
-        go_on(self.generator, state["generator"])
+        load_generator_state(self.generator, state["generator"])
         self.time, self.updates = state["time"], state["updates"]
         self._set_rates()  # as configured, should that have changed
 
@@ -190,7 +190,7 @@ class ActorCritic:
 
     def _learn_q(self) -> dict[str, float]:
         config, metrics = self.config, dict[str, Tensor]()
-        for _ in range(self.pace.updates(self.replay.added)):
+        for _ in range(self.update_scheduler.updates(self.replay.added)):
             batch = self.replay.sample(config.batch_size)
             obs, agent = observation("obs", batch), batch["agent"]
             with torch.enable_grad():
@@ -301,7 +301,7 @@ class ActorCritic:
 
     @torch.no_grad()
     def _move_targets(self) -> None:
-        follow(self.target.parameters(), self.online.parameters(), self.config.polyak)
+        polyak_update(self.target.parameters(), self.online.parameters(), self.config.polyak)
         for mine, theirs in zip(self.target.buffers(), self.online.buffers(), strict=True):
             mine.copy_(theirs)
 
@@ -338,7 +338,7 @@ def networks_of(
     actor = Actor(trunk(), view.num_actions, generator)
     critic = Critic(
         actor.trunk if config.shared_trunk else trunk(),
-        view.mean_width,
+        view.mean_action_dim,
         view.num_actions if config.critic == "q" else 1,
         mean_field,
         config.mean_hidden,

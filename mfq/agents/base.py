@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from mfq.common.generators import go_on
+from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 
 APART = 100_003
@@ -75,6 +75,6 @@ def restore(player: Any, state: dict[str, Any]) -> None:
     if "module" in state:
         player.module.load_state_dict(state["module"])
     if "generator" in state:
-        go_on(player.generator, state["generator"])
+        load_generator_state(player.generator, state["generator"])
     if "time" in state:
         player.time = state["time"]

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from mfq.agents.q_config import QConfig
 from mfq.agents.q_player import MakeNetwork, QPlayer
-from mfq.agents.update_scheduler import Pace
+from mfq.agents.update_scheduler import UpdateScheduler
 from mfq.common import distributed
 from mfq.envs.step import Step
 from mfq.envs.view import View
-from mfq.networks.optimizer import adam, follow, load_adam
+from mfq.networks.optimizer import adam, load_adam, polyak_update
 from mfq.policy import Mixture, Policy
 from mfq.replay.compact import CompactReplay, replay_for
 from mfq.replay.ring import named, observation
-from mfq.values import OPERATORS, Successors, ValueOperator, td_target
+from mfq.values import OPERATORS, NextStateValues, ValueOperator, td_target
 
 
 class QAgent(QPlayer):
@@ -74,13 +74,13 @@ class QAgent(QPlayer):
             config.gamma > 0,
         )
         self._agents = torch.arange(view.num_agents, device=view.device)
-        self.pace, self.updates = Pace(config), 0
+        self.update_scheduler, self.updates = UpdateScheduler(config), 0
 
     # -- the agent's protocol --------------------------------------------------------------------
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
         if explore and isinstance(self.replay, CompactReplay):
-            self.replay.see(step)
+            self.replay.record_snapshot(step)
         return super().act(step, explore)
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
@@ -94,13 +94,13 @@ class QAgent(QPlayer):
         else:
             batch = self._transitions(step, actions, next_step)
             self.replay.add({name: values[learns] for name, values in batch.items()})
-        self.pace.stored(self.replay.added - before, self.replay.added)
+        self.update_scheduler.stored(self.replay.added - before, self.replay.added)
 
     def learn(self) -> dict[str, float]:
         """Gradient steps on (y - Q(s, a, abar))^2; metrics of the last, or {} before there is enough."""
         self._set_rate()
         found: tuple[Tensor, ...] = ()
-        for _ in range(self.pace.updates(self.replay.added)):
+        for _ in range(self.update_scheduler.updates(self.replay.added)):
             found = self._improve(self.replay.sample(self.config.batch_size))
         return dict(zip(("loss", "q", "td_error"), map(float, found), strict=False))
 
@@ -130,7 +130,7 @@ class QAgent(QPlayer):
             "optimizer": self.optimizer.state_dict(),
             "replay": self.replay.state_dict(),
             "updates": self.updates,
-            "owed": self.pace.owed,
+            "owed": self.update_scheduler.owed,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -139,7 +139,7 @@ class QAgent(QPlayer):
         self.target.load_state_dict(state["target"])
         load_adam(self.optimizer, state["optimizer"])
         self._set_rate()  # as configured, should that have changed
-        self.updates, self.pace.owed = state["updates"], state["owed"]
+        self.updates, self.update_scheduler.owed = state["updates"], state["owed"]
         if "replay" in state:
             self.replay.load_state_dict(state["replay"])
 
@@ -154,7 +154,7 @@ class QAgent(QPlayer):
         inputs = observation("next_obs", batch), batch["next_mean"], batch["agent"]
         mask = batch.get("next_mask")
         q = self.precision(self.target, *inputs)
-        after = Successors(
+        after = NextStateValues(
             q,
             mask,
             ask_online=lambda: self.precision(self.module, *inputs),
@@ -213,6 +213,6 @@ class QAgent(QPlayer):
             return
         share = 1.0 if hard else self.config.polyak
         with torch.no_grad():
-            follow(self._slow_weights, self._weights, share)
+            polyak_update(self._slow_weights, self._weights, share)
             for mine, theirs in self._buffers:
                 mine.copy_(theirs)

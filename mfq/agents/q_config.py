@@ -58,9 +58,9 @@ class QConfig:
         replay: "ring" keeps observations; "compact" keeps what they are drawn from, and draws them when
             sampled (environments with snapshots and a fixed graph); "auto" is compact where that can
             be done and observations are large.
-        learn_after: transitions before the first gradient step.
+        learning_starts: transitions before the first gradient step.
         updates_per_step: gradient steps per environment step.
-        samples_per_transition: if above 0, instead as many gradient steps as draw each transition so
+        samples_per_insert: if above 0, instead as many gradient steps as draw each transition so
             often, on average: the number of steps then follows the number of transitions stored.
         polyak: how far the target network moves to the online one per gradient step, 0 to 1.
         hard_update: if above 0, the target network is copied every so many gradient steps instead.
@@ -95,9 +95,9 @@ class QConfig:
     batch_size: int = 256
     replay_size: int = 200_000
     replay: str = "auto"
-    learn_after: int = 1000
+    learning_starts: int = 1000
     updates_per_step: int = 1
-    samples_per_transition: float = 0.0
+    samples_per_insert: float = 0.0
     polyak: float = 0.005
     hard_update: int = 0
     clip_gradient: float = 10.0
@@ -115,7 +115,7 @@ class QConfig:
             one_of(name, getattr(self, name), allowed)
         for name in ("coherent_start", "reconsider", "gamma", "polyak"):
             number(name, getattr(self, name), 0.0, 1.0)
-        for name in ("clip_gradient", "samples_per_transition", "target_temperature"):
+        for name in ("clip_gradient", "samples_per_insert", "target_temperature"):
             number(name, getattr(self, name))
         for name in ("learning_rate", "coherent_concentration"):
             positive(name, getattr(self, name))
@@ -123,7 +123,7 @@ class QConfig:
         for name in (
             "batch_size",
             "replay_size",
-            "learn_after",
+            "learning_starts",
             "explore_steps",
             "coherent_steps",
             "stride",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mfq.agents.q_config import QConfig
 from mfq.common.config import of_kind
-from mfq.common.generators import go_on
+from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 from mfq.mean_field import iterate
@@ -59,7 +59,7 @@ class QPlayer:
         self.view, self.mean_field = view, mean_field
         self.config = config = config if config is not None else QConfig()
         of_kind("config", config, QConfig, "a QConfig")
-        if config.iterations and view.mean_width != view.num_actions:
+        if config.iterations and view.mean_action_dim != view.num_actions:
             raise ValueError(
                 f"iterations={config.iterations!r} with agents of several types; allowed: 0, since one "
                 "type's learner cannot tell what the others would do"
@@ -95,23 +95,23 @@ class QPlayer:
 
         With exploration they are drawn from the policy; without, as ``config.play`` says.
         """
-        seats = step.seats
+        index = step.active_index
         with torch.no_grad(), self.precision.exactly(not explore):
-            q = self.values(step, self.expected_mean(step), seats)
-            mask = step.mask_at(seats)
+            q = self.values(step, self.expected_mean(step), index)
+            mask = step.mask_at(index)
             self._asked = q, mask
             chosen = self._policy(explore).sample(q, self.clock, self.generator, mask)
-            actions = step.spread(chosen, seats)
+            actions = step.scatter_actions(chosen, index)
             actions = self._keep_habits(step, actions)
             if explore:
                 actions = self._explore_together(step, actions)
         self.time += explore
         return actions
 
-    def values(self, step: Step, mean: Tensor, seats: Tensor) -> Tensor:
+    def values(self, step: Step, mean: Tensor, index: Tensor) -> Tensor:
         """Q(o, abar, .) at places b N + j: float32 [S, A]; ``mean`` is [B, N, A]."""
-        agents = seats % self.view.num_agents
-        inputs = step.obs_at(seats), mean.flatten(0, 1)[seats], agents
+        agents = index % self.view.num_agents
+        inputs = step.obs_at(index), mean.flatten(0, 1)[index], agents
         return self.precision(self.module, *inputs)
 
     def expected_mean(self, step: Step) -> Tensor:
@@ -150,7 +150,7 @@ class QPlayer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a `state_dict`."""
         self.module.load_state_dict(state["module"])
-        go_on(self.generator, state["generator"])
+        load_generator_state(self.generator, state["generator"])
         self.time, self.rounds = state["time"], state["rounds"]
 
     # -- its parts ------------------------------------------------------------------------------
@@ -166,11 +166,11 @@ class QPlayer:
 
     def _respond(self, step: Step, mean: Tensor) -> Tensor:
         """What all the living would do: draws from the policy, given a mean action."""
-        everybody = step.given_to(step.alive)
-        seats = everybody.seats
-        q = self.values(step, mean, seats)
-        chosen = self.policy.sample(q, self.clock, self.generator, step.mask_at(seats))
-        return step.spread(chosen, seats)
+        everybody = step.for_player(step.alive)
+        index = everybody.active_index
+        q = self.values(step, mean, index)
+        chosen = self.policy.sample(q, self.clock, self.generator, step.mask_at(index))
+        return step.scatter_actions(chosen, index)
 
     def _explore_together(self, step: Step, actions: Tensor) -> Tensor:
         """Coherent exploration: by chance a row draws all its actions from a mixture of its own."""
@@ -247,6 +247,6 @@ def network_of(
         config.hidden,
         config.agent_embedding,
         generator,
-        view.mean_width,
+        view.mean_action_dim,
         Conv(config.filters, config.stride) if config.filters else None,
     )

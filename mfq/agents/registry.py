@@ -43,7 +43,7 @@ def make_agent(
             return ActorCritic(view, algo == "mfac", ac_config, seed)
         return QAgent(view, algo == "mfq", q_config, seed)
 
-    agent = make(view, seed) if view.kinds is None else ByType(view, make, seed)
+    agent = make(view, seed) if view.type_specs is None else ByType(view, make, seed)
     if apart := distributed.draw_apart():  # the same weights everywhere, but other coins
         for learner in parts_of(agent):
             for drawer in (learner, getattr(learner, "replay", None)):

@@ -16,7 +16,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mfq.common.generators import go_on
+from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.mean_field import iterate
@@ -174,7 +174,7 @@ class TabularQ:
             )
         self.table.copy_(state["table"])
         self.visits.copy_(state["visits"])
-        go_on(self.generator, state["generator"])
+        load_generator_state(self.generator, state["generator"])
         self.time = int(state["time"])
 
     # -- its parts ------------------------------------------------------------------------------

@@ -7,20 +7,20 @@ from typing import Protocol
 from mfq.common import distributed
 
 
-class Paced(Protocol):
+class ScheduleOptions(Protocol):
     """The options that decide it; see `QConfig`."""
 
     @property
     def batch_size(self) -> int: ...
     @property
-    def learn_after(self) -> int: ...
+    def learning_starts(self) -> int: ...
     @property
     def updates_per_step(self) -> int: ...
     @property
-    def samples_per_transition(self) -> float: ...
+    def samples_per_insert(self) -> float: ...
 
 
-class Pace:
+class UpdateScheduler:
     """Counts the samples that are due, alike in all processes of a data-parallel run.
 
     Args:
@@ -30,20 +30,20 @@ class Pace:
         owed: samples due.
     """
 
-    def __init__(self, config: Paced) -> None:
+    def __init__(self, config: ScheduleOptions) -> None:
         self.config, self.owed = config, 0.0
 
     def stored(self, new: int, added: int) -> None:
         """Tells of ``new`` transitions, of ``added`` of all time."""
-        if self.config.samples_per_transition and self._is_ready(added):
+        if self.config.samples_per_insert and self._is_ready(added):
             new_to_each = distributed.total(new) / distributed.world()
-            self.owed += new_to_each * self.config.samples_per_transition
+            self.owed += new_to_each * self.config.samples_per_insert
 
     def updates(self, added: int) -> int:
         """The gradient steps to be made now, at so many transitions of all time."""
         if not self._is_ready(added):
             return 0
-        if not self.config.samples_per_transition:
+        if not self.config.samples_per_insert:
             return self.config.updates_per_step
         due = int(self.owed / self.config.batch_size)
         self.owed -= due * self.config.batch_size
@@ -51,4 +51,4 @@ class Pace:
 
     def _is_ready(self, added: int) -> bool:
         """Whether there are transitions enough, counting those of all processes."""
-        return distributed.total(added) >= self.config.learn_after
+        return distributed.total(added) >= self.config.learning_starts

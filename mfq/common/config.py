@@ -14,6 +14,9 @@ from mfq.common.files import write_atomically
 
 Config = TypeVar("Config")
 
+RENAMED = {"learn_after": "learning_starts", "samples_per_transition": "samples_per_insert"}
+"""Fields by their former names, which older checkpoints and YAML files have."""
+
 
 def from_yaml(kind: type[Config], path: str | Path, default: Config | None = None) -> Config:
     """A configuration from a YAML file of its fields; fields left out are those of ``default``.
@@ -47,6 +50,7 @@ def build(kind: type[Config], options: dict[str, Any], default: Config | None = 
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     values = {}
     for name, value in options.items():
+        name = RENAMED.get(name, name)
         if name not in known:
             raise ValueError(f"{kind.__name__} has no field {name!r}; allowed: {', '.join(known)}")
         make = known[name].default_factory

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def go_on(generator: torch.Generator, state: Tensor) -> None:
+def load_generator_state(generator: torch.Generator, state: Tensor) -> None:
     """Takes up a generator's state; where that is one of another kind of device, which cannot be gone on
     from, seeds the generator by it.
 

@@ -19,10 +19,10 @@ from mfq.envs.parallel import ParallelView
 from mfq.envs.step import Step
 from mfq.envs.view import View
 
-LIKENESS = ("agents", "groups", "group_names", "types", "type_names", "kinds", "graph_moves")
+ENV_SPEC = ("agents", "groups", "group_names", "types", "type_names", "type_specs", "graph_moves")
 
 
-class Crew(Protocol):
+class RowGroup(Protocol):
     """Who keeps some of the rows; `send` and `receive` take turns."""
 
     size: int
@@ -37,7 +37,7 @@ class Crew(Protocol):
         """Closes the environments."""
 
 
-class Here:
+class LocalRows:
     """Rows in this process."""
 
     def __init__(self, views: Sequence[View]) -> None:
@@ -71,22 +71,22 @@ def row_seeds(seed: int, rows: int) -> list[int]:
     return [seed, *(number >> 1 for number in others)]
 
 
-def likeness(view: View) -> dict[str, Any]:
+def env_spec(view: View) -> dict[str, Any]:
     """What copies of an environment have in common, by the names of a view's attributes."""
-    found = {name: getattr(view, name) for name in LIKENESS}
-    if view.kinds is None:
+    found = {name: getattr(view, name) for name in ENV_SPEC}
+    if view.type_specs is None:
         found |= {name: getattr(view, name) for name in ("observation_space", "action_space")}
     return found
 
 
 class Copies(View):
-    """Rows that are kept by crews, in this process or others.
+    """Rows that are kept by row_groups, in this process or others.
 
     Each row starts anew on the step after its episode's last, by itself.
 
     Args:
-        crews: who keeps the rows, in order.
-        like: the `likeness` of each of the rows.
+        row_groups: who keeps the rows, in order.
+        like: the `env_spec` of each of the rows.
 
     Raises:
         ValueError: if the rows differ in their agents or spaces.
@@ -94,7 +94,7 @@ class Copies(View):
 
     device = torch.device("cpu")
 
-    def __init__(self, crews: Sequence[Crew], like: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, row_groups: Sequence[RowGroup], like: Sequence[dict[str, Any]]) -> None:
         first = like[0]
         for row, other in enumerate(like):
             for name in ("agents", "observation_space", "action_space"):
@@ -103,9 +103,9 @@ class Copies(View):
                         f"copy {row} has other {name} than copy 0: {other.get(name)}; allowed: copies "
                         f"of one environment, with {first.get(name)}"
                     )
-            if not _same_kinds(first["kinds"], other["kinds"]):
+            if not _same_kinds(first["type_specs"], other["type_specs"]):
                 raise ValueError(f"copy {row} has other spaces than copy 0; allowed: copies")
-        self.crews = list(crews)
+        self.row_groups = list(row_groups)
         self.num_envs, self.num_agents = len(like), len(first["agents"])
         self._type_names, self._moves = first["type_names"], first["graph_moves"]
         for name in first.keys() - {"type_names", "graph_moves"}:
@@ -127,7 +127,7 @@ class Copies(View):
                     f"env is a list with a {type(view).__name__}; allowed: PettingZoo and Gymnasium "
                     "environments (a BatchedEnv has rows of its own)"
                 )
-        return cls([Here(views)], [likeness(view) for view in views])
+        return cls([LocalRows(views)], [env_spec(view) for view in views])
 
     @property
     def type_names(self) -> tuple[str, ...]:
@@ -147,15 +147,17 @@ class Copies(View):
         return self._ask("step", list(actions.split(1)))
 
     def close(self) -> None:
-        for crew in self.crews:
-            crew.close()
+        for row_group in self.row_groups:
+            row_group.close()
 
     def _ask(self, command: str, arguments: Sequence[Any]) -> Step:
         start = 0
-        for crew in self.crews:
-            crew.send(command, list(arguments[start : start + crew.size]))
-            start += crew.size
-        self._last = self._join([step for crew in self.crews for step in crew.receive()])
+        for row_group in self.row_groups:
+            row_group.send(command, list(arguments[start : start + row_group.size]))
+            start += row_group.size
+        self._last = self._join(
+            [step for row_group in self.row_groups for step in row_group.receive()]
+        )
         return self._last
 
     def _join(self, rows: list[Step]) -> Step:
@@ -168,7 +170,7 @@ class Copies(View):
                 joined[field.name] = self._masks(parts)
             else:
                 joined[field.name] = _cat(parts)
-        return Step(**{**joined, "types": self.kinds})
+        return Step(**{**joined, "types": self.type_specs})
 
     def _masks(self, parts: list[Tensor | None]) -> Tensor | None:
         known = [part for part in parts if part is not None]

@@ -41,7 +41,7 @@ class ParallelView(View):
         kinds, self._readers = _types_of(env, self.agents)
         self.types, self._type_names = kinds.of, kinds.names
         if len(kinds.names) > 1:
-            self.kinds = kinds
+            self.type_specs = kinds
         else:
             self.observation_space = kinds.observation_spaces[0]
             self.action_space = kinds.action_spaces[0]
@@ -139,7 +139,7 @@ class ParallelView(View):
             graph=self.graph,
             graph_before=before,
             num_actions=max(self._counts),
-            types=self.kinds,
+            types=self.type_specs,
         )
 
     def _observations(self, obs: dict[str, Any], alive: list[bool]) -> Any:
@@ -152,10 +152,10 @@ class ParallelView(View):
                     f"agent {agent!r} is alive and observes nothing; allowed: an observation for each "
                     "agent that plays on or whose time is up"
                 )
-        if self.kinds is None:
+        if self.type_specs is None:
             return self._readers[0].stack(self.agents, found)
         stacked = {}
-        for k, (name, reader) in enumerate(zip(self.kinds.names, self._readers, strict=True)):
+        for k, (name, reader) in enumerate(zip(self.type_specs.names, self._readers, strict=True)):
             own: list[Any] = [None] * self.num_agents
             for i in self._members[k]:
                 own[i] = found[i]

@@ -74,25 +74,25 @@ class Step:
         return (self.truncated | nobody) & ~self.reset
 
     @cached_property
-    def seats(self) -> Tensor:
+    def active_index(self) -> Tensor:
         """Who has to choose, int64 [S]: the places b N + j of the living whom the receiver plays."""
         playing = self.alive if self.mine is None else self.alive & self.mine
         return playing.flatten().nonzero()[:, 0]
 
-    def obs_at(self, seats: Tensor) -> Any:
+    def obs_at(self, index: Tensor) -> Any:
         """The observations at places b N + j: [S, ...], or a dict of such."""
         if isinstance(self.obs, dict):
-            return {name: part.flatten(0, 1)[seats] for name, part in self.obs.items()}
-        return self.obs.flatten(0, 1)[seats]
+            return {name: part.flatten(0, 1)[index] for name, part in self.obs.items()}
+        return self.obs.flatten(0, 1)[index]
 
-    def mask_at(self, seats: Tensor) -> Tensor | None:
+    def mask_at(self, index: Tensor) -> Tensor | None:
         """What may be chosen at places b N + j: [S, A]; None if everything may."""
-        return None if self.action_mask is None else self.action_mask.flatten(0, 1)[seats]
+        return None if self.action_mask is None else self.action_mask.flatten(0, 1)[index]
 
-    def spread(self, chosen: Tensor, seats: Tensor) -> Tensor:
+    def scatter_actions(self, chosen: Tensor, index: Tensor) -> Tensor:
         """Actions [S] at their places in [B, N]; -1 elsewhere."""
         actions = torch.full_like(self.actions, -1)
-        actions.view(-1)[seats] = chosen
+        actions.view(-1)[index] = chosen
         return actions
 
     def learners(self, next_step: Step) -> Tensor:
@@ -127,7 +127,7 @@ class Step:
     def _by_type(self) -> dict[int, Step]:
         return {}
 
-    def given_to(self, mine: Tensor) -> Step:
+    def for_player(self, mine: Tensor) -> Step:
         """The step as handed to one who plays ``mine``, bool [B, N]."""
         step = replace(self, mine=mine)
         step.__dict__["mean_action"] = self.mean_action  # all share it

@@ -29,7 +29,7 @@ class View(ABC):
         observation_space, action_space: of one agent. Where agents are of several types, each has its
             own (`of_type`), and asking for these is a ValueError.
         device: where the tensors are.
-        kinds: the types' names and spaces, where there are several; else None.
+        type_specs: the types' names and spaces, where there are several; else None.
     """
 
     num_envs: int
@@ -41,14 +41,14 @@ class View(ABC):
     observation_space: spaces.Space[Any]
     action_space: spaces.Discrete
     device: torch.device
-    kinds: AgentTypes | None = None
+    type_specs: AgentTypes | None = None
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            if name in ("observation_space", "action_space") and self.kinds is not None:
+            if name in ("observation_space", "action_space") and self.type_specs is not None:
                 raise ValueError(
-                    f"{name} of agents of several types ({', '.join(self.kinds.names)}); allowed: "
+                    f"{name} of agents of several types ({', '.join(self.type_specs.names)}); allowed: "
                     f"view.of_type(k).{name}, and mfq.ByType for a learner of each type"
                 )
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
@@ -58,14 +58,14 @@ class View(ABC):
         return int(self.action_space.n)
 
     @property
-    def mean_width(self) -> int:
+    def mean_action_dim(self) -> int:
         """How wide mean actions are: A, or with several types the sum of theirs."""
-        return self.num_actions if self.kinds is None else self.kinds.width
+        return self.num_actions if self.type_specs is None else self.type_specs.width
 
     @property
     def type_names(self) -> tuple[str, ...]:
         """By the number of the type."""
-        return ("type_0",) if self.kinds is None else self.kinds.names
+        return ("type_0",) if self.type_specs is None else self.type_specs.names
 
     def of_type(self, k: int) -> View:
         """The same rows and agents, with the spaces of type k; its steps are `Step.of_type`'s.
@@ -75,7 +75,7 @@ class View(ABC):
         """
         if not 0 <= k < len(self.type_names):
             raise ValueError(f"k={k!r}; allowed: 0 to {len(self.type_names) - 1}")
-        return self if self.kinds is None else TypeView(self, self.kinds, k)
+        return self if self.type_specs is None else TypeView(self, self.type_specs, k)
 
     @property
     @abstractmethod
@@ -162,7 +162,7 @@ class TypeView(View):
         self.device = view.device
 
     @property
-    def mean_width(self) -> int:
+    def mean_action_dim(self) -> int:
         return self._width
 
     @property

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
 from mfq.common.config import whole
-from mfq.envs.copies import Copies, likeness, play
+from mfq.envs.copies import Copies, env_spec, play
 from mfq.envs.graphs import GraphLike
 from mfq.envs.step import Step
 from mfq.envs.view import View
@@ -51,7 +51,7 @@ class Workers(Copies):
         ValueError, TypeError: for numbers out of range, or no factory.
     """
 
-    crews: list[There]  # type: ignore[assignment]
+    row_groups: list[WorkerRows]  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -69,18 +69,18 @@ class Workers(Copies):
         count = min(num_envs if workers is None else workers, num_envs)
         shares = [num_envs // count + (k < num_envs % count) for k in range(count)]
         job = cloudpickle.dumps((factory, graph))
-        crews = [There(job, share, k) for k, share in enumerate(shares)]
+        row_groups = [WorkerRows(job, share, k) for k, share in enumerate(shares)]
         try:
-            like = [found for crew in crews for found in crew.receive_likeness()]
-            super().__init__(crews, like)
+            like = [found for row_group in row_groups for found in row_group.receive_env_spec()]
+            super().__init__(row_groups, like)
         except BaseException:
-            self.crews = crews
+            self.row_groups = row_groups
             self.close()
             raise
 
     def close(self) -> None:
-        for crew in self.crews:
-            crew.hang_up()  # all at once, so that they end at the same time
+        for row_group in self.row_groups:
+            row_group.hang_up()  # all at once, so that they end at the same time
         super().close()
 
     def _ask(self, command: str, arguments: Sequence[Any]) -> Step:
@@ -91,7 +91,7 @@ class Workers(Copies):
             raise
 
 
-class There:
+class WorkerRows:
     """Rows in a process of their own."""
 
     def __init__(self, job: bytes, size: int, number: int) -> None:
@@ -119,8 +119,8 @@ class There:
             steps.append(Step(**_map(found, np.ndarray, torch.from_numpy)))
         return steps
 
-    def receive_likeness(self) -> list[dict[str, Any]]:
-        """The likeness of each row, once after the start."""
+    def receive_env_spec(self) -> list[dict[str, Any]]:
+        """The env_spec of each row, once after the start."""
         return self._receive()
 
     def hang_up(self) -> None:
@@ -175,7 +175,7 @@ def _work(pipe: Connection, job: bytes, size: int) -> None:
         factory, graph = pickle.loads(job)
         for _ in range(size):
             views.append(wrap(factory(), graph))
-        _answer(pipe, [likeness(view) for view in views])
+        _answer(pipe, [env_spec(view) for view in views])
         sent: list[NeighborGraph | None] = [None] * size
         while True:
             command, arguments = pickle.loads(pipe.recv_bytes())

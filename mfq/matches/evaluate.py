@@ -20,7 +20,7 @@ from mfq.matches.players import script
 from mfq.matches.teams import Teams
 
 MAX_STEPS = 100_000
-FRESH = 1_000_000
+EVALUATION_SEED_OFFSET = 1_000_000
 """How far the seeds of a score are from those of training's evaluations, which choose the best
 checkpoint: what is best on some episodes looks better on these than it is."""
 Scores = dict[str, float]
@@ -268,7 +268,7 @@ def summary(record: Record) -> Scores:
     return scores
 
 
-def overall(scores: Scores) -> float:
+def selection_score(scores: Scores) -> float:
     """What tells a better evaluation from a worse one.
 
     The return; or, against opponents, the win rate on the side where it is lower, the mean over them: an

@@ -63,15 +63,15 @@ class Random:
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
         """Actions int64 [B, N]; -1 for those that it does not play or that are dead."""
-        seats, mask = step.seats, step.action_mask
+        index, mask = step.active_index, step.action_mask
         if mask is not None:
-            may = mask.flatten(0, 1)[seats].double().cpu()
+            may = mask.flatten(0, 1)[index].double().cpu()
         elif step.types is not None:
-            counts = step.types.counts.expand_as(step.actions).flatten()[seats].cpu()
+            counts = step.types.counts.expand_as(step.actions).flatten()[index].cpu()
             may = (torch.arange(step.num_actions) < counts[:, None]).double()
         else:
-            may = torch.ones((len(seats), step.num_actions), dtype=torch.float64)
-        return step.spread(draw(may, self.generator).to(step.actions.device), seats)
+            may = torch.ones((len(index), step.num_actions), dtype=torch.float64)
+        return step.scatter_actions(draw(may, self.generator).to(step.actions.device), index)
 
 
 def script(name: str, view: View) -> Player:
@@ -204,7 +204,7 @@ def _player_of(state: dict[str, Any], view: View) -> Player:
     if not state["own_algo"]:
         raise ValueError("its algorithm is its user's; allowed: mfq, iql, mfac, ac")
     config, saved = state["config"], state["agent"]
-    if view.kinds is None:
+    if view.type_specs is None:
         return _one_player(config, saved, state.get("parts"), view, config["seed"])
     if list(saved.get("types", {})) != list(view.type_names):
         raise ValueError(f"it has not the types {list(view.type_names)}")

@@ -50,7 +50,7 @@ class Follower(ABC):
         """Actions int64 [B, N]; only those of ``step.mine`` count."""
 
     @abstractmethod
-    def follow(self, ended: int, beaten: int) -> None:
+    def on_episodes_end(self, ended: int, beaten: int) -> None:
         """Takes note of episodes against it that have ended now.
 
         Args:
@@ -96,7 +96,7 @@ class Lagged(Follower):
     def act(self, step: Step, explore: bool = True) -> Tensor:
         return self.player.act(step, explore)
 
-    def follow(self, ended: int, beaten: int) -> None:
+    def on_episodes_end(self, ended: int, beaten: int) -> None:
         before, self.episodes = self.episodes, self.episodes + ended
         if self.every:
             share = float(self.episodes // self.every > before // self.every)
@@ -163,10 +163,10 @@ class Pool(Follower):
             mine = (self.against == k).to(actions.device)[:, None].expand_as(actions)
             if step.mine is not None:
                 mine = mine & step.mine
-            actions = member.act(step.given_to(mine), explore).where(mine, actions)
+            actions = member.act(step.for_player(mine), explore).where(mine, actions)
         return actions
 
-    def follow(self, ended: int, beaten: int) -> None:
+    def on_episodes_end(self, ended: int, beaten: int) -> None:
         before, self.episodes = self.episodes, self.episodes + ended
         if self.episodes // self.every > before // self.every:
             self._add()

@@ -20,41 +20,42 @@ from mfq.matches.self_play import Follower, Lagged, Pool
 
 
 class Teams:
-    """Players at their seats, together one `Agent`.
+    """Several players, each of the agents assigned to it, together one `Agent`.
 
     Learners learn; the others only play, and those that follow a learner (`Lagged`, `Pool`) are told
-    when episodes end. A player may sit anywhere: it is given one step with all its seats in ``mine``.
+    when episodes end. Any agents may be assigned to a player; it gets one step, with them in ``mine``.
 
     Args:
         view: what is played.
         players: by name, at least one. Several names of one object are one player, under the first.
-        seats: int64 [B, N]; who plays each agent of each row, as a place in ``players``.
+        assignment: int64 [B, N]; who plays each agent of each row, as a place in ``players``.
         learners: the names of those that learn; they must be `Agent`s.
 
     Attributes:
         players: by name.
         learners: those of them that learn.
-        seats: int64 [B, N].
+        assignment: int64 [B, N].
 
     Raises:
-        ValueError, TypeError: for seats that do not fit, or a learner that is no player or cannot learn.
+        ValueError, TypeError: for an assignment that does not fit, or a learner that cannot learn.
     """
 
     def __init__(
         self,
         view: View,
         players: Mapping[str, Player],
-        seats: Tensor,
+        assignment: Tensor,
         learners: Iterable[str] = (),
     ) -> None:
         shape = (view.num_envs, view.num_agents)
-        if seats.dtype != torch.int64 or tuple(seats.shape) != shape:
+        if assignment.dtype != torch.int64 or tuple(assignment.shape) != shape:
             raise ValueError(
-                f"seats is {seats.dtype} {tuple(seats.shape)}; allowed: torch.int64 {shape}"
+                f"assignment is {assignment.dtype} {tuple(assignment.shape)}; allowed: "
+                f"torch.int64 {shape}"
             )
-        if not players or not 0 <= int(seats.min()) <= int(seats.max()) < len(players):
+        if not players or not 0 <= int(assignment.min()) <= int(assignment.max()) < len(players):
             raise ValueError(
-                f"seats range from {int(seats.min())} to {int(seats.max())}; "
+                f"assignment ranges from {int(assignment.min())} to {int(assignment.max())}; "
                 f"allowed: places in players, which are {len(players)}"
             )
         names = list(learners)
@@ -76,8 +77,8 @@ class Teams:
             for name, player in self.players.items()
             if any(player is learner for learner in learning)
         }
-        self.seats = torch.tensor(places, device=view.device)[seats.to(view.device)]
-        self._mine = [self.seats == k for k in range(len(self.players))]
+        self.assignment = torch.tensor(places, device=view.device)[assignment.to(view.device)]
+        self._mine = [self.assignment == k for k in range(len(self.players))]
         self._plays = torch.stack([mine.any(1) for mine in self._mine])
         self._earned = torch.zeros(
             (view.num_envs, len(self.players)), dtype=torch.float64, device=view.device
@@ -100,14 +101,14 @@ class Teams:
         for k, name in enumerate(self.players):
             if name in self.learners:
                 self.learners[name].observe(before[k], actions, after[k])
-        self._earned.scatter_add_(1, self.seats, next_step.reward.double())
+        self._earned.scatter_add_(1, self.assignment, next_step.reward.double())
         self._earned.masked_fill_(next_step.reset[:, None], 0.0)
         followers = [(k, p) for k, p in enumerate(self.players.values()) if isinstance(p, Follower)]
         if followers and bool(next_step.ended.any()):
             total = self._earned.sum(1)
             for k, follower in followers:
                 rows, own = next_step.ended & self._plays[k], self._earned[:, k]
-                follower.follow(int(rows.sum()), int((rows & (total - own > own)).sum()))
+                follower.on_episodes_end(int(rows.sum()), int((rows & (total - own > own)).sum()))
 
     def learn(self) -> dict[str, float]:
         """The learner's metrics; with several learners, each with its name before it."""
@@ -155,7 +156,7 @@ class Teams:
         for known, given in self._dealt:
             if known is step:
                 return given
-        given = [step.given_to(mine) for mine in self._mine]
+        given = [step.for_player(mine) for mine in self._mine]
         self._dealt = [*self._dealt[-1:], (step, given)]
         return given
 
@@ -211,7 +212,7 @@ def seating(
         players[name] = _opponent(view, learner, opponent, seed + 1000 * (k + 1))
 
     counts = _rows_of(list(shares.values()), view.num_envs, least)
-    seats = torch.zeros((view.num_envs, view.num_agents), dtype=torch.int64)
+    assignment = torch.zeros((view.num_envs, view.num_agents), dtype=torch.int64)
     groups = view.groups.cpu()
     row = place = turn = 0
     for opponent, count in zip(shares, counts, strict=True):
@@ -224,9 +225,9 @@ def seating(
                 else torch.full((count,), names.index(sides))
             )
             turn += count
-            seats[row : row + count] = torch.where(groups == learners[:, None], 0, place)
+            assignment[row : row + count] = torch.where(groups == learners[:, None], 0, place)
         row += count
-    return Teams(view, players, seats, ["learner"])
+    return Teams(view, players, assignment, ["learner"])
 
 
 def _opponent(view: View, learner: Any, opponent: Any, seed: int) -> Player:

@@ -35,7 +35,7 @@ class QNetwork(nn.Module):
         agent_embedding: size of the embedding; 0 for none, so that agents are told apart by what they
             observe alone.
         generator: draws the weights.
-        mean_width: numbers of a mean action; None: A.
+        mean_action_dim: numbers of a mean action; None: A.
         conv: see `encoder`.
 
     Raises:
@@ -51,7 +51,7 @@ class QNetwork(nn.Module):
         hidden: Sequence[int],
         agent_embedding: int,
         generator: torch.Generator,
-        mean_width: int | None = None,
+        mean_action_dim: int | None = None,
         conv: Conv | None = PAPER,
     ) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class QNetwork(nn.Module):
         size = self.observe.size
         self.mean: nn.Module | None = None
         if mean_field:
-            width = num_actions if mean_width is None else mean_width
+            width = num_actions if mean_action_dim is None else mean_action_dim
             self.mean = mlp([width, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
             size += MEAN_SIZE
         self.identity = _embedding(num_agents, agent_embedding, generator)
@@ -71,7 +71,7 @@ class QNetwork(nn.Module):
 
         Args:
             obs: [M, ...], or a dict of such.
-            mean: float32 [M, mean_width]; not read without ``mean_field``.
+            mean: float32 [M, mean_action_dim]; not read without ``mean_field``.
             agent: int64 [M].
 
         Returns:
@@ -139,7 +139,7 @@ class Critic(nn.Module):
     def __init__(
         self,
         trunk: Trunk,
-        mean_width: int,
+        mean_action_dim: int,
         num_outputs: int,
         mean_field: bool,
         hidden: Sequence[int],
@@ -150,7 +150,7 @@ class Critic(nn.Module):
         self.mean: nn.Module | None = None
         sizes = [trunk.size]
         if mean_field:
-            self.mean = mlp([mean_width, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
+            self.mean = mlp([mean_action_dim, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
             sizes = [trunk.size + MEAN_SIZE, *hidden]
         self.head = mlp([*sizes, num_outputs], generator)
 

@@ -29,6 +29,6 @@ def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
                 moments[name] = torch.empty_like(weights).copy_(moment)
 
 
-def follow(slow: Iterable[Tensor], fast: Iterable[Tensor], share: float) -> None:
+def polyak_update(slow: Iterable[Tensor], fast: Iterable[Tensor], share: float) -> None:
     """Moves target weights by a share of the way to those they follow (Polyak), all in one call."""
     get_ema_multi_avg_fn(1 - share)(list(slow), list(fast), 0)

@@ -11,12 +11,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from mfq.common.generators import go_on
+from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.mean_field import mean_action_at
 from mfq.replay.ring import Replay, named
-from mfq.replay.snapshots import Moments, integers
+from mfq.replay.snapshots import SnapshotRing, integers
 
 LARGE = 64  # numbers of an observation, from which on "auto" keeps what it is drawn from
 ACTIONS = "_actions"  # no field of a snapshot: those of named tuples do not begin so
@@ -87,7 +87,7 @@ class CompactReplay:
         self.generator = torch.Generator(view.device).manual_seed(seed)
         self.added = 0  # transitions, of all time
         self._graph = view.graph
-        self._moments: Moments | None = None  # from the first one on
+        self._moments: SnapshotRing | None = None  # from the first one on
         self._snapshot: Any = None  # the kind of named tuple that a snapshot is
         self._transitions: dict[str, Tensor] = {}  # place, reward, terminated [capacity], a ring
         self._oldest = 0  # the number of the oldest transition whose moments are still there
@@ -108,7 +108,7 @@ class CompactReplay:
     def __len__(self) -> int:
         return self.added - self._oldest
 
-    def see(self, step: Step) -> None:
+    def record_snapshot(self, step: Step) -> None:
         """Notes the present moment, which `add` keeps: what leads to no transition takes up no room.
 
         To be called before the view moves on.
@@ -131,16 +131,16 @@ class CompactReplay:
             raise ValueError(
                 "compact replay keeps neither masks nor graphs; allowed: replay='ring'"
             )
-        seats = learns.flatten().nonzero()[:, 0]
-        self.added += len(seats)
+        index = learns.flatten().nonzero()[:, 0]
+        self.added += len(index)
         # Of more than fits, only the last would survive.
-        seats = seats[-self.capacity :]
-        ring = torch.arange(self.added - len(seats), self.added, device=seats.device)
+        index = index[-self.capacity :]
+        ring = torch.arange(self.added - len(index), self.added, device=index.device)
         ring %= self.capacity
         transitions = {
-            "place": seats + moments.slot * learns.numel(),
-            "reward": next_step.reward.flatten()[seats],
-            "terminated": next_step.terminated.flatten()[seats],
+            "place": index + moments.slot * learns.numel(),
+            "reward": next_step.reward.flatten()[index],
+            "terminated": next_step.terminated.flatten()[index],
         }
         for name, values in transitions.items():
             self._transitions[name][ring] = values.to(self._transitions[name].dtype)
@@ -203,7 +203,7 @@ class CompactReplay:
             if len(part) != size:
                 raise ValueError(f"{name} has {len(part)} transitions; allowed: {size}")
         world = self.view.num_envs, self.view.num_agents, self.view.device
-        moments = None if state["moments"] is None else Moments.of(state["moments"], *world)
+        moments = None if state["moments"] is None else SnapshotRing.of(state["moments"], *world)
         self._moments = None
         if moments is not None:
             self._allocate(moments)
@@ -212,11 +212,11 @@ class CompactReplay:
                 part[:size] = state["transitions"][name]
         self.added, self._oldest = state["added"], state["oldest"]
         self._unsure, self._present, self._seen = True, None, (None, None)
-        go_on(self.generator, state["generator"])
+        load_generator_state(self.generator, state["generator"])
 
     # -- its parts ------------------------------------------------------------------------------
 
-    def _begin(self, step: Step) -> Moments:
+    def _begin(self, step: Step) -> SnapshotRing:
         """The moments, of which the last is now that of a step which was seen."""
         (seen, moment), self._seen = self._seen, (None, None)
         moments = self._moments
@@ -229,7 +229,7 @@ class CompactReplay:
             return moments
         return self._keep(step, moment)
 
-    def _keep(self, step: Step, moment: Moment) -> Moments:
+    def _keep(self, step: Step, moment: Moment) -> SnapshotRing:
         """Writes the moment of a step over the oldest one."""
         moments = self._moments or self._allocate(self._room_for(step))
         moments.append(*moment)
@@ -239,7 +239,7 @@ class CompactReplay:
         self._present, self._unsure = step.actions, False
         return moments
 
-    def _room_for(self, step: Step) -> Moments:
+    def _room_for(self, step: Step) -> SnapshotRing:
         """Room for moments like this one with as many transitions as are to be kept."""
         rows, agents = step.alive.shape
         mine = step.alive if step.mine is None else step.alive & step.mine
@@ -247,9 +247,9 @@ class CompactReplay:
         room = length * rows * agents
         if self.view.agent_fields:
             length *= THINNING
-        return Moments(length, room, rows, agents, self.view.device)
+        return SnapshotRing(length, room, rows, agents, self.view.device)
 
-    def _allocate(self, moments: Moments) -> Moments:
+    def _allocate(self, moments: SnapshotRing) -> SnapshotRing:
         self._moments, self._began = moments, [0] * moments.length
         places = moments.length * self.view.num_envs * self.view.num_agents
         kind = torch.int32 if places < 2**31 else torch.int64
@@ -281,7 +281,7 @@ class CompactReplay:
         snapshot = kind(*(told[name] for name in kind._fields))
         return self.view.observe(snapshot, torch.arange(len(agents), device=agents.device), agents)
 
-    def _is_last(self, moments: Moments, moment: Moment) -> bool:
+    def _is_last(self, moments: SnapshotRing, moment: Moment) -> bool:
         """Whether a moment is the last of those kept."""
         present, rows, agents = moment
         for part in agents.values():

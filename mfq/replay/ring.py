@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfq.common.generators import go_on
+from mfq.common.generators import load_generator_state
 
 
 class Replay:
@@ -95,7 +95,7 @@ class Replay:
             room[:size] = values
             self._fields[name] = room
         self.added = state["added"]
-        go_on(self.generator, state["generator"])
+        load_generator_state(self.generator, state["generator"])
 
 
 def named(name: str, obs: Any) -> dict[str, Tensor]:

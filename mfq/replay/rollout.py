@@ -54,7 +54,7 @@ class Rollout:
         if self._outcomes and bool((step.reset & ~self._outcomes[-1]["reset"]).any()):
             self.clear()
         self._states.append(_state(step, expected))
-        self._choices.append({name: _at(step.seats, part) for name, part in choice.items()})
+        self._choices.append({name: _at(step.active_index, part) for name, part in choice.items()})
         goes_on = next_step.alive | next_step.terminated
         self._outcomes.append(
             {
@@ -99,7 +99,7 @@ class Rollout:
         sizes = [len(state["seat"]) for state in self._states]
         states = _cat([*self._states, _state(last, expected)])
         when = torch.arange(len(sizes) + 1, device=present.device).repeat_interleave(
-            torch.tensor([*sizes, len(last.seats)], device=present.device)
+            torch.tensor([*sizes, len(last.active_index)], device=present.device)
         )
         place = when * present[0].numel() + states["seat"]
         later = place - present[0].numel()  # the transition that led there
@@ -133,13 +133,13 @@ class Rollout:
 
 
 def _state(step: Step, expected: Tensor) -> dict[str, Tensor]:
-    obs = named("obs", step.obs_at(step.seats))
-    return {**obs, "seat": step.seats, "expected": _at(step.seats, expected)}
+    obs = named("obs", step.obs_at(step.active_index))
+    return {**obs, "seat": step.active_index, "expected": _at(step.active_index, expected)}
 
 
-def _at(seats: Tensor, values: Tensor) -> Tensor:
-    """Of [B, N, ...], those at the seats: [S, ...], a copy."""
-    return values.flatten(0, 1)[seats]
+def _at(index: Tensor, values: Tensor) -> Tensor:
+    """Of [B, N, ...], those at the index: [S, ...], a copy."""
+    return values.flatten(0, 1)[index]
 
 
 def _stack(entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:

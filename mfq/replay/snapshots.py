@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class Moments:
+class SnapshotRing:
     """The last moments: what they tell of rows, and what they tell of the agents who are there.
 
     A moment's *slot* is its number modulo T. Agents of moments lie one behind the other in a ring of
@@ -55,23 +55,23 @@ class Moments:
             rows: what it tells of rows, by name, each [B, ...].
             agents: what it tells of agents, by name, each [B, N, ...].
         """
-        seats, sizes = present.flatten().nonzero()[:, 0], present.sum(1)
+        index, sizes = present.flatten().nonzero()[:, 0], present.sum(1)
         of_rows = rows | {
             "_first": (sizes.cumsum(0) - sizes + self._written) % self.room,
             "_size": sizes.to(torch.int32),
         }
-        of_agents = {name: values.flatten(0, 1)[seats] for name, values in agents.items()}
-        of_agents["_number"] = (seats % self.num_agents).to(integers(self.num_agents - 1))
+        of_agents = {name: values.flatten(0, 1)[index] for name, values in agents.items()}
+        of_agents["_number"] = (index % self.num_agents).to(integers(self.num_agents - 1))
         if not self._rows:
             self._allocate(of_rows, of_agents)
         self.count += 1
         for name, values in of_rows.items():
             self._rows[name][self.slot] = values
-        ring = torch.arange(len(seats), device=self.device).add_(self._written) % self.room
+        ring = torch.arange(len(index), device=self.device).add_(self._written) % self.room
         for name, values in of_agents.items():
             self._agents[name][ring] = values
         self._starts[self.slot] = self._written
-        self._written += len(seats)
+        self._written += len(index)
         self.oldest = max(self.oldest, self.count - self.length)
         while self._starts[self.oldest % self.length] < self._written - self.room:
             self.oldest += 1
@@ -125,7 +125,7 @@ class Moments:
     @classmethod
     def of(
         cls, state: dict[str, Any], num_envs: int, num_agents: int, device: torch.device
-    ) -> Moments:
+    ) -> SnapshotRing:
         """Those of a `state_dict`.
 
         Raises:

@@ -24,13 +24,13 @@ from mfq.envs.lookup import KINDS, graph_of, maker, rows
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.envs.wrap import wrap
-from mfq.matches.evaluate import FRESH, evaluate, head_to_head, overall
+from mfq.matches.evaluate import EVALUATION_SEED_OFFSET, evaluate, head_to_head, selection_score
 from mfq.matches.players import check_rivals, load_player
 from mfq.matches.teams import Teams, seating
 from mfq.networks.encoders import picture_parts
 from mfq.training.config import RunConfig
 from mfq.training.log import Log
-from mfq.training.stats import Meter
+from mfq.training.stats import TrainingStats
 
 
 class Runner:
@@ -140,23 +140,23 @@ class Runner:
             seed = config.seed + distributed.rank() * config.num_envs + self.done
             self._step = self.view.reset(seed=seed)
         playing = self.teams or self.agent
-        meter, metrics = Meter(self.view, self.teams), dict[str, float]()
+        training_stats, metrics = TrainingStats(self.view, self.teams), dict[str, float]()
         until = time.monotonic() + 60 * config.minutes if config.minutes else float("inf")
         try:
             with torch.no_grad(), self._listening():
                 while self._progress < self._goal and not self._interrupted:
-                    with meter.timing("act"):
+                    with training_stats.timing("act"):
                         actions = playing.act(self._step)
-                    with meter.timing("env"):
+                    with training_stats.timing("env"):
                         next_step = self.view.step(actions)
-                    with meter.timing("learn"):
+                    with training_stats.timing("learn"):
                         playing.observe(self._step, actions, next_step)
                         metrics = playing.learn() or metrics
-                    meter.note(next_step)
+                    training_stats.note(next_step)
                     self._step = next_step
                     log.advance(self._count(next_step))
                     last = self._progress >= self._goal or self._is_late(until)
-                    self._look_around(log, meter, metrics, last)
+                    self._look_around(log, training_stats, metrics, last)
                     if last:
                         break
             self._save_as("last")
@@ -202,11 +202,11 @@ class Runner:
 
     def benchmark(self) -> dict[str, float]:
         """Trains, then scores the best checkpoint of the run (the last without ``out``), on episodes
-        that did not choose it (`FRESH`)."""
+        that did not choose it (`EVALUATION_SEED_OFFSET`)."""
         self._train_to_the_end()
         if (out := self._folder()) is not None and (best := out / "best.safetensors").exists():
             self.agent.load_state_dict(checkpoint.load(best)["agent"])
-        return self.evaluate(seed=self.config.seed + FRESH)
+        return self.evaluate(seed=self.config.seed + EVALUATION_SEED_OFFSET)
 
     def save(self, path: str | Path) -> Path:
         """Writes a checkpoint that `load` goes on from exactly, on the same number of torch threads.
@@ -224,7 +224,7 @@ class Runner:
             "config": asdict(self.config),
             "own_env": self._own_env,
             "own_algo": self._own_algo,
-            "parts": None if self.view.kinds else picture_parts(self.view.observation_space),
+            "parts": None if self.view.type_specs else picture_parts(self.view.observation_space),
             "agent": agent,
             "teams": teams,
             "view": None if self._step is None else self.view.state_dict(),
@@ -350,11 +350,13 @@ class Runner:
         self.out_of_time = distributed.total(late) > 0 if until < float("inf") else False
         return self.out_of_time
 
-    def _look_around(self, log: Log, meter: Meter, metrics: dict[str, float], last: bool) -> None:
+    def _look_around(
+        self, log: Log, training_stats: TrainingStats, metrics: dict[str, float], last: bool
+    ) -> None:
         """Logs, saves and evaluates, whatever is due after a step; after the last, everything."""
         config = self.config
         if _due(self.done, config.log_every, last):
-            found = meter.read()
+            found = training_stats.read()
             own = self.agent.metrics() if hasattr(self.agent, "metrics") else {}
             log.write(self.done, {"rounds": self.rounds, **found, **metrics, **own})
         if _due(self.done, config.save_every, last):
@@ -362,7 +364,7 @@ class Runner:
         if self._can_make and _due(self.done, config.evaluate_every, last):
             scores = self.evaluate()
             log.write(self.done, {f"eval_{name}": value for name, value in scores.items()})
-            score = overall(scores)
+            score = selection_score(scores)
             if score >= self.best:  # of equals the later one, which has learned longer
                 self.best = score
                 self._save_as("best")

@@ -15,7 +15,7 @@ from mfq.envs.view import View
 from mfq.matches.teams import Teams
 
 
-class Meter:
+class TrainingStats:
     """Sums up a run's steps between two rows of its log.
 
     Args:
@@ -27,7 +27,7 @@ class Meter:
         self.view = view
         shape = (view.num_envs, view.num_agents)
         everybody = torch.ones(shape, dtype=torch.bool, device=view.device)
-        self._mine = everybody if teams is None else teams.seats == 0
+        self._mine = everybody if teams is None else teams.assignment == 0
         self._rivals = self._find_rivals(teams)
         self._sums: dict[str, float] = defaultdict(float)
         self._seconds: dict[str, float] = defaultdict(float)
@@ -41,8 +41,8 @@ class Meter:
         members = [(self.view.groups == group).nonzero()[0, 0] for group in (0, 1)]
         found = []
         for own in (0, 1):
-            learner = teams.seats[:, members[own]] == 0
-            other = teams.seats[:, members[1 - own]]
+            learner = teams.assignment[:, members[own]] == 0
+            other = teams.assignment[:, members[1 - own]]
             for place in range(1, len(names)):
                 rows = learner & (other == place)
                 if rows.any():

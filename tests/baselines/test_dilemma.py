@@ -26,7 +26,7 @@ def run(tmp_path_factory):
         "quiet": True,
         "env_options": GAME,
         "out": str(folder),
-        "agent": {"hidden": [8], "agent_embedding": 0, "filters": 4, "learn_after": 10**6},
+        "agent": {"hidden": [8], "agent_embedding": 0, "filters": 4, "learning_starts": 10**6},
     }
     mfq.Runner("battle_v0", config=config).train()
     return folder
@@ -85,7 +85,7 @@ def test_payoffs_by_hand():
 def told_in_advance(*plan):
     """A made-up fight in whose place of "hold" nobody ever strikes."""
     view = Duel(*plan, script=0)
-    view.env = SimpleNamespace(game=SimpleNamespace(law=SimpleNamespace(stay=0)))
+    view.env = SimpleNamespace(game=SimpleNamespace(params=SimpleNamespace(stay=0)))
     return view
 
 

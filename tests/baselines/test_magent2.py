@@ -54,7 +54,7 @@ def test_a_run_against_random(tmp_path, capsys):
         "quiet": True,
         "env_options": GAME,
         "out": str(tmp_path / "run"),
-        "agent": {"hidden": [8], "agent_embedding": 0, "filters": 0, "learn_after": 10**6},
+        "agent": {"hidden": [8], "agent_embedding": 0, "filters": 0, "learning_starts": 10**6},
     }
     mfq.Runner("battle_v0", config=config).train()
     found = magent2.run(MAgent2Study((str(tmp_path / "run"),), 2, out=str(tmp_path / "out")))

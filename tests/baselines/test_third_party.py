@@ -61,7 +61,7 @@ def test_where_sides_fight_one_learns_and_the_score_is_its_own():
 
     class Idle:
         def act(self, step, explore=True):
-            return step.spread(step.seats * 0, step.seats)
+            return step.scatter_actions(step.active_index * 0, step.active_index)
 
     idle = third_party.scores(game, Idle(), 1, 0)
     assert len(idle) == 1
@@ -83,7 +83,7 @@ def test_a_run_is_scored_on_other_episodes_than_its_curve(tmp_path, monkeypatch)
         made.append(Meadow())
         return made[-1]
 
-    agent = {"hidden": (8,), "learn_after": 10**6}
+    agent = {"hidden": (8,), "learning_starts": 10**6}
     monkeypatch.setitem(GAMES, "meadow", Game(make, num_envs=1, agent=agent))
     study = ThirdPartyStudy(("meadow",), seeds=2, seed=4, steps=12, points=2, out=str(tmp_path))
     third_party.run(study)

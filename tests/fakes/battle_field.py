@@ -74,13 +74,15 @@ def column(agents, name):
     return [getattr(agent, name) for agent in agents]
 
 
-def assert_same_state(state, row, law, naive, what):
+def assert_same_state(state, row, params, naive, what):
     """All that the rules keep about a row is what the naive game says."""
     agents = naive.agents
     for name in ("hp", "reward", "last_reward"):
         assert_same(getattr(state, name)[row], column(agents, name), (what, name))
     assert state.status[row].tolist() == [STATUS[agent.status] for agent in agents], what
-    assert state.deed[row].tolist() == [DEED[agent.deed] for agent in agents], what
+    assert state.attack_result[row].tolist() == [DEED[agent.attack_result] for agent in agents], (
+        what
+    )
     fresh = naive.num_actions
     actions = [fresh if agent.action is None else agent.action for agent in agents]
     assert state.last_action[row].tolist() == actions, what
@@ -91,13 +93,16 @@ def assert_same_state(state, row, law, naive, what):
     losses = [naive.size[blue] - len(naive.living(blue)) for blue in (1, 0)]
     assert state.kills[row].tolist() == losses, what
     for name, deeds in (("attacks", ("miss", "hit", "kill")), ("hits", ("hit", "kill"))):
-        counts = [sum(naive.deeds[blue, deed] for deed in deeds) for blue in (False, True)]
+        counts = [
+            sum(naive.deeds[blue, attack_result] for attack_result in deeds)
+            for blue in (False, True)
+        ]
         assert getattr(state, name)[row].tolist() == counts, (what, name)
     assert state.random[row] == naive.generator, what
     assert state.time[row] == naive.time, what
     assert state.swapped[row] == naive.swapped, what
     cells = {agent.index: agent.cell for agent in naive.living()}
-    assert_same(state.grid[row], grid_of(naive.map_size, law.rim, cells), (what, "grid"))
+    assert_same(state.grid[row], grid_of(naive.map_size, params.rim, cells), (what, "grid"))
 
 
 def grid_of(size, rim, cells):

@@ -180,13 +180,13 @@ class TruncatesLate(IsingGame):
     def __init__(self, config, backend):
         super().__init__(config, backend)
         if config.max_cycles is not None:
-            self.law = self.law._replace(max_cycles=config.max_cycles + 1)
+            self.params = self.params._replace(max_cycles=config.max_cycles + 1)
 
 
 class TruncatesWithoutLimit(IsingGame):
     def __init__(self, config, backend):
         super().__init__(config, backend)
-        self.law = self.law._replace(max_cycles=config.max_cycles or 10)
+        self.params = self.params._replace(max_cycles=config.max_cycles or 10)
 
 
 class HeedsActionsAtReset(Tampers):
@@ -277,7 +277,7 @@ class TakesAnySeed(ToyGame):
 
 
 class SaysThatNobodyDies(ToyGame):
-    deathless = True
+    fixed_population = True
 
 
 class HasNoWords(ToyGame):
@@ -295,7 +295,7 @@ class MovesBeforeItRefuses(ToyGame):
         try:
             return super().reset_seeds(seed, num_rows, seeded)
         except ValueError:
-            self.law = self.law._replace(hazard=0.9)
+            self.params = self.params._replace(hazard=0.9)
             raise
 
 

@@ -21,7 +21,7 @@ class PtxBackend(CpuBackend):
         ptx: rule -> the PTX of each kind of arguments that it was run with.
     """
 
-    fine = True
+    massively_parallel = True
 
     def __init__(self, narrow: tuple[str, ...] = ()) -> None:
         """In the PTX, arguments named in ``narrow`` become float16 arrays."""

@@ -73,6 +73,6 @@ def number(agent, time):
 
 
 def learner(view, seed=0, **options):
-    config = {"gamma": 0.0, "learn_after": 50, "batch_size": 32, "hidden": (16,)}
+    config = {"gamma": 0.0, "learning_starts": 50, "batch_size": 32, "hidden": (16,)}
     config |= {"explore_steps": 200, "learning_rate": 5e-3, "agent_embedding": 0}
     return mfq.QAgent(view, True, mfq.QConfig(**config | options), seed)

@@ -37,7 +37,7 @@ def agent_with(logits=LOGITS, values=Q, mean_field=True, agents=2, **config):
     """An agent on a game of three actions whose networks are tables."""
     view = mfq.wrap(MatrixGame(torch.zeros(1, 3, 3, 2)))
     view.num_agents = agents
-    config = {"learn_after": 1, "gamma": 0.5, "entropy": 0.0, "clip_gradient": 0.0, **config}
+    config = {"learning_starts": 1, "gamma": 0.5, "entropy": 0.0, "clip_gradient": 0.0, **config}
     return ActorCritic(
         view, mean_field, ACConfig(**config), network=lambda view, coin: (Table(logits), Table(values))
     )  # fmt: skip

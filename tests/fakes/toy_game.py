@@ -21,7 +21,7 @@ STAY, LEFT, RIGHT, JUMP = 0, 1, 2, 3
 GONE, ALIVE, DYING = 0, 1, 2
 
 
-class Law(NamedTuple):
+class Params(NamedTuple):
     length: int
     hazard: float
     group: Any  # int64 [N]
@@ -59,34 +59,34 @@ def begin(row, state, last, out):
     state.counter[row] += 1
 
 
-def legal(law, place, asleep, action):
+def legal(params, place, asleep, action):
     """Whether an agent may choose an action."""
-    if not law.masked or action == STAY:
+    if not params.masked or action == STAY:
         return True
     if asleep:
         return False
-    wall = (action == LEFT and place == 0) or (action == RIGHT and place == law.length - 1)
+    wall = (action == LEFT and place == 0) or (action == RIGHT and place == params.length - 1)
     return not wall
 
 
-def move(row, agent, law, state, actions, out):
+def move(row, agent, params, state, actions, out):
     """Deals, moves, or lets die one agent; reads no other."""
     key, counter = state.key[row], state.counter[row]
     action, acting = -1, False
     if out.reset[row]:
         state.status[row, agent] = ALIVE
-        state.place[row, agent] = bits(key, counter, agent) % law.length
+        state.place[row, agent] = bits(key, counter, agent) % params.length
     elif state.status[row, agent] == ALIVE:
         place = state.place[row, agent]
         action = actions[row, agent]
         if action >= 0:
-            acting = legal(law, place, state.asleep[row, agent], action)
+            acting = legal(params, place, state.asleep[row, agent], action)
             action = action if acting else STAY
         if action == LEFT and place > 0:
             state.place[row, agent] = place - 1
-        if action == RIGHT and place < law.length - 1:
+        if action == RIGHT and place < params.length - 1:
             state.place[row, agent] = place + 1
-        if action == JUMP or uniform(key, counter, law.group.shape[0] + agent) < law.hazard:
+        if action == JUMP or uniform(key, counter, params.group.shape[0] + agent) < params.hazard:
             state.status[row, agent] = DYING
     else:
         state.status[row, agent] = GONE
@@ -94,7 +94,7 @@ def move(row, agent, law, state, actions, out):
     out.acting[row, agent] = acting
 
 
-def crowd(place, status, row, where):
+def occupied_cells(place, status, row, where):
     """How many agents, dying ones too, are at a place."""
     total = 0
     for agent in range(place.shape[1]):
@@ -102,55 +102,57 @@ def crowd(place, status, row, where):
     return total
 
 
-def settle(row, agent, law, state, out):
+def settle(row, agent, params, state, out):
     """Rewards company, tells who died, and what may be chosen next."""
     status, place = state.status[row, agent], state.place[row, agent]
     reward = np.float32(0.0)
     if status != GONE and not out.reset[row]:
-        reward = np.float32(crowd(state.place, state.status, row, place) - 2.0 * (status == DYING))
+        reward = np.float32(
+            occupied_cells(state.place, state.status, row, place) - 2.0 * (status == DYING)
+        )
     out.reward[row, agent] = reward
     out.alive[row, agent] = status == ALIVE
     out.terminated[row, agent] = status == DYING
-    lane = 2 * law.group.shape[0] + agent
-    asleep = law.masked and uniform(state.key[row], state.counter[row], lane) < 0.3
+    lane = 2 * params.group.shape[0] + agent
+    asleep = params.masked and uniform(state.key[row], state.counter[row], lane) < 0.3
     state.asleep[row, agent] = asleep
     if out.mask.shape[0] > 0:
         for action in range(out.mask.shape[2]):
-            out.mask[row, agent, action] = 1 if legal(law, place, asleep, action) else 0
+            out.mask[row, agent, action] = 1 if legal(params, place, asleep, action) else 0
 
 
-def finish(row, law, state, out):
+def finish(row, params, state, out):
     """The end: nobody of a group is left, or time is up."""
     agents = state.status.shape[1]
     left, right = 0, 0
     for agent in range(agents):
         if state.status[row, agent] == ALIVE:
-            left += 1 if law.group[agent] == 0 else 0
-            right += 1 if law.group[agent] == 1 else 0
-    over = left + right == 0 or (law.duel and (left == 0 or right == 0))
+            left += 1 if params.group[agent] == 0 else 0
+            right += 1 if params.group[agent] == 1 else 0
+    over = left + right == 0 or (params.duel and (left == 0 or right == 0))
     if over:
         for agent in range(agents):
             if state.status[row, agent] == ALIVE:
                 out.terminated[row, agent] = True
-    out.truncated[row] = not over and state.time[row] == law.max_cycles
+    out.truncated[row] = not over and state.time[row] == params.max_cycles
     out.over[row] = over or out.truncated[row]
 
 
-def look(row, agent, law, place, status, asleep, own, near):
+def look(row, agent, params, place, status, asleep, own, near):
     """Writes what an agent sees into own [2] and near [3]."""
     here, seeing = place[row, agent], status[row, agent] != GONE
-    own[0] = here / law.length if seeing else 0.0
+    own[0] = here / params.length if seeing else 0.0
     own[1] = 1.0 if seeing and asleep[row, agent] else 0.0
     for step in range(3):
-        near[step] = crowd(place, status, row, here + step - 1) if seeing else 0
+        near[step] = occupied_cells(place, status, row, here + step - 1) if seeing else 0
 
 
-def observe_all(row, agent, law, place, status, asleep, own, near):
-    look(row, agent, law, place, status, asleep, own[row, agent], near[row, agent])
+def observe_all(row, agent, params, place, status, asleep, own, near):
+    look(row, agent, params, place, status, asleep, own[row, agent], near[row, agent])
 
 
-def observe_some(row, law, place, status, asleep, rows, agents, own, near):
-    look(rows[row], agents[row], law, place, status, asleep, own[row], near[row])
+def observe_some(row, params, place, status, asleep, rows, agents, own, near):
+    look(rows[row], agents[row], params, place, status, asleep, own[row], near[row])
 
 
 # -- the game -----------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ class ToyGame(Game):
         self.state_space = spaces.Box(0.0, max(length, 2), (2 * size,), np.float32)
         limit = -1 if config.max_cycles is None else config.max_cycles
         group = backend.asarray(self.groups, np.int64)
-        self.law = Law(length, config.hazard, group, config.masked, config.duel, limit)
+        self.params = Params(length, config.hazard, group, config.masked, config.duel, limit)
 
     @property
     def masks_actions(self) -> bool:
@@ -228,14 +230,14 @@ class ToyGame(Game):
     def step(self, state: State, actions: Any, last: Step, out: Step) -> None:
         each, run = state.place.shape, self.backend.run
         run(begin, each[:1], state, last, out)
-        run(move, each, self.law, state, actions, out)
-        run(settle, each, self.law, state, out)
-        run(finish, each[:1], self.law, state, out)
+        run(move, each, self.params, state, actions, out)
+        run(settle, each, self.params, state, out)
+        run(finish, each[:1], self.params, state, out)
 
     def observe(
         self, source: Any, out: Any, rows: np.ndarray | None = None, agents: Any = None
     ) -> None:
-        seen = (self.law, source.place, source.status, source.asleep)
+        seen = (self.params, source.place, source.status, source.asleep)
         if rows is None:
             run = self.backend.run
             run(observe_all, source.place.shape, *seen, out["own"], out["near"])

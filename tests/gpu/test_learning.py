@@ -38,7 +38,7 @@ def battle(device, rows=8):
 def played(device, steps=25, **options):
     """An agent that has stored what all armies did by actions drawn on the CPU, and learned nothing."""
     view = battle(device)
-    config = QConfig(learn_after=10**9, agent_embedding=0, precision="float32", **options)
+    config = QConfig(learning_starts=10**9, agent_embedding=0, precision="float32", **options)
     agent = QAgent(view, config=config)
     coin = torch.Generator().manual_seed(5)
     step = view.reset(seed=3)

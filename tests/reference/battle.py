@@ -56,7 +56,7 @@ class Agent:
     last_reward: f32 = field(default_factory=f32)
     action: int | None = None  # None before the first one, -1 where none came
     counted: bool = False  # whether the action was the one that the agent chose
-    deed: str = "nothing"  # what its attack did in this step: "miss", "hit", "kill"
+    attack_result: str = "nothing"  # what its attack did in this step: "miss", "hit", "kill"
     terminated: bool = False
 
 
@@ -100,7 +100,7 @@ class NaiveBattle:
                     agent.status = "gone"
                 self.agents.append(agent)
         self.size = [len(red), len(blue)]
-        self.deeds = Counter()  # (blue, deed): how often in the episode
+        self.deeds = Counter()  # (blue, attack_result): how often in the episode
 
     def restart(self, state, row):
         """Starts the episode that a row of a compiled game has just started."""
@@ -152,7 +152,7 @@ def clear(game):
         agent.last_reward = agent.reward
         if agent.status == "alive":
             agent.reward = game.step_reward
-        agent.deed, agent.counted, agent.terminated = "nothing", False, False
+        agent.attack_result, agent.counted, agent.terminated = "nothing", False, False
 
 
 def take_orders(game, actions):
@@ -187,15 +187,15 @@ def attack(game, order):
         victim = standing.get(game.target(agent, agent.action))
         prize = f32(0)
         if victim is None or victim.blue == agent.blue:
-            agent.deed = "miss"
+            agent.attack_result = "miss"
         else:
-            agent.deed = "hit"
+            agent.attack_result = "hit"
             victim.hp = victim.hp - game.damage
             if victim.hp < 0:
-                agent.deed, prize = "kill", game.kill_reward
+                agent.attack_result, prize = "kill", game.kill_reward
                 victim.status, victim.reward = "dying", game.dead_penalty
                 del standing[victim.cell]
-        game.deeds[agent.blue, agent.deed] += 1
+        game.deeds[agent.blue, agent.attack_result] += 1
         agent.reward = agent.reward + f32(prize + game.attack_penalty)
 
 
@@ -228,7 +228,7 @@ def band(map_size, x):
 def reward(game):
     """A blow that hit and did not kill is rewarded, even if its author has died since."""
     for agent in game.agents:
-        if agent.deed == "hit":
+        if agent.attack_result == "hit":
             agent.reward = agent.reward + game.attack_opponent_reward
 
 

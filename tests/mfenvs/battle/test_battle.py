@@ -76,23 +76,23 @@ def assert_same_views(game, state, row, naive, what):
 
 def play_by_stages(game, row, state, actions, out, naive, what):
     """A step of a row by hand, stage by stage, next to the naive game."""
-    law, told = game.law, actions[row].tolist()
+    params, told = game.params, actions[row].tolist()
 
     def compare(stage):
-        assert_same_state(state, row, law, naive, (what, stage))
+        assert_same_state(state, row, params, naive, (what, stage))
 
     state.counter[row] += 1
     if out.over[row]:
-        rules.start(row, law, state, out)
+        rules.start(row, params, state, out)
         naive.restart(state, row)
         compare("start")
         return
     out.reset[row] = False
     state.time[row] += 1
-    rules.retire(row, law, state)
+    rules.retire(row, params, state)
     naive_rules.clear(naive)
     compare("clear")
-    attacks = rules.enlist(row, law, state, actions, out)
+    attacks = rules.enlist(row, params, state, actions, out)
     attackers = naive_rules.take_orders(naive, told)
     assert state.queue[row, :attacks].tolist() == [agent.index for agent in attackers]
     compare("orders")
@@ -100,22 +100,22 @@ def play_by_stages(game, row, state, actions, out, naive, what):
     order = naive_rules.shuffled(naive, attackers)
     assert state.queue[row, :attacks].tolist() == [agent.index for agent in order]
     compare("shuffle")
-    rules.attack(row, law, state, attacks)
+    rules.attack(row, params, state, attacks)
     naive_rules.attack(naive, order)
     compare("attack")
-    rules.recover(row, law, state)
+    rules.recover(row, params, state)
     naive_rules.recover(naive)
     compare("recover")
-    rules.move(row, law, state)
+    rules.move(row, params, state)
     naive_rules.move(naive)
     compare("move")
-    rules.pay(row, law, state)
+    rules.pay(row, params, state)
     naive_rules.reward(naive)
     compare("reward")
-    board.show(row, law, state, state)
-    if law.minimap:
-        board.count(row, law, state, state)
-    rules.close(row, law, state, out)
+    board.show(row, params, state, state)
+    if params.minimap:
+        board.count(row, params, state, state)
+    rules.close(row, params, state, out)
     naive_rules.close(naive)
     compare("close")
     assert_same_step(out, row, naive, what)
@@ -130,7 +130,7 @@ def test_every_stage_as_plain_python_equals_the_naive_one(options):
     coin, deaths = np.random.default_rng(5), 0
     for row, naive in enumerate(games):
         naive.restart(state, row)
-        assert_same_state(state, row, game.law, naive, "reset")
+        assert_same_state(state, row, game.params, naive, "reset")
         assert_same_step(out, row, naive, "reset")
     for time in range(steps_for(options)):
         if time % 6 in (0, 5):
@@ -167,7 +167,7 @@ def test_whole_compiled_games_equal_naive_ones(options, seed):
                 resets += 1
             else:
                 naive.step(actions[row].tolist())
-            assert_same_state(env._state, row, env.game.law, naive, time)
+            assert_same_state(env._state, row, env.game.params, naive, time)
             assert_same_step(step, row, naive, time)
             if time % 10 == 7:
                 assert_same_views(env.game, env._state, row, naive, time)

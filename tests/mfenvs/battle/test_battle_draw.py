@@ -25,9 +25,9 @@ def duel(red=((5, 5),), blue=((6, 5),), size=12, **options):
 
 def attack(env, way):
     """The action that attacks the cell that lies that way."""
-    law = env.game.law
-    actions = np.arange(law.num_moves, law.num_actions)
-    (found,) = actions[law.reach[actions] == way[1] * law.stride + way[0]]
+    params = env.game.params
+    actions = np.arange(params.num_moves, params.num_actions)
+    (found,) = actions[params.reach[actions] == way[1] * params.stride + way[0]]
     return int(found)
 
 
@@ -135,10 +135,10 @@ def test_a_stamp_covers_as_much_as_it_says():
 def test_a_hit_is_marked_from_the_attacker_to_its_target(way):
     x, y = 5 + way[0], 5 + way[1]
     env = duel(((5, 5),), ((x, y),))
-    env.step({"red_0": attack(env, way), "blue_0": env.game.law.stay})
-    assert env._state.deed[0, 0] == rules.HIT
+    env.step({"red_0": attack(env, way), "blue_0": env.game.params.stay})
+    assert env._state.attack_result[0, 0] == rules.HIT
     image = env.render()
-    without = redrawn(env, deed=np.zeros_like(env._state.deed))
+    without = redrawn(env, attack_result=np.zeros_like(env._state.attack_result))
     for cell in ((5, 5), (x, y)):
         assert number(area(image, 12, *cell), THEME.amber) > 10
     assert number(without[36:636, 36:636], THEME.amber) == 0
@@ -150,8 +150,11 @@ def test_a_hit_is_marked_from_the_attacker_to_its_target(way):
 @pytest.mark.parametrize("size", [12, 40, 125])
 def test_a_miss_is_marked_faintly(size):
     env = duel(((5, 5),), ((8, 8),), size)
-    env.step({"red_0": attack(env, UP), "blue_0": env.game.law.stay})
-    image, without = env.render(), redrawn(env, deed=np.zeros_like(env._state.deed))
+    env.step({"red_0": attack(env, UP), "blue_0": env.game.params.stay})
+    image, without = (
+        env.render(),
+        redrawn(env, attack_result=np.zeros_like(env._state.attack_result)),
+    )
     assert not np.array_equal(area(image, size, 5, 4), area(without, size, 5, 4))
     assert np.array_equal(area(image, size, 5, 6), area(without, size, 5, 6))
     assert number(image[36:636, 36:636], THEME.amber) == 0
@@ -161,20 +164,23 @@ def test_a_miss_is_marked_faintly(size):
 def test_a_kill_is_marked_in_the_victims_color(size):
     env = duel(((5, 5),), ((6, 5), (9, 9)), size, hp=1.0)
     env.step({"red_0": attack(env, RIGHT)})
-    assert env._state.deed[0, 0] == rules.KILL
+    assert env._state.attack_result[0, 0] == rules.KILL
     image = env.render()
     gone = env._state.status.copy()
     gone[0, 1] = board.GONE
     assert number(area(image, size, 6, 5), THEME.blue) > 0
     assert number(area(redrawn(env, status=gone), size, 6, 5), THEME.blue) == 0
-    env.step({"red_0": env.game.law.stay})
+    env.step({"red_0": env.game.params.stay})
     assert number(area(env.render(), size, 6, 5), THEME.blue) == 0, "it has gone"
 
 
 def test_a_long_reach_is_marked_at_its_target():
     env = duel(((2, 8),), ((5, 7),), size=16, attack_radius=4, view_radius=2, speed=1)
-    env.step({"red_0": attack(env, (3, -1)), "blue_0": env.game.law.stay})
-    image, without = env.render(), redrawn(env, deed=np.zeros_like(env._state.deed))
+    env.step({"red_0": attack(env, (3, -1)), "blue_0": env.game.params.stay})
+    image, without = (
+        env.render(),
+        redrawn(env, attack_result=np.zeros_like(env._state.attack_result)),
+    )
     changed = (image != without).any(axis=-1)
     assert area(changed, 16, 5, 7).any()
     assert number(image[36:636, 36:636], THEME.amber) > 50
@@ -277,15 +283,17 @@ def test_a_dead_agent_is_said_to_be_dead():
 
 def test_what_it_did_is_told():
     env = duel()
-    law = env.game.law
+    params = env.game.params
 
     def told():
         env.render()
-        return draw.deed(arena.lay_out(env.game, env._state, 0, env._canvas, MARGIN, EXTENT), 0)
+        return draw.last_action_text(
+            arena.lay_out(env.game, env._state, 0, env._canvas, MARGIN, EXTENT), 0
+        )
 
     assert told() == "nothing done yet"
     for action, words in (
-        (law.stay, "stay"),
+        (params.stay, "stay"),
         (attack(env, RIGHT), "hit 1 right"),
         (attack(env, (-1, 1)), "miss 1 left, 1 down"),
         (0, "move 2 up"),

@@ -52,18 +52,18 @@ def actions_for(env, coin):
 
 def assert_lawful(env, before, what):
     """The state stands to reason, and to the state before."""
-    state, law = env._state, env.game.law
+    state, params = env._state, env.game.params
     for row in range(env.num_envs):
         living = np.flatnonzero(state.status[row] == board.ALIVE)
         cells = {int(i): (int(state.x[row, i]), int(state.y[row, i])) for i in living}
         assert len(set(cells.values())) == len(cells), f"{what}: two in a cell"
         for x, y in cells.values():
-            assert 0 < x < law.size - 1, what
-            assert 0 < y < law.size - 1, what
-        assert_same(state.grid[row], grid_of(law.size, law.rim, cells), what)
+            assert 0 < x < params.size - 1, what
+            assert 0 < y < params.size - 1, what
+        assert_same(state.grid[row], grid_of(params.size, params.rim, cells), what)
         hp = state.hp[row, living]
-        assert ((hp >= 0) & (hp <= law.hp)).all(), what
-        living_blue = int((living >= law.num_red).sum())
+        assert ((hp >= 0) & (hp <= params.hp)).all(), what
+        living_blue = int((living >= params.num_red).sum())
         assert state.living[row].tolist() == [len(living) - living_blue, living_blue], what
         if before is not None and not env._sides[0][0].reset[row]:
             died = before.status[row] != board.ALIVE
@@ -75,15 +75,15 @@ def assert_lawful(env, before, what):
         assert (state.hits[row] <= state.attacks[row]).all(), what
 
 
-def possible_rewards(law):
+def possible_rewards(params):
     """What an agent can earn in a step, in the engine's arithmetic, by what became of it."""
-    zero, step, dead = np.float32(0), law.step_reward, law.dead_penalty
-    struck = law.attack_opponent_reward
+    zero, step, dead = np.float32(0), params.step_reward, params.dead_penalty
+    struck = params.attack_opponent_reward
     living = {
         step,
-        step + (zero + law.attack_penalty),
-        step + law.attack_penalty + struck,
-        step + (law.kill_reward + law.attack_penalty),
+        step + (zero + params.attack_penalty),
+        step + params.attack_penalty + struck,
+        step + (params.kill_reward + params.attack_penalty),
     }
     return {board.ALIVE: living, board.DYING: {dead, dead + struck}, board.GONE: {zero}}
 
@@ -109,7 +109,7 @@ def test_laws(options, seed):
         obs, reward, terminated, truncated, info = env.step(actions)
         assert_lawful(env, before, time)
         assert info["reset"].tolist() == over.tolist()
-        earned, status = possible_rewards(env.game.law), env._state.status
+        earned, status = possible_rewards(env.game.params), env._state.status
         for row in np.flatnonzero(~over):
             for value, fate in zip(reward[row].numpy(), status[row], strict=True):
                 assert value in earned[fate], (time, value, fate)
@@ -133,11 +133,11 @@ def test_laws(options, seed):
 @given(radius=st.integers(10, 60).map(lambda tenths: tenths / 10))
 def test_actions_reach_a_circle(radius):
     game = plain_game(map_size=16, speed=radius, attack_radius=radius, view_radius=radius)
-    law, expected = game.law, circle(radius)
-    cells = [dy * law.stride + dx for dx, dy in expected]
-    assert law.reach.tolist() == cells + [step for step in cells if step]
+    params, expected = game.params, circle(radius)
+    cells = [dy * params.stride + dx for dx, dy in expected]
+    assert params.reach.tolist() == cells + [step for step in cells if step]
     assert game.num_actions == 2 * len(expected) - 1
-    assert law.stay == cells.index(0)
+    assert params.stay == cells.index(0)
     assert game.single_observation_space["view"].shape == (*[2 * int(radius) + 1] * 2, 5)
 
 
@@ -204,7 +204,7 @@ def first_blows(env, steps=8):
     found = []
     for _ in range(steps):
         env.step(env.scripted("rush"))
-        found.append(env._state.deed[0].tolist())
+        found.append(env._state.attack_result[0].tolist())
     return found
 
 

@@ -95,10 +95,10 @@ def test_compiled_rules_equal_the_same_rules_as_plain_python(reward):
             for agent in range(agents):
                 rules.choose(row, agent, actions, plain)
         for row in range(rows):
-            rules.measure(row, game.law, slow, plain)
+            rules.measure(row, game.params, slow, plain)
             for agent in range(agents):
                 rules.pay(row, agent, slow, plain)
-                rules.observe_all(row, agent, game.law, plain_room)
+                rules.observe_all(row, agent, game.params, plain_room)
         for one, other in ((fast, slow), (out, plain)):
             for name in one._fields:
                 # Exponentials may differ in their last bit from one library to the other.

@@ -78,19 +78,19 @@ def test_compiled_rules_equal_the_same_rules_as_plain_python(update):
         for row in range(rows):
             rules.begin(row, slow, plain, plain)
         for row, line in np.ndindex(rows, 4):
-            rules.deal(row, line, game.law, slow, plain)
+            rules.deal(row, line, game.params, slow, plain)
         for row, site in np.ndindex(rows, sites):
             rules.choose(row, site, slow, actions, plain)
         for row, line in np.ndindex(rows, 4):
-            rules.settle(row, line, game.law, slow, plain)
+            rules.settle(row, line, game.params, slow, plain)
         if update != "synchronous":
             for row, line, column in np.ndindex(rows, 4, 4):
-                rules.activate(row, line, column, game.law, slow, plain)
+                rules.activate(row, line, column, game.params, slow, plain)
         for row in range(rows):
-            rules.measure(row, game.law, slow, plain)
+            rules.measure(row, game.params, slow, plain)
         for row, site in np.ndindex(rows, sites):
-            rules.observe_own(row, site, game.law, slow.spin, plain_room)
-            rules.observe_around(row, *divmod(site, 4), game.law, slow.spin, plain_room)
+            rules.observe_own(row, site, game.params, slow.spin, plain_room)
+            rules.observe_around(row, *divmod(site, 4), game.params, slow.spin, plain_room)
         for name in fast._fields:
             assert np.array_equal(getattr(fast, name), getattr(slow, name)), name
         for name in out._fields:

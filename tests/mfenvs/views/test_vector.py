@@ -27,7 +27,7 @@ class Walkers(ToyGame):
     """The toy game without its deaths, as long as nobody jumps; observations are dicts."""
 
     id = "walkers_v0"
-    deathless = True
+    fixed_population = True
 
 
 @pytest.mark.parametrize(("module", "options"), OPTIONS, ids=told)

@@ -46,11 +46,11 @@ def test_it_acts_for_its_own_living_agents():
     agent = agent_with(agents=4)
     step = a_step([0, 0, 0, 0], alive=[True, False, True, True])
     assert (agent.act(step)[0] >= 0).tolist() == [True, False, True, True]
-    mine = step.given_to(torch.tensor([[True, True, False, True]]))
+    mine = step.for_player(torch.tensor([[True, True, False, True]]))
     actions = agent.act(mine)
     assert actions.dtype == torch.int64
     assert (actions[0] >= 0).tolist() == [True, False, False, True]
-    nobody = step.given_to(torch.zeros(1, 4, dtype=torch.bool))
+    nobody = step.for_player(torch.zeros(1, 4, dtype=torch.bool))
     assert agent.act(nobody).tolist() == [[-1] * 4]
 
 
@@ -71,7 +71,7 @@ def test_each_agent_learns_as_itself(critic):
     seen = []
     for network in agent.online.values():
         network.register_forward_pre_hook(lambda module, given: seen.append(given[-1].unique()))
-    before = a_step([0, 0, 0]).given_to(torch.tensor([[False, False, True]]))
+    before = a_step([0, 0, 0]).for_player(torch.tensor([[False, False, True]]))
     agent.observe(before, torch.tensor([[-1, -1, 1]]), a_step([0, 0, 1]))
     agent.learn()
     assert agent.updates == 1
@@ -81,7 +81,7 @@ def test_each_agent_learns_as_itself(critic):
 
 def test_a_player_is_a_frozen_copy():
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=30))
-    agent = ActorCritic(view, config=ACConfig(learn_after=30, batch_size=16, entropy=1.0))
+    agent = ActorCritic(view, config=ACConfig(learning_starts=30, batch_size=16, entropy=1.0))
     step = view.reset(seed=0)
     coins, player = agent.generator.get_state(), agent.player()
     first = player.act(step, explore=False)
@@ -114,17 +114,17 @@ def test_ac_reads_nothing_of_what_others_do(critic, mean_field):
         """After the same play of agents 0 and 1 beside others'."""
         coin = torch.Generator().manual_seed(0)
         view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=5))
-        config = ACConfig(critic=critic, learn_after=20, batch_size=32, round_steps=10)
+        config = ACConfig(critic=critic, learning_starts=20, batch_size=32, round_steps=10)
         agent = ActorCritic(view, mean_field, config)
         mine = torch.tensor([[True, True, False, False, False]])
-        step = view.reset(seed=0).given_to(mine)
+        step = view.reset(seed=0).for_player(mine)
         for _ in range(40):
             own = torch.randint(0, 10, (1, 2), generator=coin)
             actions = torch.cat([own, torch.tensor([others])], 1)
             after = view.step(actions)
             agent.observe(step, actions, replace(after, reward=own.sum().float().expand(1, 5)))
             agent.learn()
-            step = after.given_to(mine)
+            step = after.for_player(mine)
         assert agent.updates > 2
         return [part.clone() for part in agent.online.parameters()]
 
@@ -217,7 +217,7 @@ def test_weights_come_from_the_seed_alone():
 # -- whole games, and going on ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("config", [ACConfig(learn_after=10, batch_size=16), AUTHORS])
+@pytest.mark.parametrize("config", [ACConfig(learning_starts=10, batch_size=16), AUTHORS])
 @pytest.mark.parametrize("mean_field", [True, False])
 def test_it_plays_games_with_masks_and_deaths(config, mean_field):
     for env in (
@@ -241,7 +241,12 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, critic):
         "save_every": 0,
         "quiet": True,
         "env_options": {"num_agents": 12, "max_cycles": 30},
-        "actor_critic": {"critic": critic, "learn_after": 100, "batch_size": 32, "hidden": [16]},
+        "actor_critic": {
+            "critic": critic,
+            "learning_starts": 100,
+            "batch_size": 32,
+            "hidden": [16],
+        },
     }
 
     def losses(folder):
@@ -323,7 +328,7 @@ def test_both_rates_fall_with_the_steps_acted_and_stay_so_when_resumed(critic, t
         ({"shared_trunk": 1}, TypeError, "shared_trunk"),
         ({"learning_rate_steps": -1}, ValueError, "learning_rate_steps"),
         ({"learning_rate_left": 1.5}, ValueError, "learning_rate_left"),
-        ({"samples_per_transition": -1.0}, ValueError, "samples_per_transition"),
+        ({"samples_per_insert": -1.0}, ValueError, "samples_per_insert"),
     ],
 )
 def test_bad_options_are_named(options, error, argument):

@@ -93,7 +93,7 @@ def test_the_fitted_mean_action_follows_the_pairing(pairing, heard):
 @pytest.mark.parametrize("critic", ["q", "v"])
 def test_learned_from_are_ones_own_agents_whose_choice_counted(critic):
     agent = agent_with(values=[0.0] if critic == "v" else Q, critic=critic, agents=3, round_steps=1)
-    before = a_step([0, 0, 0]).given_to(torch.tensor([[True, True, False]]))
+    before = a_step([0, 0, 0]).for_player(torch.tensor([[True, True, False]]))
     after = a_step([1, 1, 1], acting=[True, False, True])
     agent.observe(before, torch.tensor([[1, -1, -1]]), after)
     if critic == "q":
@@ -132,7 +132,7 @@ def test_the_q_actors_gradient(mask, entropy):
     agent = agent_with(gamma=0.0, temperature=0.7, entropy=entropy, batch_size=1)
     allowed = np.array([1, 1, 1] if mask is None else mask, bool)
     given = None if mask is None else torch.tensor([[mask, [1, 1, 1]]], dtype=torch.int8)
-    before = a_step([0, 0], mask=given).given_to(torch.tensor([[True, False]]))
+    before = a_step([0, 0], mask=given).for_player(torch.tensor([[True, False]]))
     agent.observe(before, torch.tensor([[2, 1]]), a_step([2, 1], reward=3.0))
     metrics = agent.learn()
     q = np.array(Q) + np.array([0, 10, 0])  # the other played 1
@@ -246,7 +246,7 @@ def test_adam_learns_at_two_rates_and_clips_each_network():
     agent = agent_with(
         gamma=0.0, batch_size=1, actor_learning_rate=0.1, critic_learning_rate=0.2, clip_gradient=0.5
     )  # fmt: skip
-    before = a_step([0, 0]).given_to(torch.tensor([[True, False]]))
+    before = a_step([0, 0]).for_player(torch.tensor([[True, False]]))
     agent.observe(before, torch.tensor([[2, 1]]), a_step([2, 1], reward=0.0))
     agent.learn()
     for name in ("actor", "critic"):

@@ -15,7 +15,7 @@ from tests.reference.matrix_game import MatrixGame
 SMALL = {"hidden": (32,), "mean_hidden": (32,), "entropy": 0.01}
 CONFIGS = {
     "q": ACConfig(
-        critic="q", learn_after=200, batch_size=64, polyak=0.05,
+        critic="q", learning_starts=200, batch_size=64, polyak=0.05,
         actor_learning_rate=3e-3, critic_learning_rate=1e-2, **SMALL,
     ),
     "v": ACConfig(

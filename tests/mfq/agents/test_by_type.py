@@ -30,14 +30,14 @@ def test_agents_of_equal_spaces_are_a_type_named_by_their_prefix():
     wolves, sheep = view.of_type(0), view.of_type(1)
     assert (wolves.observation_space.shape, wolves.num_actions) == ((2,), 3)
     assert (sheep.observation_space.shape, sheep.num_actions) == ((4,), 2)
-    assert view.mean_width == wolves.mean_width == sheep.mean_width == 5
+    assert view.mean_action_dim == wolves.mean_action_dim == sheep.mean_action_dim == 5
     with pytest.raises(ValueError, match="several types"):
         _ = view.observation_space
     with pytest.raises(ValueError, match="0 to 1"):
         view.of_type(2)
     alike = mfq.wrap(Scene(TWO, [list(TWO)], number))
     assert alike.of_type(0) is alike
-    assert (alike.types.tolist(), alike.type_names, alike.mean_width) == ([0, 0], ("a",), 2)
+    assert (alike.types.tolist(), alike.type_names, alike.mean_action_dim) == ([0, 0], ("a",), 2)
 
 
 def test_a_prefix_that_two_types_share_names_neither():
@@ -57,8 +57,8 @@ def test_a_step_as_each_type_sees_it():
     wolves, sheep = step.of_type(0), step.of_type(1)
     assert wolves.obs.tolist() == [[[2, 2], [0, 0], [2, 2], [0, 0]]]
     assert sheep.obs.tolist() == [[[0] * 4, [2] * 4, [0] * 4, [2] * 4]]
-    assert wolves.seats.tolist() == [0, 2]
-    assert sheep.seats.tolist() == [1, 3]
+    assert wolves.active_index.tolist() == [0, 2]
+    assert sheep.active_index.tolist() == [1, 3]
     assert sheep.actions.tolist() == [[-1, 1, -1, 0]]
     assert (wolves.num_actions, sheep.num_actions) == (3, 2)
     # One-hots over (wolf 0, 1, 2; sheep 0, 1), the mean of the three others'.
@@ -68,8 +68,8 @@ def test_a_step_as_each_type_sees_it():
     assert step.of_type(1) is sheep
     assert sheep.types is None
     assert sheep.of_type(0) is sheep
-    alone = step.given_to(torch.tensor([[True, True, False, False]]))
-    assert alone.of_type(0).seats.tolist() == [0]
+    alone = step.for_player(torch.tensor([[True, True, False, False]]))
+    assert alone.of_type(0).active_index.tolist() == [0]
 
 
 def test_masks_of_types_with_more_and_fewer_actions():
@@ -168,7 +168,7 @@ def test_several_types_refuse_iterated_mean_actions():
 
 def test_actor_critics_of_each_type_learn():
     view = mfq.wrap(mixed(length=9), graph="all")
-    config = mfq.ACConfig(learn_after=20, batch_size=8)
+    config = mfq.ACConfig(learning_starts=20, batch_size=8)
     agent = mfq.ByType(view, lambda its, seed: mfq.ActorCritic(its, True, config, seed))
     mfq.train(view, agent, 40)
     assert {"wolf_loss", "sheep_entropy"} <= agent.learn().keys()

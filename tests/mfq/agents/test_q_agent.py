@@ -35,7 +35,7 @@ def agent_with(q, **config):
     """An agent on a two-player game of three actions whose networks are `Fixed`."""
     view = mfq.wrap(MatrixGame(torch.zeros(1, 3, 3, 2)))
     config = QConfig(
-        **{"learn_after": 1, "gamma": 0.5, "explore_end": 0.7, "explore_start": 0.7, **config}
+        **{"learning_starts": 1, "gamma": 0.5, "explore_end": 0.7, "explore_start": 0.7, **config}
     )
     return QAgent(view, config=config, network=lambda view, generator: Fixed(q))
 
@@ -389,6 +389,6 @@ def test_it_plays_games_with_masks_states_and_deaths():
         MatrixGame(common([[1, 0], [0, 2]]), max_cycles=5),
     ):
         view = mfq.wrap(env)
-        agent = QAgent(view, config=QConfig(learn_after=10, batch_size=16))
+        agent = QAgent(view, config=QConfig(learning_starts=10, batch_size=16))
         mfq.train(view, agent, 30)
         assert agent.updates > 15

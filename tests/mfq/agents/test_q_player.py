@@ -28,7 +28,7 @@ def shares_of(agent, step, explore, times=800):
 def test_all_the_living_respond_not_only_those_it_plays():
     """Q is what is heard, and a little for action 0: who hears something repeats it."""
     agent = agent_with([0.1, 0.0, 0.0], iterations=1, **COLD)
-    step = a_step([2, 1]).given_to(torch.tensor([[True, False]]))
+    step = a_step([2, 1]).for_player(torch.tensor([[True, False]]))
     # Agent 1, whom another plays, would answer agent 0's 2 with 2. Had it no say, 0 would do 0.
     for _ in range(5):
         assert agent.act(step, explore=False).tolist() == [[2, -1]]

@@ -87,13 +87,13 @@ def test_a_compact_replay_refuses_masks_of_the_next_state_and_other_graphs():
     view = mfq.wrap(battle_v0.batched_env(map_size=12))
     replay = CompactReplay(view, 100, seed=0)
     step = view.reset(seed=0)
-    replay.see(step)
+    replay.record_snapshot(step)
     after = view.step(step.actions)
     mask = torch.ones(1, view.num_agents, view.num_actions, dtype=torch.int8)
     for wrong in ({"action_mask": mask}, {"graph": CompleteGraph(view.num_agents)}):
         with pytest.raises(ValueError, match="keeps neither masks nor graphs"):
             replay.add(step, replace(after, **wrong), step.alive)
-        replay.see(step)
+        replay.record_snapshot(step)
 
 
 # -- time -------------------------------------------------------------------------------------------

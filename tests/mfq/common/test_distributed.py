@@ -41,7 +41,7 @@ def make_agent(view, algo):
     if algo == "the authors' mfac":
         config = ACConfig(critic="v", round_steps=3, critic_learning_rate=1e-2, clip_gradient=0.5)
         return ActorCritic(view, config=config, seed=1)
-    shared = {"learn_after": 4 * 6, "clip_gradient": 0.5, "gamma": 0.5}
+    shared = {"learning_starts": 4 * 6, "clip_gradient": 0.5, "gamma": 0.5}
     if algo == "mfac":
         agent = ActorCritic(view, config=ACConfig(critic_learning_rate=1e-2, **shared), seed=1)
     else:

@@ -65,7 +65,7 @@ def test_what_resumes_hears_those_who_were_near_when_they_chose():
     others.reset(seed=9)
     resumed = others.load_state_dict(state)
     assert torch.equal(resumed.mean_action, expected)
-    assert torch.equal(resumed.given_to(resumed.alive).mean_action, expected)
+    assert torch.equal(resumed.for_player(resumed.alive).mean_action, expected)
     # And both go on alike.
     for _ in range(8):
         actions = torch.randint(ACTIONS - 1, (ROWS, AGENTS), generator=coin)

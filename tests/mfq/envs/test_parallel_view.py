@@ -19,7 +19,7 @@ def test_late_joiners_live_from_when_they_come():
     view = mfq.wrap(env)
     step = view.reset()
     assert step.alive.tolist() == [[True, False]]
-    assert step.seats.tolist() == [0]
+    assert step.active_index.tolist() == [0]
     step = view.step(torch.tensor([[1, 1]]))
     assert env.sent[-1] == {"a_0": 1}
     assert (step.acting.tolist(), step.actions.tolist()) == ([[True, False]], [[1, -1]])
@@ -68,7 +68,7 @@ def test_possible_agents_that_never_come_are_never_played():
 def test_an_agent_that_dies_learns_from_its_last_transition_alone():
     env = Scene(TWO, [["a_0", "a_1"]] * 2 + [["a_1"]] * 2, number, dies={"a_0": 2})
     view = mfq.wrap(env)
-    agent = learner(view, gamma=0.9, learn_after=10**6)
+    agent = learner(view, gamma=0.9, learning_starts=10**6)
     mfq.train(view, agent, 4)
     fields = {name: part[:6] for name, part in agent.replay._fields.items()}
     assert fields["agent"].tolist() == [0, 1, 0, 1, 1, 1]
@@ -118,7 +118,7 @@ def test_every_observation_space_reaches_a_network(space, value, size):
     features = made(step.obs_at(torch.tensor([0, 1])))
     assert features.shape == (2, made.size) == (2, size)
     assert made(step.obs_at(torch.zeros(0, dtype=torch.int64))).shape == (0, size)
-    agent = learner(view, gamma=0.9, learn_after=5, batch_size=4)
+    agent = learner(view, gamma=0.9, learning_starts=5, batch_size=4)
     mfq.train(view, agent, 12)
     assert np.isfinite(agent.learn()["loss"])
 
@@ -153,7 +153,7 @@ def test_a_mask_beside_the_observation():
     assert view.observation_space == box(1)
     assert step.action_mask.tolist() == [[[0, 1], [1, 1]]]
     assert step.obs.shape == (1, 2, 1)
-    agent = learner(view, gamma=0.9, learn_after=10, batch_size=4)
+    agent = learner(view, gamma=0.9, learning_starts=10, batch_size=4)
     mfq.train(view, agent, 30)
     forbidden = [sent["a_0"] for sent in env.sent[::2]]
     assert set(forbidden) == {1}
@@ -177,7 +177,7 @@ def test_masks_in_infos_that_end_with_the_agents_do_not_change_what_is_stored():
             return {"action_mask": np.array([1, 1], np.int8)} if time < end else {}
 
         view = mfq.wrap(Scene(TWO, [list(TWO)] * 4, number, infos=infos))
-        agent = learner(view, gamma=0.9, learn_after=4, batch_size=4)
+        agent = learner(view, gamma=0.9, learning_starts=4, batch_size=4)
         mfq.train(view, agent, 20)
         assert agent.updates > 10
         return agent.replay._fields, agent.module.state_dict()

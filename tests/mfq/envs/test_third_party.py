@@ -59,7 +59,7 @@ def test_types_and_spaces(name):
     assert view.type_names == names
     assert torch.bincount(view.types).tolist() == agents
     assert [view.of_type(k).num_actions for k in range(len(names))] == actions
-    assert view.mean_width == sum(actions)
+    assert view.mean_action_dim == sum(actions)
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")
@@ -67,7 +67,7 @@ def test_types_and_spaces(name):
 def test_training(name):
     make, names, agents, _ = ENVIRONMENTS[name]
     view = mfq.wrap(make(), graph="all")
-    config = mfq.QConfig(hidden=(16,), learn_after=30, batch_size=16)
+    config = mfq.QConfig(hidden=(16,), learning_starts=30, batch_size=16)
     agent = mfq.ByType(view, lambda its, seed: mfq.QAgent(its, True, config, seed))
     steps = []
     last = mfq.train(view, agent, 60, after=lambda done, step: steps.append(step))
@@ -82,7 +82,7 @@ def test_training(name):
     losses = agent.learn()
     assert len(losses) == 3 * len(names)
     assert np.isfinite(list(losses.values())).all()
-    assert last.mean_action.shape == (1, sum(agents), view.mean_width)
+    assert last.mean_action.shape == (1, sum(agents), view.mean_action_dim)
     assert {"return", "length"} <= mfq.evaluate(view, agent, 1).keys()
 
 
@@ -98,7 +98,8 @@ def test_deaths_in_combined_arms_are_learned_and_end_an_agents_record():
             its = step.of_type(k)
             assert not its.obs[~(step.alive & (view.types == k))].any()
             assert (
-                not (its.seats % view.num_agents).tolist() or its.alive.flatten()[its.seats].all()
+                not (its.active_index % view.num_agents).tolist()
+                or its.alive.flatten()[its.active_index].all()
             )
     assert bool(step.ended)
     assert died.any(), "nobody died in the skirmish: choose another seed"
@@ -111,9 +112,9 @@ def test_supersuit_pads_several_types_into_one():
 
         padded = supersuit.pad_action_space_v0(supersuit.pad_observations_v0(pursuers()))
     view = mfq.wrap(padded)
-    assert view.kinds is None
+    assert view.type_specs is None
     assert view.observation_space.shape == (10, 10, 5)
-    assert view.num_actions == view.mean_width == 13
-    agent = mfq.QAgent(view, True, mfq.QConfig(hidden=(16,), learn_after=30, batch_size=16))
+    assert view.num_actions == view.mean_action_dim == 13
+    agent = mfq.QAgent(view, True, mfq.QConfig(hidden=(16,), learning_starts=30, batch_size=16))
     mfq.train(view, agent, 25)
     assert np.isfinite(agent.learn()["loss"])

@@ -259,12 +259,12 @@ def test_what_cannot_be_wrapped_is_named(make, error, words):
 def test_who_has_to_choose_is_alive_and_mine():
     view = mfq.wrap(Mortal())
     step = view.reset(seed=0)
-    assert step.seats.tolist() == [0, 1, 2, 3]
+    assert step.active_index.tolist() == [0, 1, 2, 3]
     step = view.step(all_choose(view, 0))  # wolf_0 dies
-    assert step.seats.tolist() == [1, 2, 3]
-    given = step.given_to(torch.tensor([[True, True, False, True]]))
-    assert given.seats.tolist() == [1, 3]
-    assert given.obs_at(given.seats).tolist() == [[1, 7]] * 2
+    assert step.active_index.tolist() == [1, 2, 3]
+    given = step.for_player(torch.tensor([[True, True, False, True]]))
+    assert given.active_index.tolist() == [1, 3]
+    assert given.obs_at(given.active_index).tolist() == [[1, 7]] * 2
     assert given.mean_action is step.mean_action
 
 
@@ -274,7 +274,7 @@ def test_scripted_players_of_an_environment():
     step = view.reset(seed=0)
     assert set(view.scripts) == set(env.game.scripts)
     assert torch.equal(view.scripted("rush"), env.scripted("rush"))
-    assert step.obs_at(step.seats[:3])["view"].shape == (3, 13, 13, 5)
+    assert step.obs_at(step.active_index[:3])["view"].shape == (3, 13, 13, 5)
     assert mfq.wrap(Mortal()).scripts == ()
     with pytest.raises(ValueError, match="no script"):
         mfq.wrap(Mortal()).scripted("rush")

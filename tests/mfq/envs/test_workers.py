@@ -34,7 +34,7 @@ class Drifting(Scene):
         self.coin, self.total = np.random.default_rng(0), 0
         self.fails_at, self.quits_at = fails_at, quits_at
 
-    def see(self, agent, time):
+    def record_snapshot(self, agent, time):
         return self.coin.random(MIXED[agent][0].shape).astype(np.float32)
 
     def tell(self, agent, time):
@@ -127,7 +127,7 @@ def test_a_graph_of_each_row_by_hand():
     for row in range(2):
         (other,) = graph.neighbors(0, row).tolist()
         assert graph.mean(x, alive)[row, 0] == x[row, other]
-        assert other == view.crews[0].views[row].env.edge[1][0]
+        assert other == view.row_groups[0].views[row].env.edge[1][0]
     assert not graph.mean(x, alive)[:, 1:].any()
     assert graph.max_degree == 1
     with pytest.raises(ValueError, match="row=2"):
@@ -149,7 +149,7 @@ def play(view, steps):
 
 
 def pids(view):
-    return [crew._process.pid for crew in view.crews]
+    return [row_group._process.pid for row_group in view.row_groups]
 
 
 def wait_for_end(numbers, seconds=20):
@@ -200,7 +200,7 @@ SCRIPT = """
     if __name__ == "__main__":
         view = mfq.Workers(make, 2, workers=1)
         view.reset(seed=0)
-        print(*(crew._process.pid for crew in view.crews), flush=True)
+        print(*(row_group._process.pid for row_group in view.row_groups), flush=True)
         while sys.argv[1] != "end":
             view.step(torch.zeros(2, 1, dtype=torch.int64))
 """

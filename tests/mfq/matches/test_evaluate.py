@@ -150,7 +150,7 @@ def test_exploring_evaluation_stores_nothing(kind):
 
     options = {"replay": "compact"} if kind is mfq.QAgent else {}
     config = {mfq.QAgent: mfq.QConfig, mfq.ActorCritic: mfq.ACConfig}[kind](
-        hidden=(8,), learn_after=20, batch_size=16, **options
+        hidden=(8,), learning_starts=20, batch_size=16, **options
     )
     view = small(3)
     agent = kind(view, config=config)

@@ -20,8 +20,8 @@ CONFIG = {
     "save_every": 0,
     "quiet": True,
     "env_options": OPTIONS,
-    "agent": {"learn_after": 20, "batch_size": 8, "hidden": [8], "explore_steps": 5},
-    "actor_critic": {"learn_after": 20, "batch_size": 8, "hidden": [8], "mean_hidden": [8]},
+    "agent": {"learning_starts": 20, "batch_size": 8, "hidden": [8], "explore_steps": 5},
+    "actor_critic": {"learning_starts": 20, "batch_size": 8, "hidden": [8], "mean_hidden": [8]},
 }
 
 

@@ -30,7 +30,7 @@ CONFIG = {
     "save_every": 0,
     "quiet": True,
     "env_options": OPTIONS,
-    "agent": {"learn_after": 20, "batch_size": 8, "hidden": [8], "agent_embedding": 0},
+    "agent": {"learning_starts": 20, "batch_size": 8, "hidden": [8], "agent_embedding": 0},
 }
 
 
@@ -77,7 +77,7 @@ def test_both_layouts_give_the_same_values(player):
     steps = [view.reset(seed=3) for view in (batched, ours, theirs)]
     coin = np.random.default_rng(0)
     for time in range(12):
-        values = [player.values(s, player.expected_mean(s), s.seats) for s in steps]
+        values = [player.values(s, player.expected_mean(s), s.active_index) for s in steps]
         assert len(values[0]) >= 4
         for found in values[1:]:
             assert torch.allclose(found, values[0], atol=1e-6)
@@ -126,7 +126,7 @@ def test_what_there_is_not_is_named(shipped, monkeypatch):
 
 @pytest.mark.parametrize("algo", ["mfac", "ac"])
 def test_an_actor_critic_plays_as_its_run_does_in_either_layout(algo, tmp_path, monkeypatch):
-    options = {"learn_after": 20, "batch_size": 8, "hidden": [8]}
+    options = {"learning_starts": 20, "batch_size": 8, "hidden": [8]}
     config = {**CONFIG, "actor_critic": options, "out": str(tmp_path / "run")}
     runner = Runner("battle_v0", algo, config)
     runner.train()
@@ -144,7 +144,7 @@ def test_an_actor_critic_plays_as_its_run_does_in_either_layout(algo, tmp_path, 
     on_theirs = mfq.load_pretrained("battle_v0", algo, theirs)
     steps = [view.reset(seed=3) for view in (ours, theirs)]
     for _ in range(8):
-        logits = [player.module(s.obs_at(s.seats), s.seats) for s in steps]
+        logits = [player.module(s.obs_at(s.active_index), s.active_index) for s in steps]
         assert torch.allclose(logits[0], logits[1], atol=1e-6)
         actions = player.act(steps[0], False)
         assert torch.equal(actions, on_theirs.act(steps[1], False))

@@ -92,7 +92,7 @@ def test_opponents_have_seeds_of_their_own():
 
 def test_a_saved_run_of_types_is_played_with_seeds_of_their_own(tmp_path):
     for algo in ("mfq", "mfac"):
-        small = {"learn_after": 10**6, "hidden": [4]}
+        small = {"learning_starts": 10**6, "hidden": [4]}
         config = {"env": "tests.fakes.meadow:make", "algo": algo, "steps": 2, "quiet": True}
         config |= {"agent": small, "actor_critic": small, "out": str(tmp_path / algo)}
         mfq.Runner(config=config).train()

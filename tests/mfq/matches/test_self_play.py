@@ -21,19 +21,19 @@ def test_the_lagged_self_moves_after_lost_episodes_only():
     lagged = Lagged(pupil, rate=0.25)
     pupil.set(5.0)
     pupil.module.count += 7
-    lagged.follow(0, 0)
-    lagged.follow(3, 0)
+    lagged.on_episodes_end(0, 0)
+    lagged.on_episodes_end(3, 0)
     assert lagged.player.weight == 1
-    lagged.follow(1, 1)
+    lagged.on_episodes_end(1, 1)
     assert lagged.player.weight == 0.75 * 1 + 0.25 * 5
     assert float(lagged.player.module.bias.detach()) == -2
     assert int(lagged.player.module.count) == 7
-    lagged.follow(4, 2)  # twice 2 -> .75 * 2 + 1.25 -> ...
+    lagged.on_episodes_end(4, 2)  # twice 2 -> .75 * 2 + 1.25 -> ...
     assert lagged.player.weight == pytest.approx(0.75 * (0.75 * 2 + 1.25) + 1.25)
     assert float(pupil.module.weight.detach()) == 5
     authors = Lagged(pupil)
     pupil.set(105.0)
-    authors.follow(1, 1)
+    authors.on_episodes_end(1, 1)
     assert authors.player.weight == pytest.approx(0.01 * 5 + 0.99 * 105)
 
 
@@ -43,7 +43,7 @@ def test_the_lagged_self_may_be_copied_at_intervals():
     found = []
     for weight, ended in enumerate((4, 0, 1, 4, 7, 5), start=2):
         pupil.set(weight)
-        lagged.follow(ended, ended)
+        lagged.on_episodes_end(ended, ended)
         found.append(lagged.player.weight)
     assert found == [1, 1, 4, 4, 6, 7]
 
@@ -56,7 +56,7 @@ def test_a_copy_goes_on_with_its_own_coins_and_the_learners_schedule():
     torch.rand(5, generator=coins)
     expected = coins.get_state()
     pupil.time = 40
-    lagged.follow(1, 0)
+    lagged.on_episodes_end(1, 0)
     assert lagged.player.time == 40
     assert torch.equal(lagged.player.generator.get_state(), expected)
 
@@ -68,8 +68,8 @@ def test_teams_tell_who_earned_more():
     pupil, lagged = Pupil(0), Lagged(Pupil(0), rate=0.5)
     heard = []
     lagged.follow = lambda ended, beaten: heard.append((ended, beaten))
-    seats = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, 1], [2, 2, 0, 0]])
-    teams = Teams(view, {"me": pupil, "lagged": lagged, "foe": Always(4)}, seats, ["me"])
+    assignment = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, 1], [2, 2, 0, 0]])
+    teams = Teams(view, {"me": pupil, "lagged": lagged, "foe": Always(4)}, assignment, ["me"])
     run(view, teams, 9)
     # Steps:  1   2   3   4   5   6   7   8   9
     # row 0:  .  win  r   .   .  loss r  draw r
@@ -121,9 +121,9 @@ def test_opponents_stay_behind_what_the_learner_learns(algo, opponent):
     follower = (lambda: other.player) if opponent == "lagged" else (lambda: other.members[-1])
     learn(4.0)
     assert torch.equal(weights(follower()), start)
-    other.follow(1, 0)  # it was not beaten, and the pool waits for two episodes
+    other.on_episodes_end(1, 0)  # it was not beaten, and the pool waits for two episodes
     assert torch.equal(weights(follower()), start)
-    other.follow(1, 1)
+    other.on_episodes_end(1, 1)
     moved = start + (1.0 if opponent == "lagged" else 4.0)
     assert torch.allclose(weights(follower()), moved, atol=1e-5)
     assert torch.allclose(weights(learner), start + 4, atol=1e-5)
@@ -142,7 +142,7 @@ def test_a_pool_keeps_the_last_selves():
     held = []
     for weight, ended in enumerate((9, 1, 10, 25, 4, 1), start=1):
         pupil.set(weight)
-        pool.follow(ended, 0)
+        pool.on_episodes_end(ended, 0)
         held.append([member.weight for member in pool.members])
     assert held == [[0], [0, 2], [0, 2, 3], [4, 2, 3], [4, 2, 3], [4, 6, 3]]
     seeds = [member.generator.initial_seed() for member in pool.members]
@@ -156,10 +156,10 @@ def test_rows_meet_another_self_with_each_episode():
     pool = Pool(pupil, size=4, every=1, seed=1)
     for weight in (1, 2, 3):
         pupil.set(weight)
-        pool.follow(1, 0)
+        pool.on_episodes_end(1, 0)
     pool.every = 10**9
-    seats = view.groups.expand(40, -1)
-    teams = Teams(view, {"me": Always(4), "pool": pool}, seats)
+    assignment = view.groups.expand(40, -1)
+    teams = Teams(view, {"me": Always(4), "pool": pool}, assignment)
     step, met = view.reset(), []
     changes = np.zeros(4)
     for _ in range(300):
@@ -181,15 +181,15 @@ def test_rows_meet_another_self_with_each_episode():
 def test_the_living_and_the_seats_of_a_pool_are_its_members():
     view, pupil = Duel(LONG, LONG, [Fight(10**6, dead=(2,))]), Pupil(0)
     pool = Pool(pupil, size=2, every=1)
-    pool.follow(1, 0)
+    pool.on_episodes_end(1, 0)
     pool.members = [Always(0), Always(1)]
     view.reset()
     step = view.step(torch.full((3, 4), 0))
     pool.against = torch.tensor([1, 0, 1])
     mine = (view.groups == 1).expand(3, -1)
-    actions = pool.act(step.given_to(mine))
+    actions = pool.act(step.for_player(mine))
     assert actions[:, 2:].tolist() == [[1, 1], [0, 0], [1, 1]]
-    assert [member.given[0].seats.tolist() for member in pool.members] == [[6, 7], [2, 3, 11]]
+    assert [member.given[0].assignment.tolist() for member in pool.members] == [[6, 7], [2, 3, 11]]
     assert pool.act(step)[:, 0].tolist() == [1, 0, 1], "without mine, everybody is"
 
 

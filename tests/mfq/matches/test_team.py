@@ -17,22 +17,22 @@ from tests.fakes.duel import Always, Duel, Fight, Pupil, run
 LONG = [Fight(10**6)]
 
 
-# -- seats --------------------------------------------------------------------------------------
+# -- assignment --------------------------------------------------------------------------------------
 
 
-def test_everybody_acts_at_its_seats():
+def test_everybody_acts_where_it_is_assigned():
     view = Duel(LONG, [Fight(10**6, dead=(1, 2))])
     one, two, three = Always(1), Always(2), Always(3)
-    seats = torch.tensor([[0, 1, 1, 2], [2, 2, 0, 1]])
-    teams = Teams(view, {"one": one, "two": two, "three": three}, seats)
+    assignment = torch.tensor([[0, 1, 1, 2], [2, 2, 0, 1]])
+    teams = Teams(view, {"one": one, "two": two, "three": three}, assignment)
     step = view.reset()
     assert teams.act(step).tolist() == [[1, 2, 2, 3], [3, 3, 1, 2]]
     step = view.step(teams.act(step, explore=False))
     assert teams.act(step, explore=False).tolist() == [[1, 2, 2, 3], [3, -1, -1, 2]]
     assert one.explored == [True, False, False]
     assert one.given[-1].mine.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
-    assert two.given[-1].seats.tolist() == [1, 2, 7]
-    assert one.given[-1].seats.tolist() == [0]
+    assert two.given[-1].assignment.tolist() == [1, 2, 7]
+    assert one.given[-1].assignment.tolist() == [0]
     assert one.given[-1].mean_action is two.given[-1].mean_action
     teams.learn()  # nobody does
 
@@ -45,12 +45,12 @@ def test_what_may_be_chosen_is_handed_on():
     assert one.given[0].action_mask is two.given[0].action_mask is mask
 
 
-def test_a_learner_in_several_seats_learns_from_all_of_them_at_once():
+def test_a_learner_assigned_to_several_groups_learns_from_all_of_them_at_once():
     view = Duel(LONG, LONG, LONG)
     pupil, other = Pupil(1), Always(2)
     players = {"red": pupil, "foe": other, "blue": pupil}
-    seats = torch.tensor([[0, 0, 1, 1], [1, 1, 2, 2], [0, 0, 2, 2]])
-    teams = Teams(view, players, seats, ["blue"])
+    assignment = torch.tensor([[0, 0, 1, 1], [1, 1, 2, 2], [0, 0, 2, 2]])
+    teams = Teams(view, players, assignment, ["blue"])
     run(view, teams, 3)
     assert list(teams.players) == ["red", "foe"]
     assert list(teams.learners) == ["red"]
@@ -65,19 +65,19 @@ def test_a_learner_in_several_seats_learns_from_all_of_them_at_once():
 
 def test_metrics_of_several_learners_have_their_names():
     view = Duel(LONG)
-    players, seats = {"a": Pupil(), "b": Pupil(), "c": Pupil()}, torch.tensor([[0, 1, 2, 2]])
-    teams = Teams(view, players, seats, ["a", "b"])
+    players, assignment = {"a": Pupil(), "b": Pupil(), "c": Pupil()}, torch.tensor([[0, 1, 2, 2]])
+    teams = Teams(view, players, assignment, ["a", "b"])
     run(view, teams, 1)
     assert teams.learn() == {"a_loss": 2, "b_loss": 2}
-    assert Teams(view, players, seats, ["b"]).learn() == {"loss": 3}
+    assert Teams(view, players, assignment, ["b"]).learn() == {"loss": 3}
     assert players["c"].observed == []
     assert players["c"].lessons == 0
 
 
 def test_scripts_and_masks_reach_the_game():
     view = mfq.wrap(battle_v0.batched_env(num_envs=2, map_size=14, max_cycles=50))
-    seats = view.groups.expand(2, -1)
-    teams = Teams(view, {"red": Scripted(view, "rush"), "blue": Scripted(view, "hold")}, seats)
+    assignment = view.groups.expand(2, -1)
+    teams = Teams(view, {"red": Scripted(view, "rush"), "blue": Scripted(view, "hold")}, assignment)
     step = view.reset(seed=0)
     for _ in range(60):
         actions, red = teams.act(step), view.groups == 0
@@ -91,20 +91,20 @@ def test_scripts_and_masks_reach_the_game():
 
 
 @pytest.mark.parametrize(
-    ("players", "seats", "learners", "error", "words"),
+    ("players", "assignment", "learners", "error", "words"),
     [
-        ({"a": Always(0)}, [[0, 0, 0, 1]], [], ValueError, "seats range from 0 to 1"),
-        ({"a": Always(0)}, [[0, 0, -1, 0]], [], ValueError, "seats range from -1"),
+        ({"a": Always(0)}, [[0, 0, 0, 1]], [], ValueError, "assignment ranges from 0 to 1"),
+        ({"a": Always(0)}, [[0, 0, -1, 0]], [], ValueError, "assignment ranges from -1"),
         ({}, [[0, 0, 0, 0]], [], ValueError, "which are 0"),
-        ({"a": Always(0)}, [[0, 0, 0]], [], ValueError, r"seats is torch.int64 \(1, 3\)"),
-        ({"a": Always(0)}, [[0.0] * 4], [], ValueError, "seats is torch.float32"),
+        ({"a": Always(0)}, [[0, 0, 0]], [], ValueError, r"assignment is torch.int64 \(1, 3\)"),
+        ({"a": Always(0)}, [[0.0] * 4], [], ValueError, "assignment is torch.float32"),
         ({"a": Always(0)}, [[0] * 4], ["b"], ValueError, "learner 'b'; allowed: a"),
         ({"a": Always(0)}, [[0] * 4], ["a"], TypeError, "learner 'a' is a Always"),
     ],
 )
-def test_seats_that_do_not_fit_are_named(players, seats, learners, error, words):
+def test_an_assignment_that_does_not_fit_are_named(players, assignment, learners, error, words):
     with pytest.raises(error, match=words):
-        Teams(Duel(LONG), players, torch.tensor(seats), learners)
+        Teams(Duel(LONG), players, torch.tensor(assignment), learners)
 
 
 # -- seating ------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_each_opponent_has_its_rows_on_both_sides():
     assert list(teams.players) == ["learner", "script", "player_1"]
     assert teams.players["player_1"] is friend
     assert list(teams.learners) == ["learner"]
-    assert teams.seats.tolist() == [
+    assert teams.assignment.tolist() == [
         *([0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, 1]),
         *[[0, 0, 0, 0]] * 3,
         # The turns go on.
@@ -131,7 +131,7 @@ def test_each_opponent_has_its_rows_on_both_sides():
 def test_one_side_if_that_is_wanted():
     for side, row in (("red", [0, 0, 1, 1]), ("blue", [1, 1, 0, 0])):
         teams = seating(duel(3), Pupil(), {"script": 2, "self": 1}, sides=side)
-        assert teams.seats.tolist() == [row, row, [0, 0, 0, 0]]
+        assert teams.assignment.tolist() == [row, row, [0, 0, 0, 0]]
 
 
 def test_every_kind_of_opponent():
@@ -147,7 +147,7 @@ def test_every_kind_of_opponent():
     assert len({5, *(coin.initial_seed() for coin in coins)}) == 4, "and none is the learner's"
     # One group, and no opponent.
     view = mfq.wrap(ising_v0.batched_env(num_envs=2, side=4))
-    assert not seating(view, Pupil(), {"self": 1}).seats.any()
+    assert not seating(view, Pupil(), {"self": 1}).assignment.any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -166,10 +166,10 @@ def test_seating_is_fair(rows, shares, with_self, sides):
         with pytest.raises(ValueError, match=f"num_envs={rows}; allowed: at least {least}"):
             seating(duel(rows), Pupil(), opponents, sides)
         return
-    seats = seating(duel(rows), Pupil(), opponents, sides).seats
-    red, blue = seats[:, 0], seats[:, 2]
-    assert torch.equal(red, seats[:, 1])
-    assert torch.equal(blue, seats[:, 3])
+    assignment = seating(duel(rows), Pupil(), opponents, sides).assignment
+    red, blue = assignment[:, 0], assignment[:, 2]
+    assert torch.equal(red, assignment[:, 1])
+    assert torch.equal(blue, assignment[:, 3])
     assert ((red == 0) | (blue == 0)).all()
     counts, total = [], sum(opponents.values())
     for place in range(1, len(shares) + 1):
@@ -193,7 +193,7 @@ def test_shares_are_kept_to_a_row():
     shares = {Always(0): 0.5, Always(1): 0.3, "self": 0.2}
     for rows in (10, 11, 32, 57, 64):
         teams = seating(duel(rows), Pupil(), shares)
-        found = torch.bincount(teams.seats.max(1).values, minlength=3).tolist()
+        found = torch.bincount(teams.assignment.max(1).values, minlength=3).tolist()
         for count, share in zip([found[1], found[2], found[0]], shares.values(), strict=True):
             assert abs(count - rows * share) < 1
 

@@ -116,7 +116,7 @@ def test_gradients_of_bfloat16_are_float32_and_point_where_those_of_float32_do()
 
 @pytest.mark.parametrize("algo", ["mfq", "mfac", "authors' mfac"])
 def test_agents_compute_in_the_precision_that_they_are_told(algo):
-    options = {"learn_after": 32, "batch_size": 32}
+    options = {"learning_starts": 32, "batch_size": 32}
 
     def make(name):
         if algo == "mfq":
@@ -136,7 +136,7 @@ def test_agents_compute_in_the_precision_that_they_are_told(algo):
 
 
 def test_targets_are_those_of_float32_up_to_the_rounding():
-    config = {"learn_after": 32, "batch_size": 32, "gamma": 0.5}
+    config = {"learning_starts": 32, "batch_size": 32, "gamma": 0.5}
     agent = learned_from_random_play(lambda view: QAgent(view, config=QConfig(**config)))
     batch = agent.replay.sample(64)
     agent.precision = Precision("float32", agent.module, CPU)

@@ -37,7 +37,7 @@ def agents_after(make, steps, mine=None, **options):
             policy="epsilon_greedy",
             explore_start=1.0,
             explore_end=1.0,
-            learn_after=10**9,
+            learning_starts=10**9,
             replay=replay,
             **{"replay_size": 5000, "batch_size": 64, **options},
         )
@@ -45,7 +45,7 @@ def agents_after(make, steps, mine=None, **options):
         step = view.reset(seed=2)
         for _ in range(steps):
             if mine is not None:
-                step = step.given_to(mine.expand_as(step.alive))
+                step = step.for_player(mine.expand_as(step.alive))
             actions = agent.act(step)
             others = view.scripted("rush") if "rush" in view.scripts else actions
             next_step = view.step(actions.where(actions >= 0, others))
@@ -90,7 +90,7 @@ def test_an_actor_critic_learns_the_same_from_either(mean_field, monkeypatch):
     for large in (64, 10**9):
         monkeypatch.setattr(compact_replay, "LARGE", large)
         view = mfq.wrap(GAMES["battle"]())
-        config = ACConfig(learn_after=100, batch_size=16, hidden=(8,), mean_hidden=(8,))
+        config = ACConfig(learning_starts=100, batch_size=16, hidden=(8,), mean_hidden=(8,))
         agent = ActorCritic(view, mean_field, config, seed=1)
         assert isinstance(agent.replay, CompactReplay) == (large == 64)
         mfq.train(view, agent, 15)
@@ -118,7 +118,7 @@ def test_an_old_moment_is_never_mixed_with_a_new_one(few):
     step, coin = view.reset(seed=1), torch.Generator().manual_seed(0)
     told = {}
     for time in range(60):
-        replay.see(step)
+        replay.record_snapshot(step)
         actions = torch.randint(0, 21, step.actions.shape, generator=coin)
         next_step = view.step(actions)
         learns = next_step.acting & ~next_step.reset[:, None]
@@ -149,7 +149,7 @@ def test_an_old_moment_is_never_mixed_with_a_new_one(few):
 
 def test_what_resumes_goes_on_with_the_same_draws():
     view = mfq.wrap(GAMES["battle"]())
-    config = QConfig(policy="epsilon_greedy", learn_after=50, batch_size=16, replay_size=300)
+    config = QConfig(policy="epsilon_greedy", learning_starts=50, batch_size=16, replay_size=300)
     agent = QAgent(view, config=config, seed=3)
     assert isinstance(agent.replay, CompactReplay)
     step = mfq.train(view, agent, 30)
@@ -183,9 +183,9 @@ def test_what_does_not_fit_is_not_taken_up():
 
 def test_a_world_that_starts_anew_does_not_continue_an_old_moment():
     view = mfq.wrap(GAMES["battle"]())
-    agent = QAgent(view, config=QConfig(learn_after=10**9), seed=3)
+    agent = QAgent(view, config=QConfig(learning_starts=10**9), seed=3)
     mfq.train(view, agent, 20)
-    other = QAgent(view, config=QConfig(learn_after=10**9), seed=3)
+    other = QAgent(view, config=QConfig(learning_starts=10**9), seed=3)
     other.load_state_dict(agent.state_dict())
     moments = other.replay._moments.count
     mfq.train(view, other, 1)  # resets
@@ -202,13 +202,17 @@ def bytes_kept(replay):
 def test_bytes_of_a_transition(player, most):
     """Of the paper's game, while all live and while two armies die."""
     view = mfq.wrap(battle_v0.batched_env(num_envs=4, **battle_v0.PAPER))
-    agent = QAgent(view, config=QConfig(learn_after=10**9))
+    agent = QAgent(view, config=QConfig(learning_starts=10**9))
     mine = torch.arange(128) < 64
     step, lived = view.reset(seed=0), []
     for _ in range(60):
-        step = step.given_to(mine.expand_as(step.alive))
+        step = step.for_player(mine.expand_as(step.alive))
         agent.act(step)
-        actions = view.scripted("rush") if player == "rush" else step.spread(6, step.seats)
+        actions = (
+            view.scripted("rush")
+            if player == "rush"
+            else step.scatter_actions(6, step.active_index)
+        )
         next_step = view.step(actions)
         agent.observe(step, actions, next_step)
         step = next_step
@@ -245,14 +249,14 @@ def test_a_moment_is_kept_only_with_what_it_led_to():
     view = mfq.wrap(GAMES["battle"]())
     replay = CompactReplay(view, 1000, seed=0)
     step = view.reset(seed=1)
-    replay.see(step)
+    replay.record_snapshot(step)
     assert replay.state_dict()["moments"] is None
     next_step = view.step(step.actions)
     replay.add(step, next_step, step.alive)
     assert replay.state_dict()["moments"]["count"] == 2
     early, step = view.reset(seed=2), view.reset(seed=3)
     for other in (early, step):  # as evaluations see other episodes
-        replay.see(other)
+        replay.record_snapshot(other)
     assert replay.state_dict()["moments"]["count"] == 2
     next_step = view.step(step.actions)
     replay.add(step, next_step, step.alive)
@@ -265,7 +269,7 @@ def test_steps_in_which_nobody_learns_leave_it_empty():
     view = mfq.wrap(GAMES["battle"]())
     replay = CompactReplay(view, 1000, seed=0)
     step = view.reset(seed=1)
-    replay.see(step)
+    replay.record_snapshot(step)
     replay.add(step, view.step(step.actions), torch.zeros_like(step.alive))
     with pytest.raises(ValueError, match="the replay is empty"):
         replay.sample(1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from mfq.replay.snapshots import Moments
+from mfq.replay.snapshots import SnapshotRing
 
 ROWS, AGENTS = 3, 5
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def assert_whole(moments, history):
 def test_moments_are_told_as_they_were(length, spare, shares, seed):
     coin, history = torch.Generator().manual_seed(seed), []
     room = 2 * ROWS * AGENTS + spare
-    moments = Moments(length, room, ROWS, AGENTS, CPU)
+    moments = SnapshotRing(length, room, ROWS, AGENTS, CPU)
     for share in shares:
         moment = told(coin, share)
         moments.append(*moment)
@@ -61,7 +61,7 @@ def test_moments_are_told_as_they_were(length, spare, shares, seed):
     sizes = [int((h["hp"] > 0).sum()) for h in history]
     kept = len(history) - moments.oldest
     assert kept == min(length, len(history)) or sum(sizes[moments.oldest - 1 :]) > room
-    again = Moments.of(moments.state_dict(), ROWS, AGENTS, CPU)
+    again = SnapshotRing.of(moments.state_dict(), ROWS, AGENTS, CPU)
     assert (again.count, again.oldest) == (moments.count, moments.oldest)
     moment = told(coin, 0.5)
     for ring in (moments, again):
@@ -73,7 +73,7 @@ def test_moments_are_told_as_they_were(length, spare, shares, seed):
 
 def test_rows_of_many_moments_in_any_order():
     coin, history = torch.Generator().manual_seed(0), []
-    moments = Moments(6, 100, ROWS, AGENTS, CPU)
+    moments = SnapshotRing(6, 100, ROWS, AGENTS, CPU)
     for _ in range(6):
         moment = told(coin, 0.5)
         moments.append(*moment)
@@ -87,7 +87,7 @@ def test_rows_of_many_moments_in_any_order():
 
 def test_the_dead_take_no_room():
     coin = torch.Generator().manual_seed(0)
-    moments = Moments(1000, 30, ROWS, AGENTS, CPU)
+    moments = SnapshotRing(1000, 30, ROWS, AGENTS, CPU)
     moments.append(*told(coin, 1.0))
     for _ in range(500):
         moments.append(*told(coin, 0.0))
@@ -97,4 +97,4 @@ def test_the_dead_take_no_room():
 
 def test_too_little_room_is_refused():
     with pytest.raises(ValueError, match=r"room=29; allowed: at least 30"):
-        Moments(4, 29, ROWS, AGENTS, CPU)
+        SnapshotRing(4, 29, ROWS, AGENTS, CPU)

@@ -39,12 +39,12 @@ def play(rollout, steps, mine=None):
     """Adds the steps one after another; whose choice counted is learned from."""
     for before, after in itertools.pairwise(steps):
         if mine is not None:
-            before = before.given_to(torch.tensor(mine))
+            before = before.for_player(torch.tensor(mine))
         learns = after.acting & ~after.reset[:, None]
         seat = torch.arange(learns.numel()).view_as(learns)
         expected = before.obs + 0.25  # tells it from the observation
         rollout.add(before, after, expected, {"learns": learns, "known_as": seat})
-    last = steps[-1] if mine is None else steps[-1].given_to(torch.tensor(mine))
+    last = steps[-1] if mine is None else steps[-1].for_player(torch.tensor(mine))
     return rollout.finish(last, last.obs + 0.25, hundred_times, GAMMA)
 
 

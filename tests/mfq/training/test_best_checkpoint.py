@@ -8,13 +8,13 @@ import mfq
 from mfenvs import ising_v0
 from mfq.cli import main
 from mfq.common import checkpoint
-from mfq.matches.evaluate import overall
+from mfq.matches.evaluate import selection_score
 from mfq.training.runner import Runner
 from tests.fakes.duel import Always, Duel, Fight
 from tests.fakes.meadow import Meadow
 
 # Learns nothing: what an evaluation comes to is written down below, or does not depend on it.
-IDLE = {"hidden": [8], "agent_embedding": 0, "filters": 0, "learn_after": 10**6}
+IDLE = {"hidden": [8], "agent_embedding": 0, "filters": 0, "learning_starts": 10**6}
 
 
 def rows_of(folder):
@@ -27,12 +27,12 @@ def rows_of(folder):
 
 def test_an_evaluation_is_as_good_as_its_worse_side():
     scores = {"rush_win_rate": 0.5, "rush_win_rate_as_red": 0.9, "rush_win_rate_as_blue": 0.1}
-    assert overall(scores) == pytest.approx(0.1)
+    assert selection_score(scores) == pytest.approx(0.1)
     swapped = {"rush_win_rate": 0.5, "rush_win_rate_as_red": 0.1, "rush_win_rate_as_blue": 0.9}
-    assert overall(swapped) == pytest.approx(0.1)
+    assert selection_score(swapped) == pytest.approx(0.1)
     others = {"random_win_rate_as_red": 0.8, "random_win_rate_as_blue": 1.0, "rush_return": 99.0}
-    assert overall({**scores, **others}) == pytest.approx((0.1 + 0.8) / 2)
-    assert overall({"return": -3.5, "return_red": 7.0, "length": 9.0}) == -3.5
+    assert selection_score({**scores, **others}) == pytest.approx((0.1 + 0.8) / 2)
+    assert selection_score({"return": -3.5, "return_red": 7.0, "length": 9.0}) == -3.5
 
 
 # Evaluations of a run, by opponent: the win rate as red, as blue. By the worse side the second is the

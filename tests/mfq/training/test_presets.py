@@ -40,7 +40,7 @@ PAPERS_LEARNING = {
     "learning_rate_steps": 0,
     "batch_size": 128,
     "replay_size": 500_000,
-    "samples_per_transition": 2.0,
+    "samples_per_insert": 2.0,
     "polyak": 0.005,
     "hard_update": 0,
     "clip_gradient": 0.0,
@@ -93,7 +93,7 @@ RECIPE = {
     "learning_rate_end": 1e-5,
     "polyak": 0.005,
     "clip_gradient": 10.0,
-    "learn_after": 2000,
+    "learning_starts": 2000,
     "reconsider": 1.0,
     "coherent_start": 0.0,
 }
@@ -109,7 +109,7 @@ AC_RECIPE = {
     "hidden": (128,),
     "mean_hidden": (64,),
     "agent_embedding": 0,
-    "samples_per_transition": 2.0,
+    "samples_per_insert": 2.0,
     "polyak": 0.005,
     "shared_trunk": False,
 }
@@ -120,7 +120,7 @@ FAST = {
     "pairing": "current",
     "batch_size": 512,
     "replay_size": 500_000,
-    "samples_per_transition": 2.0,
+    "samples_per_insert": 2.0,
 }
 FAST_AC = {**AC_RECIPE, "learning_rate_steps": 8000, "batch_size": 512, "replay_size": 500_000}
 
@@ -169,7 +169,7 @@ Q_LEARNING = {
         "pairing": "previous",
         "learning_rate_steps": 1700,
         "batch_size": 1024,
-        "samples_per_transition": 8.0,
+        "samples_per_insert": 8.0,
     },
     "small": {
         **RECIPE,
@@ -179,7 +179,7 @@ Q_LEARNING = {
         "pairing": "previous",
         "batch_size": 256,
         "replay_size": 200_000,
-        "samples_per_transition": 4.0,
+        "samples_per_insert": 4.0,
     },
     # docs/your_env.md
     "cartpole": {
@@ -196,7 +196,7 @@ Q_LEARNING = {
         "learning_rate_end": 1e-5,
         "batch_size": 64,
         "replay_size": 100_000,
-        "samples_per_transition": 32.0,
+        "samples_per_insert": 32.0,
         "polyak": 0.01,
         "clip_gradient": 10.0,
     },

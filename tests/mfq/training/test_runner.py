@@ -29,7 +29,7 @@ SMALL = {
     "save_every": 50,
     "quiet": True,
     "env_options": {"num_agents": 20, "max_cycles": 30},
-    "agent": {"learn_after": 100, "batch_size": 32, "reconsider": 0.2, "hidden": [16]},
+    "agent": {"learning_starts": 100, "batch_size": 32, "reconsider": 0.2, "hidden": [16]},
 }
 
 
@@ -236,7 +236,7 @@ def test_evaluation_repeats_itself_and_is_greedy():
     view = wrap(gaussian_squeeze_v0.batched_env(**SMALL["env_options"]))
     step, earned = view.reset(seed=3), 0.0
     for _ in range(30):
-        best = runner.agent.values(step, step.mean_action, step.seats).argmax(-1)
+        best = runner.agent.values(step, step.mean_action, step.active_index).argmax(-1)
         step = view.step(best[None])
         earned += float(step.reward.double().mean())
     assert bool(step.ended)

@@ -18,7 +18,7 @@ from mfq.matches.players import Random
 from mfq.matches.teams import Teams, seating
 from mfq.training.config import PRESETS, RunConfig, preset
 from mfq.training.runner import Runner
-from mfq.training.stats import Meter
+from mfq.training.stats import TrainingStats
 from tests.fakes.duel import Always, Duel, Fight, Pupil
 
 SMALL = {
@@ -34,7 +34,7 @@ SMALL = {
     "save_every": 10,
     "log_every": 10,
     "quiet": True,
-    "agent": {"hidden": (16,), "agent_embedding": 0, "batch_size": 32, "learn_after": 50},
+    "agent": {"hidden": (16,), "agent_embedding": 0, "batch_size": 32, "learning_starts": 50},
 }
 
 
@@ -141,7 +141,7 @@ def test_without_its_replay_a_run_starts_that_anew_and_says_so(tmp_path):
 
 
 def test_as_many_updates_as_draw_each_transition_so_often():
-    agent = {**SMALL["agent"], "samples_per_transition": 2.0}
+    agent = {**SMALL["agent"], "samples_per_insert": 2.0}
     config = small(agent=agent, steps=60, evaluate_every=0, evaluate_against=())
     runner = Runner(config=config)
     counts = []
@@ -179,7 +179,9 @@ def test_win_rates_and_kills_are_those_of_the_episodes_ends():
     wins = rounds = kills = hits = attacks = 0
     for seen in meter_steps:
         for row in seen.ended.nonzero().flatten().tolist():
-            mine, theirs = ("red", "blue") if runner.teams.seats[row, 0] == 0 else ("blue", "red")
+            mine, theirs = (
+                ("red", "blue") if runner.teams.assignment[row, 0] == 0 else ("blue", "red")
+            )
             rounds += 1
             kills += int(seen.measures[f"{mine}_kills"][row])
             hits += int(seen.measures[f"{mine}_hits"][row])
@@ -201,7 +203,7 @@ def test_the_reward_that_is_logged_is_the_learners():
     view = wrap(battle_v0.batched_env(num_envs=2, map_size=12, copied_start=False))
     view.reset(seed=1)
     players = {"learner": Random(0), "other": Random(1)}
-    meter = Meter(view, Teams(view, players, view.groups.expand(2, -1)))
+    meter = TrainingStats(view, Teams(view, players, view.groups.expand(2, -1)))
     step = view.step(torch.full((2, view.num_agents), 6))
     meter.note(replace(step, reward=view.groups.float().expand(2, -1) + 1))
     assert meter.read()["reward"] == 1
@@ -211,7 +213,7 @@ def test_a_tie_is_no_win():
     """The learner is red in row 0, blue in row 1; three of each row's four battles are no wins."""
     kills = [(2, 2), (3, 1), (0, 0), (1, 4)]
     fights = Duel(*([Fight(1, (0, 0), pair) for pair in row] for row in (kills, kills)))
-    meter = Meter(fights, seating(fights, Pupil(), {Always(1): 1.0}))
+    meter = TrainingStats(fights, seating(fights, Pupil(), {Always(1): 1.0}))
     step = fights.reset()
     for _ in range(8):  # a step, then one that starts anew
         step = fights.step(step.actions)
@@ -220,7 +222,7 @@ def test_a_tie_is_no_win():
     assert found["win_rate"] == 2 / 8
     assert found["kills"] == (2 + 3 + 0 + 1 + 2 + 1 + 0 + 4) / 8
     assert found["survivors"] == 2
-    only_red = Meter(fights, seating(fights, Pupil(), {Always(1): 1.0}, sides="red"))
+    only_red = TrainingStats(fights, seating(fights, Pupil(), {Always(1): 1.0}, sides="red"))
     step = fights.reset()
     for _ in range(2):  # the first battle alone, a tie in both rows
         step = fights.step(step.actions)
@@ -230,7 +232,7 @@ def test_a_tie_is_no_win():
 
 def test_a_game_that_counts_no_kills_has_none_in_its_log():
     fights, episode = Duel([Fight(2, (1, 3))], [Fight(1)], counted=False), 0
-    meter = Meter(fights, seating(fights, Pupil(), {Always(1): 1.0}))
+    meter = TrainingStats(fights, seating(fights, Pupil(), {Always(1): 1.0}))
     step = fights.reset()
     for _ in range(6):
         step = fights.step(step.actions)
@@ -248,7 +250,7 @@ def test_presets_run(name, algo):
     """Each on a small map for a few steps, so that every option is used."""
     config = preset(name)
     small = {"map_size": 14, "max_cycles": 5} if config.env == "battle_v0" else {}
-    little = {"learn_after": 5, "batch_size": 8, "replay_size": 200}
+    little = {"learning_starts": 5, "batch_size": 8, "replay_size": 200}
     runner = Runner(
         config=replace(
             config,

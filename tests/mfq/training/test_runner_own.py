@@ -22,7 +22,7 @@ SMALL = {
     "evaluate_every": 30,
     "save_every": 20,
     "quiet": True,
-    "agent": {"learn_after": 20, "batch_size": 16, "hidden": [16], "gamma": 0.0},
+    "agent": {"learning_starts": 20, "batch_size": 16, "hidden": [16], "gamma": 0.0},
 }
 
 
@@ -40,7 +40,9 @@ def test_run_benchmark_save_load_finish(tmp_path):
     assert again.done == 300
     for each in (runner, again):
         each.finish()
-        assert all(view.env.closed for crew in each.view.crews for view in crew.views)
+        assert all(
+            view.env.closed for row_group in each.view.row_groups for view in row_group.views
+        )
 
 
 def test_a_battle_runs_and_is_scored(tmp_path):
@@ -178,7 +180,7 @@ def test_learners_of_each_type_play_from_a_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("algo", ["mfq", "iql", "mfac", "ac"])
 def test_every_algorithm_runs_on_several_types(algo):
-    config = {**SMALL, "actor_critic": {"learn_after": 20, "batch_size": 16}}
+    config = {**SMALL, "actor_critic": {"learning_starts": 20, "batch_size": 16}}
     assert mfq.Runner(MEADOW, algo=algo, config=config).run()["length"] == 6
 
 
@@ -196,14 +198,14 @@ def test_an_algorithm_of_ones_own_gets_a_learner_a_type():
 
 def test_opponents_of_several_types_follow_the_learner():
     view = mfq.wrap([Meadow(), Meadow()])
-    config = mfq.QConfig(learn_after=20, batch_size=16, hidden=(16,), gamma=0.0)
+    config = mfq.QConfig(learning_starts=20, batch_size=16, hidden=(16,), gamma=0.0)
 
     def agent_of(its, seed):
         return mfq.QAgent(its, True, config, seed)
 
     agent = mfq.ByType(view, agent_of)
     teams = mfq.seating(view, agent, {"lagged": 0.5, "random": 0.5}, sides="wolf")
-    assert torch.equal(teams.seats, torch.tensor([[0, 1, 0], [0, 2, 0]]))
+    assert torch.equal(teams.assignment, torch.tensor([[0, 1, 0], [0, 2, 0]]))
     mfq.train(view, teams, 400)
     assert agent.act(view.reset(), explore=False)[:, 0].tolist() == [2, 2]
     state = teams.state_dict()
