@@ -84,7 +84,7 @@ def fill_pair(row, pair):
 @pytest.mark.parametrize("lasting", [False, True])
 def test_arguments_of_other_types_run_other_machine_code(cpu, lasting):
     """The backend looks code up by less than the types; what it looks at must tell them apart."""
-    keep = cpu.keep if lasting else lambda pair: pair
+    keep = cpu.pin if lasting else lambda pair: pair
     wide = np.zeros(10)
     rooms = [np.zeros(5), np.zeros(5, np.int64), np.zeros(5, np.float32), wide[::2]]
     pairs = [
@@ -103,7 +103,7 @@ def test_arguments_of_other_types_run_other_machine_code(cpu, lasting):
 
 
 def test_only_what_is_kept_stays_alive(cpu):
-    pairs = [Pair(np.zeros(5), 2), cpu.keep(Pair(np.zeros(5), 2))]
+    pairs = [Pair(np.zeros(5), 2), cpu.pin(Pair(np.zeros(5), 2))]
     watched = [weakref.ref(pair.out) for pair in pairs]
     for pair in pairs:
         cpu.run(fill_pair, (5,), pair)
