@@ -6,13 +6,18 @@ INSTALL = $(PIP) install --quiet --constraint constraints.txt
 TEST_PROCESSES ?= 2
 export SDL_VIDEODRIVER ?= dummy
 
-.PHONY: demo test lint bench mutants test-gpu bench-gpu clean
+.PHONY: demo test test-fast lint bench mutants test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/mfq compare ising --out runs/ising
 
 test: lint
 	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+
+# Without what takes long or needs other packages: for each change, in about a minute.
+test-fast: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal \
+		-m 'not slow and not third_party'
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -1,1 +1,4 @@
-"""The paper's other baselines, and the studies that compare everything head to head."""
+"""Scripts for single experiments, run from a checkout: ``python -m baselines.NAME``.
+
+Nothing imports them, and they are not in the wheel. What `mfq compare` runs is in mfq/studies.
+"""

@@ -1,9 +1,9 @@
-"""The best and the last evaluation against rush of trainings on battle, from their logs.
+"""The best and the last evaluation against rush of runs on battle, from their logs.
 
     python -m baselines.evaluations          # of the committed logs, printed, and as a CSV
 
-The best one was chosen among all of a run by the battles that it is told by, so it looks better than it
-is; the last one was not chosen.
+The best evaluation of a run is chosen by the battles that it reports, so it is biased upwards; the
+last one is not chosen.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ STUDIES = {
     "small, pairing current": r"battle-small-(mfq)-current-(\d)",
     "large": r"battle-h100-(mfq|iql)-(\d)",
 }
-"""Names of the logs of each study: its algorithm, then the seed."""
+"""Patterns of the names of each study's logs, with groups for algorithm and seed."""
 
 
 class Evaluated(NamedTuple):
     """A run's evaluations against rush.
 
     Attributes:
-        evaluations: how many; ``episodes`` is of each, half of them a side.
-        good: in how many of them each side won .6 or more; ``first_good`` is the step of the first,
-            NaN for none.
-        best_step: of the best one by the weaker side's win rate, of equals the latest.
+        evaluations: number of evaluations, of ``episodes`` battles each, half of them on each side.
+        good: number of evaluations in which each side won .6 or more; ``first_good`` is the step of the
+            first of them, NaN without one.
+        best_step: step of the best one by the weaker side's win rate; the latest among equals.
     """
 
     study: str
@@ -54,16 +54,16 @@ class Evaluated(NamedTuple):
 
 
 def evaluated(log: Path, study: str, algo: str, seed: int) -> Evaluated:
-    """What a run's log says of its evaluations against rush.
+    """Summarises the evaluations against rush in the log of a run.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if the log has none.
     """
     with log.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row.get("eval_rush_win_rate")]
     if not rows:
         raise ValueError(f"{log} has no evaluation against rush")
-    found = [
+    scores = [
         (
             int(row["step"]),
             float(row["eval_rush_win_rate_as_red"]),
@@ -71,46 +71,46 @@ def evaluated(log: Path, study: str, algo: str, seed: int) -> Evaluated:
         )
         for row in rows
     ]
-    good = [step for step, red, blue in found if min(red, blue) >= 0.6]
-    best = max(found, key=lambda entry: (min(entry[1:]), entry[0]))
+    good = [step for step, red, blue in scores if min(red, blue) >= 0.6]
+    best = max(scores, key=lambda entry: (min(entry[1:]), entry[0]))
     episodes = int(rows[-1]["eval_rush_episodes"])
     first = good[0] if good else float("nan")
-    counts = (len(found), episodes, len(good), first)
-    return Evaluated(study, algo, seed, *counts, *best, *found[-1])
+    counts = (len(scores), episodes, len(good), first)
+    return Evaluated(study, algo, seed, *counts, *best, *scores[-1])
 
 
 def committed() -> list[Evaluated]:
-    """The runs whose logs lie in results/, by study, algorithm and seed."""
-    found = []
+    """Returns the runs with logs in results/, by study, algorithm and seed."""
+    summaries = []
     for study, pattern in STUDIES.items():
         logs = [(re.fullmatch(pattern, log.stem), log) for log in sorted(RESULTS.glob("*.csv"))]
         runs = [
             evaluated(log, study, name[1], int(name[2])) for name, log in logs if name is not None
         ]
         order = list(dict.fromkeys(re.findall(r"\w+", pattern.partition("(")[2].partition(")")[0])))
-        found += sorted(runs, key=lambda run: (order.index(run.algo), run.seed))
-    return found
+        summaries += sorted(runs, key=lambda run: (order.index(run.algo), run.seed))
+    return summaries
 
 
 def table(runs: Sequence[Evaluated]) -> str:
-    """Markdown: the median over runs, and the extremes, of the best and the last by side."""
+    """Formats median and extremes over runs of the best and the last evaluation by side, as Markdown."""
     lines = [
         "| study | algorithm | runs | best, red | best, blue | last, red | last, blue |",
         "|---|---|---|---|---|---|---|",
     ]
     for study, algo in dict.fromkeys((run.study, run.algo) for run in runs):
-        own = [run for run in runs if (run.study, run.algo) == (study, algo)]
+        of_algo = [run for run in runs if (run.study, run.algo) == (study, algo)]
         rates = zip(
-            *((r.best_as_red, r.best_as_blue, r.last_as_red, r.last_as_blue) for r in own),
+            *((r.best_as_red, r.best_as_blue, r.last_as_red, r.last_as_blue) for r in of_algo),
             strict=True,
         )
         cells = " | ".join(spread(rate) for rate in rates)
-        lines.append(f"| {study} | {algo} | {len(own)} | {cells} |")
+        lines.append(f"| {study} | {algo} | {len(of_algo)} | {cells} |")
     return "\n".join(lines)
 
 
 def spread(rates: Sequence[float]) -> str:
-    """Median (lowest-highest), with two digits."""
+    """Formats rates as median (lowest-highest), with two digits."""
     return f"{_share(float(np.median(rates)))} ({_share(min(rates))}-{_share(max(rates))})"
 
 

@@ -1,8 +1,8 @@
-"""Players of ours on MAgent2's own battle, against random: that what was learned here holds there.
+"""Trained players on the battle of MAgent2, against random play.
 
     python -m baselines.magent2 --players mfq iql --episodes 40
 
-A win is more kills than random has, when the episode ends.
+A win is more kills than the random army at the end of the episode.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import torch
 from tqdm import tqdm
 
 import mfq
-from baselines.report import write_report
 from mfenvs import battle_v0
-from mfq.common.config import whole
+from mfenvs.validate import whole
 from mfq.envs.view import View
 from mfq.matches.intervals import wilson
 from mfq.matches.players import load_player, options_of
 from mfq.matches.teams import Teams
+from mfq.studies.report import write_report
 
 
 @dataclass(frozen=True)
 class MAgent2Study:
-    """Players of ours on MAgent2's battle_v4.
+    """Trained players on MAgent2's battle_v4.
 
     Attributes:
         players: pretrained players, checkpoints or folders of runs.
-        episodes: of each, half of them a side.
-        seed: of the first episode; the others count on from it.
+        episodes: episodes of each player, half of them on each side.
+        seed: seed of the first episode; each further one adds one.
         out: folder for magent2.csv and config.json. None writes nothing.
     """
 
@@ -45,7 +45,7 @@ class MAgent2Study:
 
 
 class Score(NamedTuple):
-    """How a player did as one army; the interval of the win rate is Wilson's, 95%."""
+    """The results of a player as one army, with Wilson's 95% interval of the win rate."""
 
     player: str
     side: str
@@ -59,7 +59,7 @@ class Score(NamedTuple):
 
 
 def make(options: dict[str, Any]) -> Any:
-    """MAgent2's battle with those options of ours that it has."""
+    """Makes MAgent2's battle with those options of battle_v0 that it also has."""
     from magent2.environments import battle_v4
 
     known = ("map_size", "minimap_mode", "extra_features", "max_cycles")
@@ -67,7 +67,7 @@ def make(options: dict[str, Any]) -> Any:
 
 
 def episode(view: View, teams: Teams, side: int, seed: int) -> tuple[int, int]:
-    """Kills and losses of a side in one episode."""
+    """Plays an episode. Returns the kills and losses of a side."""
     step = view.reset(seed=seed)
     with torch.no_grad():
         while not step.ended.any():
@@ -81,8 +81,8 @@ def episode(view: View, teams: Teams, side: int, seed: int) -> tuple[int, int]:
 
 
 def scores(study: MAgent2Study) -> list[Score]:
-    """Each player as red and as blue."""
-    found = []
+    """Plays each player as red and as blue."""
+    results = []
     for source in study.players:
         options = options_of([source], "battle_v0") or battle_v0.PAPER
         view = mfq.wrap(make(options))
@@ -98,21 +98,21 @@ def scores(study: MAgent2Study) -> list[Score]:
             wins = sum(kills > losses for kills, losses in ends)
             kills, losses = (sum(part) / count for part in zip(*ends, strict=True))
             interval = wilson(wins, count)
-            found.append(Score(source, army, count, wins, wins / count, *interval, kills, losses))
+            results.append(Score(source, army, count, wins, wins / count, *interval, kills, losses))
         view.close()
-    return found
+    return results
 
 
 def run(study: MAgent2Study) -> list[Score]:
-    """Plays, prints a line for each side, writes the file."""
-    found = scores(study)
-    for s in found:
+    """Runs the study, prints a line for each side, writes the file."""
+    results = scores(study)
+    for s in results:
         print(
             f"{s.player:<10} as {s.side:<5} {s.wins} of {s.episodes} ({s.low:.2f} to {s.high:.2f}), "
             f"kills {s.kills:.1f}, losses {s.losses:.1f}"
         )
-    write_report(study, "magent2", found)
-    return found
+    write_report(study, "magent2", results)
+    return results
 
 
 if __name__ == "__main__":

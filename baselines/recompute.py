@@ -1,11 +1,11 @@
-"""Summaries in baselines/results and their figures in docs, anew from results of single runs.
+"""Recomputes summaries in baselines/results, and their figures in docs, from results of single runs.
 
     python -m baselines.recompute
 
-Of battles there are means of each run against all of the opponent's, not single episodes. So rows of one
-run against one stay as they are: their intervals of kill differences and rewards, of 50 episodes and
-more, are still those of the percentile bootstrap. Rewards of single runs were
-not kept, so that theirs have no interval over runs.
+For battles the files have means of each run against all runs of the opponent, not single episodes. So
+rows of one run against one stay as they are: their intervals of kill differences and rewards, over 50
+episodes or more, are those of the percentile bootstrap. Rewards of single runs were not stored, so
+rewards have no interval over runs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from baselines import battle, curves, third_party
+from baselines import third_party
 from mfq.common.files import write_csv
 from mfq.matches.intervals import rate_of_runs, student_of_runs
+from mfq.studies import curves
+from mfq.studies.battle import Result, Single
+from mfq.studies.battle.figure import write_figure
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "baselines/results"
@@ -27,39 +30,39 @@ BATTLES = ("battle-small", "battle-small-four", "battle-h100")
 CURVES = {"battle-small": ("mfq", "iql"), "battle-small-four": ("mfq", "iql", "mfac", "ac")}
 
 
-def read(name: str, kind: Any) -> list[Any]:
-    """The rows of a result as named tuples of ``kind``."""
-    makes = get_type_hints(kind)
+def read(name: str, row: Any) -> list[Any]:
+    """Reads a result as named tuples of class ``row``."""
+    types = get_type_hints(row)
     with (RESULTS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return [
-            kind(**{field: makes[field](value or "nan") for field, value in row.items()})
-            for row in csv.DictReader(file)
+            row(**{field: types[field](value or "nan") for field, value in cells.items()})
+            for cells in csv.DictReader(file)
         ]
 
 
-def battle_results(name: str) -> list[battle.Result]:
-    """The rows of NAME.csv, with intervals over runs from NAME_runs.csv.
+def battle_results(name: str) -> list[Result]:
+    """Returns the rows of NAME.csv, with intervals over runs from NAME_runs.csv.
 
-    How the rate differs between the opponent's runs is taken from what these won themselves: the draws
-    of single runs were not kept.
+    The differences between the opponent's runs are taken from their wins, since the draws of single runs
+    were not stored.
     """
-    singles: dict[tuple[str, str, str], list[battle.Single]] = {}
-    for single in read(f"{name}_runs", battle.Single):
+    singles: dict[tuple[str, str, str], list[Single]] = {}
+    for single in read(f"{name}_runs", Single):
         singles.setdefault((single.player, single.opponent, single.side), []).append(single)
     other = {"both": "both", "red": "blue", "blue": "red"}
-    found = []
-    for r in read(name, battle.Result):
+    results = []
+    for r in read(name, Result):
         if r.runs == r.opponent_runs == 1:
-            found.append(r)
+            results.append(r)
             continue
-        mine = singles.get((r.player, r.opponent, r.side), [])
-        theirs = singles.get((r.opponent, r.player, other[r.side]), [])
-        won = np.array([s.win_rate for s in mine] or [r.win_rate])
-        against = np.array([1 - s.win_rate for s in theirs])
-        margin = np.array([s.kill_difference for s in mine] or [r.kill_difference])
+        of_player = singles.get((r.player, r.opponent, r.side), [])
+        of_opponent = singles.get((r.opponent, r.player, other[r.side]), [])
+        won = np.array([s.win_rate for s in of_player] or [r.win_rate])
+        against = np.array([1 - s.win_rate for s in of_opponent])
+        margin = np.array([s.kill_difference for s in of_player] or [r.kill_difference])
         low, high = rate_of_runs(won, against, r.episodes)
-        least, most = student_of_runs(margin, np.array([-s.kill_difference for s in theirs]))
-        found.append(
+        least, most = student_of_runs(margin, np.array([-s.kill_difference for s in of_opponent]))
+        results.append(
             r._replace(
                 win_rate_low=low,
                 win_rate_high=high,
@@ -69,11 +72,11 @@ def battle_results(name: str) -> list[battle.Result]:
                 reward_high=math.nan,
             )
         )
-    return found
+    return results
 
 
 def curve_points(name: str) -> list[curves.Point]:
-    """The points of NAME-curves.csv, from the runs' logs."""
+    """Returns the points of NAME-curves.csv, from the logs of the runs."""
     metrics = tuple(dict.fromkeys(p.metric for p in read(f"{name}-curves", curves.Point)))
     runs = []
     for player in CURVES[name]:
@@ -83,16 +86,16 @@ def curve_points(name: str) -> list[curves.Point]:
 
 
 def summaries() -> list[third_party.Summary]:
-    """The rows of third_party_summary.csv, from its episodes."""
+    """Returns the rows of third_party_summary.csv, from the episodes."""
     return third_party.summarise(read("third_party", third_party.Result))
 
 
 def main() -> None:
-    """Writes all of them, and draws them."""
+    """Writes all summaries and figures."""
     for name in BATTLES:
         results = battle_results(name)
         write_csv(RESULTS / f"{name}.csv", results)
-        battle.write_figure(results, ROOT / f"docs/{name}.png")
+        write_figure(results, ROOT / f"docs/{name}.png")
     for name in CURVES:
         points = curve_points(name)
         write_csv(RESULTS / f"{name}-curves.csv", points)

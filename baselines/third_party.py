@@ -1,13 +1,13 @@
-"""MFQ on environments of other people's, against random play: what `mfq.wrap` is good for.
+"""MFQ on environments of other packages, compared with random play.
 
-Each run trains for some environment steps or minutes, then plays greedy episodes in a fresh copy. Where
-sides fight, MFQ is one side and the other plays at random, in training and in the score. A score is the
-summed reward of an episode, the mean over the learner's agents. Intervals are Student's, 95%: over the
-means of the runs, and over all episodes of random play, whose runs are alike.
+Each run trains for some environment steps or minutes, then plays greedy episodes in a fresh copy. In
+games of two sides MFQ is one side and the other plays at random, in training and in evaluation. A
+score is the summed reward of an episode, the mean over the learner's agents. Intervals are Student's,
+95%: over the means of the runs, and over all episodes of random play.
 
     python -m baselines.third_party --envs simple_spread_v3 --seeds 3 --minutes 5
 
-Runs that the result file already has are not made again, so that a study can be broken off and go on.
+Runs that the result file already has are skipped, so an interrupted study can be continued.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import importlib
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -28,8 +28,9 @@ import torch
 from tqdm import tqdm
 
 import mfq
+from mfenvs.validate import number, whole
 from mfq.agents.base import Player
-from mfq.common.config import build, number, to_json, whole
+from mfq.common.config import build, to_json
 from mfq.common.files import write_atomically, write_csv
 from mfq.envs.view import View
 from mfq.matches.evaluate import play
@@ -41,13 +42,13 @@ METHODS = ("mfq", "iql")
 
 @dataclass(frozen=True)
 class Game:
-    """An environment and how it is learned.
+    """An environment and the options of training on it.
 
     Attributes:
         make: makes a copy.
-        graph: as `mfq.wrap` takes it.
+        graph: argument of `mfq.wrap`.
         learners: prefixes of the groups that learn; the others play at random. None: all learn.
-        num_envs: copies that are played at once.
+        num_envs: number of copies in training.
         steps: environment steps of each copy.
         agent: fields of `mfq.QConfig`.
     """
@@ -132,24 +133,24 @@ GAMES: dict[str, Game] = {
         lambda: gymnasium.make("CartPole-v1"),
         num_envs=_CARTPOLE.num_envs,
         steps=_CARTPOLE.steps,
-        agent={name: getattr(_CARTPOLE.agent, name) for name in mfq.QConfig.__dataclass_fields__},
+        agent=asdict(_CARTPOLE.agent),
     ),
 }
 
 
 @dataclass(frozen=True)
 class ThirdPartyStudy:
-    """MFQ against random play on environments of other people's.
+    """MFQ and random play on environments of other packages.
 
     Attributes:
-        envs: names, of those in ``GAMES``.
+        envs: names in ``GAMES``.
         methods: "mfq", "iql" or both; random play is scored in any case.
-        seeds: runs of each.
-        seed: the first run's; the others count on from it.
-        minutes: if above 0, the longest that a run may train, whatever its steps.
-        steps: if above 0, environment steps of each copy instead of the game's own number.
-        episodes: that score a run.
-        points: of the learning curve, each scored by a tenth of the episodes, at least 2.
+        seeds: runs of each method and environment.
+        seed: seed of the first run; each further one adds one.
+        minutes: if above 0, a limit on the training time of a run.
+        steps: if above 0, environment steps of each copy; otherwise the number in ``GAMES``.
+        episodes: episodes that score a run.
+        points: points of the learning curve, each scored by a tenth of the episodes, at least 2.
         out: folder of third_party.csv, third_party_curves.csv, third_party_summary.csv, third_party.png
             and config.json.
     """
@@ -177,7 +178,7 @@ class ThirdPartyStudy:
             ("points", 1),
         ):
             whole(name, getattr(self, name), least)
-        number("minutes", self.minutes)
+        number("minutes", self.minutes, 0.0)
 
 
 class Result(NamedTuple):
@@ -186,7 +187,7 @@ class Result(NamedTuple):
     env: str
     method: str
     seed: int
-    steps: int  # environment steps, over all copies, that it was trained for
+    steps: int  # of training, summed over all copies
     minutes: float
     episode: int
     score: float
@@ -203,7 +204,7 @@ class Point(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What the runs of a method came to."""
+    """The mean score of the runs of a method."""
 
     env: str
     method: str
@@ -216,24 +217,24 @@ class Summary(NamedTuple):
 
 
 def scores(game: Game, player: Player, episodes: int, seed: int) -> list[float]:
-    """Episodes in a fresh copy, by the mean return of the learner's agents."""
+    """Plays episodes in a fresh copy. Returns the mean return of the learner's agents in each."""
     view = mfq.wrap(game.make(), game.graph)
     try:
         learners = _learners(game, view)
         players: dict[str, Any] = {
             name: player if name in learners else mfq.Random(seed) for name in view.group_names
         }
-        found = play(view, players, episodes, seed)
+        played = play(view, players, episodes, seed)
     finally:
         view.close()
-    own = [view.group_names.index(name) for name in learners]
-    return list(found.earned[:, own].sum(1) / found.sizes[own].sum())
+    groups = [view.group_names.index(name) for name in learners]
+    return list(played.earned[:, groups].sum(1) / played.sizes[groups].sum())
 
 
 def train_one(
     study: ThirdPartyStudy, name: str, method: str, seed: int
 ) -> tuple[list[Result], list[Point]]:
-    """A run: its episodes and its learning curve."""
+    """Trains a run. Returns its evaluation episodes and its learning curve."""
     game = GAMES[name]
     config = build(mfq.QConfig, dict(game.agent))
     view = mfq.wrap([game.make() for _ in range(game.num_envs)], game.graph)
@@ -263,33 +264,33 @@ def train_one(
         if study.minutes and used > 60 * study.minutes:
             break
     view.close()
-    found = scores(game, agent, study.episodes, 30_000 + seed)
+    returns = scores(game, agent, study.episodes, 30_000 + seed)
     return [
         Result(name, method, seed, done * view.num_envs, used / 60, episode, float(score))
-        for episode, score in enumerate(found)
+        for episode, score in enumerate(returns)
     ], curve
 
 
 def summarise(results: list[Result]) -> list[Summary]:
-    """Means and intervals by environment and method."""
+    """Computes means and intervals by environment and method."""
     groups: dict[tuple[str, str], dict[int, list[Result]]] = {}
     for result in results:
         runs = groups.setdefault((result.env, result.method), {})
         runs.setdefault(result.seed, []).append(result)
-    found = []
+    summaries = []
     for (env, method), runs in groups.items():
         length = min(map(len, runs.values()))
         values = np.array([[r.score for r in run[:length]] for run in runs.values()])[:, None]
         low, high = student(values.reshape(-1) if method == "random" else values)
         steps = min(run[0].steps for run in runs.values())
-        found.append(
+        summaries.append(
             Summary(env, method, len(runs), length, steps, float(values.mean()), low, high)
         )
-    return found
+    return summaries
 
 
 def table(summaries: list[Summary]) -> str:
-    """A line for each environment and method."""
+    """Formats a line for each environment and method."""
     lines = [f"{'environment':<28} {'method':<7} {'runs':>4} {'steps':>9} {'score':>9}  95%"]
     lines += [
         f"{s.env:<28} {s.method:<7} {s.runs:>4} {s.steps:>9,} {s.score:>9.2f}  "
@@ -300,7 +301,7 @@ def table(summaries: list[Summary]) -> str:
 
 
 def draw(curves: list[Point], summaries: list[Summary], path: Path) -> Path:
-    """The learning curves of each environment, a line a seed, over the interval of random play."""
+    """Draws the learning curves of each environment over the interval of random play."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(point.env for point in curves))
@@ -310,10 +311,10 @@ def draw(curves: list[Point], summaries: list[Summary], path: Path) -> Path:
     plots = figure.subplots(lines, columns, squeeze=False).flatten()
     for name, axes in zip(names, plots, strict=False):
         for colour, method in enumerate(METHODS):
-            own = [p for p in curves if (p.env, p.method) == (name, method)]
-            for k, seed in enumerate(sorted({p.seed for p in own})):
+            of_method = [p for p in curves if (p.env, p.method) == (name, method)]
+            for k, seed in enumerate(sorted({p.seed for p in of_method})):
                 steps, score = zip(
-                    *((p.steps, p.score) for p in own if p.seed == seed), strict=True
+                    *((p.steps, p.score) for p in of_method if p.seed == seed), strict=True
                 )
                 axes.plot(steps, score, color=f"C{colour}", label=None if k else method, marker=".")
         for s in summaries:
@@ -329,7 +330,7 @@ def draw(curves: list[Point], summaries: list[Summary], path: Path) -> Path:
 
 
 def run(study: ThirdPartyStudy) -> list[Summary]:
-    """Makes the runs that are not there yet, prints the table, writes the files after each run."""
+    """Trains the missing runs, writes the files after each of them, and prints the table."""
     out, threads = Path(study.out), torch.get_num_threads()
     results: list[Result] = _read(out / "third_party.csv", Result)
     curves: list[Point] = _read(out / "third_party_curves.csv", Point)
@@ -346,10 +347,10 @@ def run(study: ThirdPartyStudy) -> list[Summary]:
             for name, method, seed in bar:
                 bar.set_description(f"{name}, {method}")
                 if method == "random":
-                    found = scores(GAMES[name], mfq.Random(seed), study.episodes, 30_000 + seed)
+                    returns = scores(GAMES[name], mfq.Random(seed), study.episodes, 30_000 + seed)
                     results += [
                         Result(name, method, seed, 0, 0.0, episode, float(score))
-                        for episode, score in enumerate(found)
+                        for episode, score in enumerate(returns)
                     ]
                 else:
                     episodes, curve = train_one(study, name, method, seed)
@@ -371,14 +372,14 @@ def _learners(game: Game, view: View) -> tuple[str, ...]:
     return view.group_names if game.learners is None else game.learners
 
 
-def _read(path: Path, kind: Any) -> list[Any]:
-    """The rows of a file that an earlier study wrote; none if there is none."""
+def _read(path: Path, row: Any) -> list[Any]:
+    """Reads the rows of a file as named tuples; empty without the file."""
     if not path.exists():
         return []
-    makes = get_type_hints(kind).values()
+    types = get_type_hints(row).values()
     with path.open(newline="") as file:
         rows = list(csv.reader(file))[1:]
-    return [kind(*(make(cell) for make, cell in zip(makes, row, strict=True))) for row in rows]
+    return [row(*(make(cell) for make, cell in zip(types, cells, strict=True))) for cells in rows]
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python -m baselines.tuning --algo iql --trials 33
 
-Each trial draws its options from `SPACE` and trains on one seed. All train to the first rung, the third
-that scores best against rush on its weaker side to the second, and a third of these to the last
-(successive halving). Give every algorithm as many trials, and report runs and steps.
+Each trial draws its options from `SPACE` and trains with one seed. All trials train to the first
+rung; the third with the best score against rush on the weaker side trains to the second, and a third
+of these to the last (successive halving). Give every algorithm the same number of trials, and report
+runs and steps.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mfq.agents.registry import ALGORITHMS
-from mfq.common.config import build, one_of, to_json, whole
+from mfenvs.validate import one_of, whole
+from mfq.common.config import to_json
 from mfq.common.files import write_atomically
-from mfq.training.config import PRESETS, RunConfig
+from mfq.training.config import RunConfig, run_config
 from mfq.training.runner import Runner
 
 SPACE: dict[str, tuple[Any, ...]] = {
@@ -35,14 +36,14 @@ SPACE: dict[str, tuple[Any, ...]] = {
     "target_temperature": (0.0, 0.0, 0.02),
     "rush": (0.5, 0.8),
 }
-"""What a trial draws from, each value as often as it stands there. ``falls``: whether the learning rate
-falls to 1e-5 over the run; ``rush``: the share of rows against rush."""
+"""Values that a trial draws from; a value that occurs twice is drawn twice as often. ``falls``: whether
+the learning rate falls to 1e-5 over the run; ``rush``: the share of rows against rush."""
 METRICS = (
     "random_win_rate",
     "rush_win_rate",
     "rush_win_rate_as_red",
     "rush_win_rate_as_blue",
-    "rush_kill_difference",
+    "rush_kills_difference",
 )
 
 
@@ -51,11 +52,11 @@ class TuningStudy:
     """Recipes for one algorithm, by successive halving.
 
     Attributes:
-        algo: "mfq" or "iql"; options of the actor-critics are others.
-        trials: how many recipes.
-        rungs: environment steps at which the worse two thirds stop; the last one ends the rest.
-        seed: of the draws of recipes, and of all trainings.
-        out: folder for tuning.csv, config.json and the runs; a study goes on where it stopped.
+        algo: "mfq" or "iql".
+        trials: number of recipes.
+        rungs: environment steps at which the worse two thirds stop; all stop at the last.
+        seed: seed of the draws of recipes, and of all runs.
+        out: folder for tuning.csv, config.json and the runs. An interrupted study continues from it.
     """
 
     algo: str = "iql"
@@ -65,7 +66,7 @@ class TuningStudy:
     out: str = "runs/tuning"
 
     def __post_init__(self) -> None:
-        one_of("algo", self.algo, ALGORITHMS[:2])
+        one_of("algo", self.algo, ("mfq", "iql"))
         whole("trials", self.trials, 1)
         whole("seed", self.seed, 0)
         if not isinstance(self.rungs, tuple):
@@ -77,7 +78,7 @@ class TuningStudy:
 
 
 def recipes(trials: int, seed: int) -> list[dict[str, Any]]:
-    """The options of each trial, no two alike as long as there are others."""
+    """Draws the options of each trial, without repetition while other options remain."""
     coin = np.random.default_rng(seed)
     drawn: list[dict[str, Any]] = []
     most = math.prod(len(set(values)) for values in SPACE.values())
@@ -89,7 +90,7 @@ def recipes(trials: int, seed: int) -> list[dict[str, Any]]:
 
 
 def name_of(algo: str, recipe: dict[str, Any]) -> str:
-    """A recipe in a word, which is also its run's folder."""
+    """Returns the name of a recipe, which is also the folder of its run."""
     short = {
         "policy": "",
         "gamma": "gamma",
@@ -104,12 +105,10 @@ def name_of(algo: str, recipe: dict[str, Any]) -> str:
     return "-".join([algo, *words])
 
 
-def run_config(study: TuningStudy, recipe: dict[str, Any], steps: int, out: Path) -> RunConfig:
-    """What a trial trains: preset `small` but for the recipe."""
-    preset = PRESETS["small"]
+def config_of(study: TuningStudy, recipe: dict[str, Any], steps: int, out: Path) -> RunConfig:
+    """Returns the configuration of a trial: the preset `small` with the recipe's options."""
     boltzmann = recipe["policy"] == "boltzmann"
     agent = {
-        **preset["agent"],
         **{name: value for name, value in recipe.items() if name not in ("falls", "rush")},
         # A temperature above Q's gaps is noise (they begin near .05).
         **({"explore_start": 0.1, "explore_end": 0.02} if boltzmann else {}),
@@ -117,21 +116,21 @@ def run_config(study: TuningStudy, recipe: dict[str, Any], steps: int, out: Path
     }
     rest = 1 - recipe["rush"]
     options = {
-        **preset,
+        "preset": "small",
         "algo": study.algo,
         "steps": steps,
         "seed": study.seed,
         "opponents": {"rush": recipe["rush"], "lagged": 0.7 * rest, "random": 0.3 * rest},
-        "save_every": steps,
+        "checkpoints": {"every": steps},
         "out": str(out),
         "quiet": True,
         "agent": agent,
     }
-    return build(RunConfig, options)
+    return run_config(options)
 
 
 def evaluations(folder: Path) -> list[dict[str, float]]:
-    """What the log of a run says of its evaluations, by step."""
+    """Reads the evaluations in the log of a run, by step."""
     if not (folder / "log.csv").exists():
         return []
     with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
@@ -143,16 +142,16 @@ def evaluations(folder: Path) -> list[dict[str, float]]:
 
 
 def score(folder: Path) -> tuple[float, float]:
-    """A run's best evaluation: win rate against rush on its weaker side, then kill difference."""
+    """Returns a run's best win rate against rush on the weaker side, and its kill difference."""
     sides = ("rush_win_rate_as_red", "rush_win_rate_as_blue")
     return max(
-        (min(row[side] for side in sides), row["rush_kill_difference"])
+        (min(row[side] for side in sides), row["rush_kills_difference"])
         for row in evaluations(folder)
     )
 
 
 def train(study: TuningStudy, recipe: dict[str, Any], steps: int) -> Path:
-    """A recipe's run, trained to so many steps; it goes on where it is."""
+    """Trains the run of a recipe to a number of steps, from its last checkpoint. Returns its folder."""
     folder = Path(study.out) / name_of(study.algo, recipe)
     logged = evaluations(folder)
     if logged and logged[-1]["step"] >= steps:
@@ -160,7 +159,7 @@ def train(study: TuningStudy, recipe: dict[str, Any], steps: int) -> Path:
     if (folder / "last.safetensors").exists():
         runner = Runner.load(folder, steps=steps)
     else:
-        runner = Runner(config=run_config(study, recipe, steps, folder))
+        runner = Runner(config=config_of(study, recipe, steps, folder))
     if not runner.train():
         raise KeyboardInterrupt
     runner.finish()
@@ -168,7 +167,7 @@ def train(study: TuningStudy, recipe: dict[str, Any], steps: int) -> Path:
 
 
 def write(study: TuningStudy, folders: list[Path]) -> None:
-    """tuning.csv: a line for each evaluation of each run."""
+    """Writes tuning.csv, a line for each evaluation of each run."""
 
     def rows(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
@@ -181,7 +180,7 @@ def write(study: TuningStudy, folders: list[Path]) -> None:
 
 
 def run(study: TuningStudy) -> list[Path]:
-    """Trains all trials rung by rung; the folders of the runs, the best one first."""
+    """Trains all trials rung by rung. Returns the folders of the runs, the best one first."""
     torch.set_num_threads(1)
     to_json(study, Path(study.out) / "config.json")
     left = recipes(study.trials, study.seed)

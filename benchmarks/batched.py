@@ -24,11 +24,13 @@ import torch
 from magent2.environments import battle_v4
 from torch import Tensor
 
+import mfq
 from benchmarks.battle import MAP, MOVES, PHASES, SEED
 from benchmarks.stage_games import copy_bandwidth
 from benchmarks.timing import REPETITIONS, machine
 from mfenvs import battle_v0
 from mfenvs.views.batched import BatchedEnv
+from mfq.mean_field import NoMeanField
 from mfq.networks.networks import QNetwork
 
 TIERS = ("step", "views", "network")
@@ -63,7 +65,7 @@ def network(device: str) -> Network:
         spaces["view"],
         env.num_agents,
         int(env.single_action_space.n),
-        mean_field=False,
+        mean_field=NoMeanField(mfq.wrap(env)),
         hidden=(64, 64),
         agent_embedding=0,
         generator=torch.Generator().manual_seed(0),

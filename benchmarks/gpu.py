@@ -15,7 +15,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.agents.q_player import QPlayer
+from mfq.common.config import build
 from mfq.training.config import preset
 
 SECONDS = 0.5
@@ -114,8 +114,14 @@ def product_rate() -> float:
 def learner(filters: int, precision: str) -> QAgent:
     """MFQ of the preset `fast`, having played for some steps."""
     view = mfq.wrap(battle_v0.batched_env(64, "cuda", **preset("fast").env_options))
-    options = replace(
-        preset("fast").agent, filters=filters, precision=precision, learning_starts=10**9
+    options = build(
+        QConfig,
+        {
+            "network": {"filters": filters},
+            "precision": precision,
+            "replay": {"learning_starts": 10**9},
+        },
+        preset("fast").agent,
     )
     agent = QAgent(view, config=options)
     mfq.train(view, agent, 20)

@@ -25,6 +25,7 @@ from safetensors import safe_open
 ALGORITHMS = ("mfq", "iql", "mfac", "ac")
 PLAYERS = ("mfq", "iql", "mfq-large", "iql-large")
 CLOCKS = ("share_", "steps_per_second")  # columns of a log that no two runs have alike
+RENAMED = {"rounds": "episodes", "survivors": "alive", "kill_difference": "kills_difference"}
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,35 @@ class Options:
     quick: bool = False
 
 
-def commands(quick: bool) -> dict[str, list[str]]:
-    """The words after `mfq`, by a name that is also the folder of what they write."""
-    steps, seeds, battles = ("60", (0,), "2") if quick else ("300", (0, 1), "20")
-    found = {
+def commands(quick: bool, options: Path) -> dict[str, list[str]]:
+    """The words after `mfq`, by a name that is also the folder of what they write.
+
+    Args:
+        quick: whether to run little.
+        options: a YAML file for training, written here. Its flat names are former ones that newer
+            checkouts take, too.
+    """
+    steps, seeds, battles = (60, (0,), "2") if quick else (300, (0, 1), "20")
+    options.write_text(
+        f"steps: {steps}\nevaluation_episodes: 4\nevaluation_envs: 2\nquiet: true\n",
+        encoding="utf-8",
+    )
+    words = {
         f"train-{algo}-{seed}": [
-            *("train", "--preset", "small", "--algo", algo, "--seed", str(seed)),
-            *("--steps", steps, "--evaluation-episodes", "4", "--evaluation-envs", "2", "--quiet"),
+            *("train", "--preset", "small", "--config", str(options)),
+            *("--algo", algo, "--seed", str(seed)),
         ]
         for algo in ALGORITHMS
         for seed in seeds
     }
-    found["ising"] = ["compare", "ising", "--quick"]
+    words["ising"] = ["compare", "ising", "--quick"]
     if not quick:
-        found["squeeze"] = ["compare", "squeeze", "--seeds", "2"]
-    found["battle"] = [
+        words["squeeze"] = ["compare", "squeeze", "--seeds", "2"]
+    words["battle"] = [
         *("compare", "battle", "--players", *PLAYERS, "--episodes", battles),
         *("--placement", "fixed"),
     ]
-    return found
+    return words
 
 
 def run(checkout: Path, words: list[str], out: Path) -> None:
@@ -74,40 +85,81 @@ def run(checkout: Path, words: list[str], out: Path) -> None:
     )
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """A digest of each file that holds numbers, by name: tensors of checkpoints, cells of tables."""
-    found = {}
+def digests(folder: Path) -> dict[str, dict[str, str]]:
+    """Returns digests of what each file holds: of a table by column, of a checkpoint by tensor.
+
+    Tensors are known by what they hold, since their names change.
+    """
+    files = {}
     for path in sorted(folder.glob("*")):
-        digest = hashlib.sha256()
+        parts: dict[str, str] = {}
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
-                for name in sorted(file.keys()):
-                    digest.update(name.encode() + file.get_tensor(name).numpy().tobytes())
+                for name in file.keys():  # noqa: SIM118
+                    tensor = file.get_tensor(name).numpy()
+                    digest = hashlib.sha256(tensor.tobytes()).hexdigest()
+                    parts[f"{tensor.shape} {digest}"] = digest
         elif path.suffix == ".csv":
             with path.open(newline="", encoding="utf-8") as table:
                 for row in csv.DictReader(table):
-                    kept = {k: v for k, v in row.items() if not k.startswith(CLOCKS)}
-                    digest.update(repr(kept).encode())
+                    for column, value in row.items():
+                        column = renamed(column)
+                        past = parts.get(column, "")
+                        parts[column] = hashlib.sha256((past + value).encode()).hexdigest()
         else:
             continue
-        found[path.name] = digest.hexdigest()
-    return found
+        files[path.name] = parts
+    return files
+
+
+def renamed(column: str) -> str:
+    """Returns the present name of a column that was renamed."""
+    for former, present in RENAMED.items():
+        column = column.replace(former, present)
+    return column
+
+
+def compare(old: dict[str, str], new: dict[str, str], is_table: bool) -> tuple[bool, str]:
+    """Returns whether two files hold the same, and what differs.
+
+    Tables may gain and lose columns, and checkpoints may gain tensors.
+    """
+    if not is_table:
+        missing, added = len(old.keys() - new.keys()), len(new.keys() - old.keys())
+        return not missing, (
+            f"{len(old)} tensors"
+            + f", {missing} of them not in the new one" * bool(missing)
+            + f", {added} more in the new one" * bool(added)
+        )
+    both = [c for c in old if c in new and not c.startswith(CLOCKS)]
+    differ = [column for column in both if old[column] != new[column]]
+    only = [c for c in (old.keys() ^ new.keys()) if not c.startswith(CLOCKS)]
+    return not differ, (
+        f"{len(both)} columns"
+        + f", different: {' '.join(differ)}" * bool(differ)
+        + f", in one alone: {' '.join(sorted(only))}" * bool(only)
+    )
 
 
 def main(options: Options) -> bool:
     """Runs everything in both, prints a line a file; whether all are the same."""
     same = True
     with tempfile.TemporaryDirectory() as scratch:
-        for name, words in commands(options.quick).items():
+        for name, words in commands(options.quick, Path(scratch) / "options.yaml").items():
             sides = []
             for side in ("old", "new"):
                 out = Path(scratch) / side / name
                 run(getattr(options, side), words, out)
                 sides.append(digests(out))
             for file in sorted(sides[0].keys() | sides[1].keys()):
-                alike = sides[0].get(file) == sides[1].get(file)
+                parts = [side.get(file, {}) for side in sides]
+                alike, what = compare(parts[0], parts[1], file.endswith(".csv"))
+                alike &= bool(parts[0]) and bool(parts[1])
                 same &= alike
-                print(f"{name:<14} {file:<20} {'same' if alike else 'DIFFERENT'}", flush=True)
+                print(
+                    f"{name:<14} {file:<20} {'same' if alike else 'DIFFERENT':<10} {what}",
+                    flush=True,
+                )
     return same
 
 

@@ -23,7 +23,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
@@ -35,12 +34,16 @@ import torch
 from magent2.environments import battle_v4
 from torch import Tensor, nn
 
+import mfq
 from benchmarks.timing import machine
 from mfenvs import battle_v0
+from mfq.agents.loop import Transition
+from mfq.mean_field import MeanAction
 from mfq.networks.networks import QNetwork
 from mfq.networks.optimizer import adam
 from mfq.networks.precision import Precision
-from mfq.training.config import preset
+from mfq.training.callbacks import Run
+from mfq.training.config import run_config
 from mfq.training.runner import Runner
 
 STEPS, REPETITIONS = 12, 9
@@ -89,8 +92,9 @@ class PlainNetwork(nn.Module):
 
 def our_network() -> QNetwork:
     """Ours, of the paper's layers."""
-    spaces = battle_v0.batched_env(**MAP).single_observation_space
-    return QNetwork(spaces, 128, 21, True, (128, 64), 0, torch.Generator().manual_seed(0))
+    view = mfq.wrap(battle_v0.batched_env(**MAP))
+    field, weights = MeanAction(view), torch.Generator().manual_seed(0)
+    return QNetwork(view.observation_space, 128, 21, field, (128, 64), 0, weights)
 
 
 class PlainLoop:
@@ -186,6 +190,20 @@ def tensors(rows: list[Any]) -> dict[str, Any]:
     }
 
 
+class Clock(mfq.Callback):
+    """Sums the seconds of acting, of the environment and of learning."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def on_start(self, runner: Run) -> None:
+        self.seconds = dict.fromkeys(("act", "env", "learn"), 0.0)
+
+    def on_step(self, runner: Run, transition: Transition, is_last: bool) -> None:
+        for name, spent in transition.seconds.items():
+            self.seconds[name] += spent
+
+
 class Ours:
     """The Runner on a preset.
 
@@ -196,36 +214,34 @@ class Ours:
     """
 
     def __init__(self, name: str, filters: int | None = None, precision: str = "auto") -> None:
-        config = preset(name)
-        agent = replace(config.agent, learning_starts=1, precision=precision)
+        agent: dict[str, Any] = {"replay": {"learning_starts": 1}, "precision": precision}
         if filters is not None:
-            agent = replace(agent, filters=filters)
-        config = replace(
-            config,
-            rounds=0,
-            steps=1,
-            opponents={"lagged": 1.0},
-            evaluate_against=(),
-            agent=agent,
-            log_every=0,
-            evaluate_every=0,
-            save_every=0,
-            quiet=True,
-        )
-        self.runner = Runner(config=config)
-        self.runner._look_around = self._note  # type: ignore[method-assign]
-        self.seconds: dict[str, float] = {}
+            agent["network"] = {"filters": filters}
+        options = {
+            "preset": name,
+            "episodes": 0,
+            "steps": 1,
+            "opponents": {"lagged": 1.0},
+            "evaluation": {"against": (), "every": 0},
+            "agent": agent,
+            "log": {"every": 0},
+            "checkpoints": {"every": 0},
+            "quiet": True,
+        }
+        self.clock = Clock()
+        self.runner = Runner(config=options, callbacks=[self.clock])
 
-    def _note(self, log: Any, training_stats: Any, metrics: Any, last: bool) -> None:
-        if last:
-            self.seconds = dict(training_stats._seconds)
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds of the last round, by part."""
+        return self.clock.seconds
 
     def round(self) -> int:
         """Trains for some steps; how many transitions they had."""
         runner: Any = self.runner
         before = runner.agent.replay.added
         runner._step = None
-        runner.config = replace(runner.config, steps=runner.done + STEPS)
+        runner.config = run_config({"steps": runner.done + STEPS}, runner.config)
         runner.train()
         return runner.agent.replay.added - before
 

@@ -1,13 +1,12 @@
-"""Does a game keep the contract? For authors of games: ``check(MyGame, side=3)`` in a test.
+"""Tests whether a game keeps the contract of `Game`: ``check(MyGame, side=3)``.
 
-What a `Game` promises to its two views, and they to the world, is said in `mfenvs.game`,
-`mfenvs.views.batched` and `mfenvs.views.parallel`. Each check looks after one promise, in the order of
-`CHECKS`; the first that fails raises a `ContractError`, which says what was expected, what was
-found, and at which step, row and agent. To run one alone: ``CHECKS["deaths"](Trial(MyGame))``.
+The contract is documented in `mfenvs.game`, `mfenvs.views.batched` and `mfenvs.views.parallel`. Each
+check tests one part of it, in the order of `CHECKS`. The first that fails raises a `ContractError` with
+the expected and the actual result, the step, row and agent. To run one alone:
+``CHECKS["deaths"](Trial(MyGame))``.
 
-The checks play random actions, illegal ones and "no action" among them. So the best trial is a game
-with options under which much happens in few steps: small maps, short episodes. What a run gave no
-occasion to see, the report names.
+The checks play random actions, among them illegal ones and "no action". Choose options under which much
+happens in few steps: small maps, short episodes. The report lists what did not happen in a run.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from mfenvs.game import Game
 
 __all__ = ["CHECKS", "ContractError", "Report", "Trial", "check"]
 
-# A check raises ContractError, or says what the run gave it no occasion to see. Later checks rely
-# on what earlier ones have found in order.
+# A check raises ContractError, or returns what did not happen in the run. Later checks rely on what
+# earlier ones have tested.
 Check = Callable[[Trial], str | None]
 CHECKS: dict[str, Check] = {
-    look.__name__: look
-    for look in (
+    run.__name__: run
+    for run in (
         form.names,
         form.config,
         form.outputs,
@@ -56,12 +55,12 @@ CHECKS: dict[str, Check] = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a game passed.
+    """The checks that a game passed.
 
     Attributes:
         passed: names of checks, in the order of `CHECKS`.
-        unseen: name -> what that check had no occasion to see; other options or more ``steps`` may
-            change that.
+        unseen: name -> what did not happen in the run of that check, so that it was not tested. Other
+            options or more ``steps`` may change that.
     """
 
     passed: tuple[str, ...]
@@ -75,17 +74,17 @@ class Report:
 def check(
     game_class: type[Game], num_rows: int = 3, steps: int = 200, seed: int = 0, **options: Any
 ) -> Report:
-    """Puts a game to every check of `CHECKS`.
+    """Runs all `CHECKS` on a game.
 
     Args:
         game_class: a `Game`.
         num_rows: B of the batches, at least 2.
-        steps: length of a run, at least 20; a check plays a few runs.
+        steps: the length of a run, at least 20. A check plays one or more runs.
         seed: of the games and of the random actions, in [0, 2^61].
-        options: fields of the game's Config; ``max_cycles`` is ``steps // 4`` if it is not given.
+        options: fields of the game's Config; by default ``max_cycles`` is ``steps // 4``.
 
     Returns:
-        The names of the checks passed, and what they had no occasion to see.
+        The names of the checks that passed, and what they did not test.
 
     Raises:
         ContractError: from the first check that fails.
@@ -93,14 +92,14 @@ def check(
     """
     trial = Trial(game_class, num_rows, steps, seed, options)
     unseen = {}
-    for name, look in CHECKS.items():
+    for name, run in CHECKS.items():
         try:
-            note = look(trial)
+            note = run(trial)
         except ContractError as error:
-            raise error.told(name, str(look.__doc__), trial) from error.__cause__
+            raise error.of_check(name, str(run.__doc__), trial) from error.__cause__
         except Exception as error:
-            crash = ContractError("the game to play on", f"{type(error).__name__}: {error}")
-            raise crash.told(name, str(look.__doc__), trial) from error
+            crash = ContractError("no other exception", f"{type(error).__name__}: {error}")
+            raise crash.of_check(name, str(run.__doc__), trial) from error
         if note is not None:
             unseen[name] = note
     return Report(tuple(CHECKS), unseen)

@@ -1,8 +1,8 @@
 """The contract that a game fulfils. Both views (PettingZoo and batched) hold a Game and its state.
 
-A game is stateless: a frozen config, spaces and names, and methods that run its rules on state arrays
-that it allocated. Adding a game means writing a subclass of `Game` and its rules; `mfenvs.check`
-tells whether the contract is kept.
+A game is stateless: it has a frozen config, spaces and names, and methods that run its rules on state
+arrays that it allocates. To add a game, write its rules and a subclass of `Game`; `mfenvs.check` tests
+whether the subclass keeps the contract.
 
 Legend: B rows (independent copies), N agents a row, A actions.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import DTypeLike
 from mfenvs.engine.backend import Backend, Rule
 from mfenvs.graph import NeighborGraph
 from mfenvs.rng import row_key
-from mfenvs.validate import member, whole
+from mfenvs.validate import one_of, whole
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
@@ -34,17 +35,17 @@ class Step(NamedTuple):
 
     Attributes:
         reward: float32 [B, N].
-        terminated: bool [B, N]; True on the step of an agent's death only, or for all survivors of
-            a row where the rules (not the time limit) have ended the game.
+        terminated: bool [B, N]; True in the step in which an agent dies, or for all survivors of a
+            row where the rules (not the time limit) end the game.
         truncated: bool [B]; the time limit ended the episode.
         alive: bool [B, N]; after the step.
-        acting: bool [B, N]; whose choice counted in this step.
-        actions: int64 [B, N]; the actions in effect (-1: none). An agent that had to hold what it
-            did before shows that. After a reset: what is in effect at the start.
+        acting: bool [B, N]; agents whose choice counted in this step.
+        actions: int64 [B, N]; the actions in effect (-1: none). Where an agent could not choose, the
+            action that it held. After a reset: the actions in effect at the start.
         mask: int8 [B, N, A]; 1 where an action may be chosen next. Size 0 if all always may.
-        reset: bool [B]; the row started anew in this call, which ignored its actions.
-        over: bool [B]; the episode has ended, by truncation or because nobody is left to act. The
-            next step starts the row anew.
+        reset: bool [B]; the row was reset in this call, which ignored its actions.
+        over: bool [B]; the episode has ended, by truncation or because no agent is left to act. The
+            next step resets the row.
     """
 
     reward: Any
@@ -61,27 +62,38 @@ class Step(NamedTuple):
 class Game(ABC):
     """Rules, spaces and names of one game in one configuration.
 
-    A subclass sets the attributes below in its constructor.
+    The constructor of a subclass calls that of this class, then sets ``agents``, ``params``,
+    ``single_observation_space``, ``single_action_space`` and ``state_space``, and ``groups`` or
+    ``types`` where there are several.
+
+    Args:
+        config: an instance of ``Config``.
+        backend: allocates the state and runs the rules.
 
     Attributes:
         id: the registered name, such as ``"ising_v0"``.
-        Config: the frozen dataclass of its options; constructing one validates them.
-        fixed_population: whether all agents always take part from an episode's start to its end, so that
-            each is an environment of its own in the view of Gymnasium's vectors.
-        config: this game's options.
-        backend: allocates the state and runs the rules.
+        Config: the frozen dataclass of the options; its constructor validates them.
+        fixed_population: whether all agents take part from an episode's start to its end, so that
+            `AgentVectorEnv` can show each as an environment.
         agents: N names.
-        groups: int64 [N]; who plays together. Group names are ``group_names``.
-        types: int64 [N]; agents of one type share spaces and may share a network.
+        groups: int64 [N], the group of each agent, as an index into ``group_names``; by default 0.
+        types: int64 [N]; agents of one type share spaces and may share a network; by default 0.
         single_observation_space, single_action_space: of one agent.
-        parallel_observation_space: of one agent in the PettingZoo view; the same, unless a game has
-            a reason to lay it out in another way.
-        all_start: whether all agents take part in every episode; else some may be dead from its start.
+        parallel_observation_space: of one agent in the PettingZoo view; by default the same.
+        all_start: whether all agents take part in every episode; if not, some may be dead from its
+            start.
         params: the options as the rules read them.
-        players: the scripted players that the game brings along, by name: rules (row, agent, params,
-            state, out); see `script`.
-        agent_fields: the fields [B, N, ...] of a snapshot that tell of agents alone: observations are
-            the same where those of agents who are gone (not alive, nor terminated just now) are zeros.
+        players: the game's scripted players by name: rules (row, agent, params, state, out); see
+            `script`.
+        agent_fields: the fields [B, N, ...] of a snapshot that describe single agents. Observations
+            stay the same if these are zero for agents that are gone: not alive, and not terminated
+            in the step before.
+        measure_fields: the fields [B] of a state that `measures` reports.
+        former_fields: present names of the state's fields by the names in older state dicts.
+        later_fields: fields that older state dicts lack and that a step computes, each with a present
+            field of the same shape.
+        match_measure: the measure that decides a match: the group of the highest
+            ``measures[f"{group}_{match_measure}"]`` wins. None: the group of the highest return.
         state_space: of `global_state`.
     """
 
@@ -89,14 +101,16 @@ class Game(ABC):
     Config: ClassVar[type]
     fixed_population: ClassVar[bool] = False
     agent_fields: ClassVar[tuple[str, ...]] = ()
+    match_measure: ClassVar[str | None] = None
+    former_fields: ClassVar[Mapping[str, str]] = {}
+    later_fields: ClassVar[Mapping[str, str]] = {}
+    measure_fields: ClassVar[tuple[str, ...]] = ()
 
     config: Any
     backend: Backend
     params: Any
     agents: tuple[str, ...]
-    groups: np.ndarray
-    group_names: tuple[str, ...]
-    types: np.ndarray
+    group_names: tuple[str, ...] = ("all",)
     single_observation_space: spaces.Space[Any]
     single_action_space: spaces.Discrete
     all_start: bool = True
@@ -105,15 +119,15 @@ class Game(ABC):
 
     @abstractmethod
     def __init__(self, config: Any, backend: Backend) -> None:
-        """Sets the attributes above."""
+        self.config, self.backend = config, backend
 
     @classmethod
     def configure(cls, options: dict[str, Any]) -> Any:
-        """A config from keyword options.
+        """Returns a config with these options.
 
         Raises:
-            TypeError: for an option that the game does not have, listing those that it has.
-            TypeError, ValueError: from the config itself.
+            TypeError: for an option that the game does not have; the message lists those that it has.
+            TypeError, ValueError: from the config.
         """
         known = [field.name for field in fields(cls.Config)]
         for name in options:
@@ -129,39 +143,69 @@ class Game(ABC):
     def num_actions(self) -> int:
         return int(self.single_action_space.n)
 
+    @cached_property
+    def groups(self) -> np.ndarray:
+        return np.zeros(self.num_agents, np.int64)
+
+    @cached_property
+    def types(self) -> np.ndarray:
+        return np.zeros(self.num_agents, np.int64)
+
     @property
     def masks_actions(self) -> bool:
-        """Whether some actions may be unavailable at times, so that a mask is kept."""
+        """Whether some actions may be unavailable at times, so that `Step` has a mask."""
         return False
 
     @property
-    @abstractmethod
     def max_cycles(self) -> int | None:
         """Steps after which an episode is truncated; None for never."""
+        return getattr(self.config, "max_cycles", None)
+
+    @property
+    def time_limit(self) -> int:
+        """``max_cycles`` as rules read it: -1 for never."""
+        return -1 if self.max_cycles is None else self.max_cycles
 
     # -- memory ---------------------------------------------------------------------------------
 
     @abstractmethod
     def allocate(self, num_rows: int) -> Any:
-        """State of ``num_rows`` rows: a NamedTuple of the backend's arrays, each [B, ...]."""
+        """Returns the state of ``num_rows`` rows: a NamedTuple of the backend's arrays [B, ...]."""
 
-    @abstractmethod
     def allocate_observation(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:
-        """Room for observations of ``shape`` agents: an array, or a dict of arrays, [*shape, ...].
+        """Returns uninitialized memory for observations of agents in the given shape.
 
-        Floats are of ``dtype``.
+        Args:
+            shape: such as (B, N) or (M,).
+            dtype: of floats.
+
+        Returns:
+            An array [*shape, ...], or a dict of such arrays, as ``single_observation_space`` has it.
         """
+        return self._allocate_in(self.single_observation_space, shape, dtype)
 
     @property
     def parallel_observation_space(self) -> spaces.Space[Any]:
         return self.single_observation_space
 
     def allocate_parallel_observation(self, count: int) -> Any:
-        """Room for ``count`` agents' observations as the PettingZoo view shows them, [count, ...]."""
-        return self.allocate_observation((count,))
+        """Returns memory for ``count`` observations of the PettingZoo view, [count, ...]."""
+        if self.parallel_observation_space is self.single_observation_space:
+            return self.allocate_observation((count,))
+        return self._allocate_in(self.parallel_observation_space, (count,), np.float32)
+
+    def _allocate_in(
+        self, space: spaces.Space[Any], shape: tuple[int, ...], dtype: DTypeLike
+    ) -> Any:
+        if isinstance(space, spaces.Dict):
+            return {name: self._allocate_in(part, shape, dtype) for name, part in space.items()}
+        of_space = np.dtype(space.dtype)
+        return self.backend.empty(
+            (*shape, *(space.shape or ())), dtype if of_space.kind == "f" else of_space
+        )
 
     def allocate_step(self, num_rows: int) -> Step:
-        """Room for one step of ``num_rows`` rows; everybody starts alive."""
+        """Returns memory for one step of ``num_rows`` rows, in which all agents are alive."""
         zeros, agents = self.backend.zeros, (num_rows, self.num_agents)
         alive = zeros(agents, np.bool_)
         alive[:] = True
@@ -178,23 +222,31 @@ class Game(ABC):
             over=zeros(num_rows, np.bool_),
         )
 
+    def present_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the fields of a state by their present names, from an older state dict."""
+        present = {self.former_fields.get(name, name): value for name, value in fields.items()}
+        for name, like in self.later_fields.items():
+            if name not in present and like in present:
+                present[name] = present[like] * 0
+        return present
+
     # -- play -----------------------------------------------------------------------------------
 
     def row_seeds(self, seed: int, num_rows: int) -> np.ndarray:
-        """The seed of each row under one seed for all: int64 [B], a hash of (seed, row)."""
+        """Returns the seed of each row under one seed for all: int64 [B], a hash of (seed, row)."""
         return np.asarray(row_key(np.int64(seed), np.arange(num_rows, dtype=np.int64)))
 
     def reset_seeds(self, seed: Any, num_rows: int, seeded: bool) -> np.ndarray | None:
-        """The rows' own seeds for a reset: int64 [B], or None to go on with their streams.
+        """Returns the seed of each row for a reset: int64 [B], or None to continue their streams.
 
         Args:
-            seed: an integer, a sequence of one integer a row, or None: go on, or, if the rows were
-                never seeded, begin from the system's entropy.
+            seed: an integer, a sequence of one integer a row, or None. None continues the streams; if
+                the rows were never seeded, it seeds them from the system's entropy.
             num_rows: B.
-            seeded: whether the rows have streams to go on with.
+            seeded: whether the rows have streams to continue.
 
         Raises:
-            TypeError: for a seed that is no integer.
+            TypeError: for a seed that is not an integer.
             ValueError: for one outside [0, 2^62), or a sequence of another length than B.
         """
         if seed is None and seeded:
@@ -207,31 +259,48 @@ class Game(ABC):
             raise ValueError(
                 f"seed has {len(seed)} entries; allowed: an integer, or {num_rows} of them"
             )
-        own = [whole(f"seed[{b}]", value, 0, MAX_SEED) for b, value in enumerate(seed)]
-        return np.array(own, np.int64)
+        seeds = [whole(f"seed[{b}]", value, 0, MAX_SEED) for b, value in enumerate(seed)]
+        return np.array(seeds, np.int64)
 
-    @abstractmethod
+    def seed_rows(self, state: Any, seeds: np.ndarray) -> None:
+        """Starts the random stream of each row.
+
+        By default sets the fields ``key`` and ``counter`` of the state to the seeds and zero; a state
+        without them has no streams.
+
+        Args:
+            state: from `allocate`.
+            seeds: int64 [B].
+        """
+        if "key" in state._fields:
+            state.key[:] = self.backend.asarray(seeds, np.int64)
+            state.counter[:] = 0
+
     def reset(self, state: Any, out: Step, seeds: np.ndarray | None) -> None:
-        """Starts every row anew and writes ``out``.
+        """Resets every row and writes ``out``: by default a `step` after which all rows are new.
 
         Args:
             state: from `allocate`.
             out: from `allocate_step`; written in full, except what never changes in this game.
-            seeds: int64 [B], each row's own seed; None goes on with the rows' streams.
+            seeds: int64 [B], the seed of each row; None continues the rows' streams.
         """
+        if seeds is not None:
+            self.seed_rows(state, seeds)
+        out.over[:] = True
+        self.step(state, out.actions, out, out)
 
     @abstractmethod
     def step(self, state: Any, actions: Any, last: Step, out: Step) -> None:
-        """Plays one step; rows that ``last.over`` says have ended start anew instead.
+        """Plays one step; resets the rows that have ended according to ``last.over`` instead.
 
-        On CUDA it is recorded, with `observe` of the state, and played back: it may run rules, but not
-        look at values or bring any from the host.
+        On CUDA this is recorded, together with `observe`, and replayed: it may run rules, but not read
+        values or copy any from the host.
 
         Args:
             state: from `allocate`, reset before.
             actions: int64 [B, N] in [-1, A); -1 is no action. Not modified.
-            last: what the step before wrote.
-            out: written likewise.
+            last: what the step before wrote; may be ``out``.
+            out: from `allocate_step`; written as by `reset`.
         """
 
     @property
@@ -240,7 +309,7 @@ class Game(ABC):
         return tuple(self.players)
 
     def script(self, name: str, state: Any) -> Any:
-        """What a scripted player would do now, for every agent: int64 [B, N], -1 for the dead.
+        """Returns the actions of a scripted player for every agent: int64 [B, N], -1 for the dead.
 
         Args:
             name: one of ``players``.
@@ -249,7 +318,7 @@ class Game(ABC):
         Raises:
             ValueError: for another name.
         """
-        member("name", name, self.players)
+        one_of("name", name, self.players)
         shape = (len(state[0]), self.num_agents)
         out = self.backend.empty(shape, np.int64)
         self.backend.run(self.players[name], shape, self.params, state, out, work=200)
@@ -265,7 +334,7 @@ class Game(ABC):
         rows: np.ndarray | None = None,
         agents: np.ndarray | None = None,
     ) -> None:
-        """Writes observations of a state, or of a snapshot: bit for bit the same.
+        """Writes observations of a state or of a snapshot; both give the same bits.
 
         Args:
             source: a state or a snapshot.
@@ -276,19 +345,19 @@ class Game(ABC):
 
     @abstractmethod
     def snapshot(self, state: Any) -> Any:
-        """A compact copy of what observations depend on, a NamedTuple of arrays [B, ...]."""
+        """Returns a compact copy of what observations depend on, a NamedTuple of arrays [B, ...]."""
 
     @abstractmethod
     def graph(self, source: Any) -> NeighborGraph:
-        """The neighbour graph of this moment, of a state or a snapshot. Immutable."""
+        """Returns the neighbour graph of a state or a snapshot. It is immutable."""
 
     @abstractmethod
     def global_state(self, state: Any, row: int) -> np.ndarray:
-        """The whole state of a row for centralised training, in `state_space`."""
+        """Returns the whole state of a row for centralised training, in `state_space`."""
 
     def measures(self, state: Any) -> dict[str, Any]:
-        """Per-row quantities worth reporting, name -> array [B]."""
-        return {}
+        """Returns quantities of each row worth reporting, name -> array [B]."""
+        return {name: getattr(state, name) for name in self.measure_fields}
 
     @abstractmethod
     def draw(self, state: Any, step: Step, row: int, canvas: Canvas) -> None:

@@ -1,4 +1,4 @@
-"""The Gaussian squeeze. Its options and datasheet: `mfenvs.gaussian_squeeze.game`."""
+"""Constructors of the Gaussian squeeze; options: `SqueezeConfig`; spaces and rewards: `SqueezeGame`."""
 
 from mfenvs.registry import makers
 

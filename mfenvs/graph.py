@@ -1,7 +1,7 @@
-"""Who is whose neighbour, and the mean over live neighbours that a mean field is made of.
+"""Neighbour graphs, and the mean over live neighbours from which a mean field is made.
 
-A graph is immutable: it describes one moment. Its methods use only methods of the arrays that they
-are given, so numpy arrays and torch tensors (on any device) both work, and this file needs no torch.
+A graph is immutable and describes one time step. Its methods accept numpy arrays and torch tensors on
+any device, and return arrays of the same library; this file does not import torch.
 
 Legend: B rows, N agents, E directed edges, D features.
 """
@@ -9,6 +9,7 @@ Legend: B rows, N agents, E directed edges, D features.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,14 +18,14 @@ import numpy as np
 from mfenvs.validate import whole
 
 Array = Any  # numpy.ndarray or torch.Tensor
-MOST_LISTED = 8192  # agents whose table of who listens to whom is kept
+MAX_TABLE_AGENTS = 8192  # of a graph whose adjacency matrix is stored
 
 
 class NeighborGraph(ABC):
     """Neighbourhoods of N agents, the same in all rows unless a subclass says otherwise.
 
-    An edge (i, j) means that i listens to j: j is in the neighbourhood that agent i averages over.
-    Nobody is its own neighbour unless ``include_self``.
+    An edge (i, j) means that j is a neighbour of i: agent i averages over j. An agent is a neighbour of
+    itself only if ``include_self``.
     """
 
     num_agents: int
@@ -34,11 +35,11 @@ class NeighborGraph(ABC):
 
     @abstractmethod
     def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
-        """The neighbours of ``agent`` in ``row``: int64, ascending, dead or alive."""
+        """Returns the neighbours of ``agent`` in ``row``, dead or alive: int64, ascending."""
 
     @abstractmethod
     def _sum(self, x: Array) -> Array:
-        """Sum of x [B, N, D] over each agent's neighbours, [B, N, D] of the same dtype."""
+        """Returns the sum of x [B, N, D] over each agent's neighbours, [B, N, D] of the same dtype."""
 
     @property
     @abstractmethod
@@ -46,7 +47,7 @@ class NeighborGraph(ABC):
         """The largest number of neighbours that an agent has when all are alive."""
 
     def degree(self, alive: Array) -> Array:
-        """How many live neighbours each agent has.
+        """Returns the number of live neighbours of each agent.
 
         Args:
             alive: bool [B, N].
@@ -55,20 +56,20 @@ class NeighborGraph(ABC):
             int64 [B, N], an array of the same library.
         """
         self._check(alive, "alive", 2)
-        return self._sum(_match(alive, _whole(alive))[..., None])[..., 0]
+        return self._sum(_match(alive, _int64(alive))[..., None])[..., 0]
 
     def mean(self, x: Array, alive: Array) -> Array:
-        """Mean of x over each agent's live neighbours; the zero vector where there is none.
+        """Returns the mean of x over each agent's live neighbours, or zeros if there are none.
 
         Args:
-            x: finite floats [B, N, D], of the dead too.
-            alive: bool [B, N]; who counts as a neighbour.
+            x: floats [B, N, D], finite for dead agents too.
+            alive: bool [B, N]; which agents count as neighbours.
 
         Returns:
             [B, N, D] in the dtype of x.
 
         Raises:
-            ValueError: if a shape does not fit.
+            ValueError: if a shape does not match.
         """
         self._check(x, "x", 3)
         self._check(alive, "alive", 2)
@@ -76,43 +77,43 @@ class NeighborGraph(ABC):
         return self._sum(x * weight) / self._sum(weight).clip(1)
 
     def adjacency_rows(self, agents: Array) -> Array:
-        """Whom each of some agents listens to: bool [M, N]. For a fixed graph.
+        """Returns rows of the adjacency matrix of a fixed graph: bool [M, N].
 
         Args:
-            agents: int64 [M].
+            agents: int64 [M], whose rows to return.
 
         Raises:
-            ValueError: for a graph that is not fixed, or too large for a table [N, N].
+            ValueError: for a graph that is not fixed, or too large for a matrix [N, N].
         """
-        if not self.fixed or self.num_agents > MOST_LISTED:
+        if not self.fixed or self.num_agents > MAX_TABLE_AGENTS:
             raise ValueError(
                 f"adjacency_rows of a graph of {self.num_agents} agents that is "
-                f"{'' if self.fixed else 'not '}fixed; allowed: fixed, of at most {MOST_LISTED}"
+                f"{'' if self.fixed else 'not '}fixed; allowed: fixed, of at most {MAX_TABLE_AGENTS}"
             )
-        return self._table.like(agents[:0] != 0)[agents]  # as bool: it is large
+        return self._table.like(agents[:0] != 0)[agents]
 
     @cached_property
     def _table(self) -> _Constant:
-        """Whether i listens to j: [N, N]."""
+        """The adjacency matrix: bool [N, N]."""
         table = np.zeros((self.num_agents, self.num_agents), np.bool_)
         table[tuple(self.edge_index())] = True
         return _Constant(table)
 
     def edge_index(self, row: int = 0) -> np.ndarray:
-        """All directed edges of ``row``: int64 [2, E]; listener above, neighbour below."""
+        """Returns the directed edges of ``row``: int64 [2, E], each an agent and its neighbour."""
         lists = [self.neighbors(agent, row) for agent in range(self.num_agents)]
-        listeners = np.repeat(np.arange(self.num_agents), [len(found) for found in lists])
-        return np.stack([listeners, np.concatenate([*lists, np.zeros(0, np.int64)])])
+        agents = np.repeat(np.arange(self.num_agents), [len(near) for near in lists])
+        return np.stack([agents, np.concatenate([*lists, np.zeros(0, np.int64)])])
 
     def _check(self, array: Array, name: str, ndim: int) -> None:
         shape = tuple(array.shape)
         if len(shape) != ndim or shape[1] != self.num_agents:
-            wanted = ["B", str(self.num_agents), "D"][:ndim]
-            raise ValueError(f"{name} has shape {shape}; allowed: [{', '.join(wanted)}]")
+            allowed = ["B", str(self.num_agents), "D"][:ndim]
+            raise ValueError(f"{name} has shape {shape}; allowed: [{', '.join(allowed)}]")
 
 
 class CompleteGraph(NeighborGraph):
-    """Everyone with everyone of the same group. Never builds N x N: a mean is a sum less oneself.
+    """All agents of a group are neighbours. A mean takes O(N): the sum of the group less the agent.
 
     Args:
         num_agents: N >= 1.
@@ -134,13 +135,13 @@ class CompleteGraph(NeighborGraph):
 
     @property
     def max_degree(self) -> int:
-        return max(len(found) for found in self._members) - (not self.include_self)
+        return max(map(len, self._members)) - (not self.include_self)
 
     def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
         agent = _index("agent", agent, self.num_agents)
         groups = self._groups.array
-        found = np.flatnonzero(groups == groups[agent])
-        return found if self.include_self else found[found != agent]
+        members = np.flatnonzero(groups == groups[agent])
+        return members if self.include_self else members[members != agent]
 
     def adjacency_rows(self, agents: Array) -> Array:
         labels = self._groups.like(agents)
@@ -152,16 +153,16 @@ class CompleteGraph(NeighborGraph):
     def _sum(self, x: Array) -> Array:
         total = x * 0
         for members in self._members:
-            mine: Any = _slice_or_index(members)
-            total[:, mine] = x[:, mine].sum(1)[:, None]
+            index: Any = _slice_or_index(members)
+            total[:, index] = x[:, index].sum(1)[:, None]
         return total if self.include_self else total - x
 
 
 class LatticeGraph(NeighborGraph):
-    """The four nearest neighbours on a square torus, agents numbered row by row.
+    """The four nearest neighbours on a square torus, agents numbered line by line.
 
     Args:
-        side: sites along an edge, at least 3 (below that a site would meet a neighbour twice).
+        side: sites along an edge, at least 3. On a smaller torus two neighbours are the same site.
         include_self: whether a site is its own neighbour.
     """
 
@@ -208,12 +209,12 @@ class LatticeGraph(NeighborGraph):
 
 
 class RadiusGraph(NeighborGraph):
-    """Agents within a Euclidean distance of each other; one neighbourhood per row.
+    """Agents within a Euclidean distance of each other are neighbours; rows differ.
 
     Args:
-        positions: floats or ints [B, N, dims]; copied, since a graph describes one moment.
-        radius: distance up to and including which agents are neighbours.
-        groups: int [N]; None lets everyone listen to everyone near.
+        positions: floats or ints [B, N, dims]; copied.
+        radius: the largest distance of neighbours.
+        groups: int [N]; if given, only agents of one group are neighbours.
         include_self: whether an agent is its own neighbour.
     """
 
@@ -237,8 +238,8 @@ class RadiusGraph(NeighborGraph):
         if groups is not None:
             labels = np.asarray(groups)
             near = near & _match(labels[:, None] == labels[None, :], near)
-        own = np.arange(self.num_agents)
-        near[:, own, own] = include_self
+        diagonal = np.arange(self.num_agents)
+        near[:, diagonal, diagonal] = include_self
         self._near = near
 
     @property
@@ -258,8 +259,8 @@ class EdgesGraph(NeighborGraph):
     """A fixed list of directed edges.
 
     Args:
-        edge_index: int [2, E]; ``edge_index[1, e]`` is a neighbour of ``edge_index[0, e]``. Repeated
-            edges count once.
+        edge_index: int [2, E]; ``edge_index[1, e]`` is a neighbour of ``edge_index[0, e]``. A repeated
+            edge counts once.
         num_agents: N >= 1.
 
     Raises:
@@ -293,45 +294,74 @@ class EdgesGraph(NeighborGraph):
 
     def _sum(self, x: Array) -> Array:
         total = x * 0
-        listeners, sources = _match(self._edges, _whole(x))
+        agents, neighbors = _match(self._edges, _int64(x))
         if isinstance(x, np.ndarray):
-            np.add.at(total.swapaxes(0, 1), listeners, x[:, sources].swapaxes(0, 1))
+            np.add.at(total.swapaxes(0, 1), agents, x[:, neighbors].swapaxes(0, 1))
         else:
-            total.index_add_(1, listeners, x[:, sources])
+            total.index_add_(1, agents, x[:, neighbors])
+        return total
+
+
+class RowGraphs(NeighborGraph):
+    """One graph for each row.
+
+    Args:
+        graphs: B graphs of the same number of agents, each of a single row.
+    """
+
+    fixed = False
+
+    def __init__(self, graphs: Sequence[NeighborGraph]) -> None:
+        self.graphs, self.num_agents = list(graphs), graphs[0].num_agents
+        self.include_self = any(graph.include_self for graph in graphs)
+
+    @property
+    def max_degree(self) -> int:
+        return max(graph.max_degree for graph in self.graphs)
+
+    def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
+        return self.graphs[_index("row", row, len(self.graphs))].neighbors(agent)
+
+    def _sum(self, x: Array) -> Array:
+        total = x * 0
+        for row, graph in enumerate(self.graphs):
+            total[row : row + 1] = graph._sum(x[row : row + 1])
         return total
 
 
 def _match(array: Array, like: Array) -> Array:
-    """``array`` in the library, on the device and in the dtype of ``like``."""
+    """Converts an array to the library, device and dtype of ``like``."""
     if isinstance(like, np.ndarray):
         return np.asarray(array, like.dtype)
     return array.to(like) if hasattr(array, "to") else like.new_tensor(array)
 
 
 class _Constant:
-    """An array to be used in several libraries and on several devices, where it is copied once: on a GPU
-    a copy waits for all that the device has to do."""
+    """An array that is copied to each library, device and dtype once.
+
+    A copy to a GPU waits for the work queued there.
+    """
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
         self._copies: dict[tuple[Any, ...], Array] = {}
 
     def like(self, other: Array) -> Array:
-        """As `_match` has it."""
+        """Returns the array as `_match` converts it."""
         key = type(other), getattr(other, "device", None), other.dtype
         if key not in self._copies:
             self._copies[key] = _match(self.array, other)
         return self._copies[key]
 
 
-def _whole(like: Array) -> Array:
-    """An empty int64 array of ``like``'s library and device, for ``_match``."""
+def _int64(like: Array) -> Array:
+    """Returns an empty int64 array of the library and device of ``like``, for `_match`."""
     empty = like[:0]
     return empty.astype(np.int64) if isinstance(empty, np.ndarray) else empty.long()
 
 
 def _slice_or_index(members: np.ndarray) -> slice | np.ndarray:
-    """Contiguous members as a slice, which copies nothing."""
+    """Returns contiguous members as a slice, with which indexing does not copy."""
     first, last = int(members[0]), int(members[-1])
     return slice(first, last + 1) if last - first + 1 == len(members) else members
 

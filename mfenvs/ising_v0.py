@@ -1,4 +1,4 @@
-"""The Ising game. Options: `mfenvs.ising.game.IsingConfig`; the datasheet: `IsingGame`."""
+"""Constructors of the Ising game; options: `IsingConfig`; spaces and rewards: `IsingGame`."""
 
 from mfenvs.registry import makers
 

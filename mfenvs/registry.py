@@ -1,4 +1,4 @@
-"""Names of the games: id -> Game class, and the constructors that each ``*_v0`` module offers."""
+"""The registered games, and the constructors that each ``*_v0`` module offers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # id -> "module:class"; imported on first use.
 GAMES = {
-    "battle_v0": "mfenvs.battle.game:BattleGame",
+    "battle_v0": "mfenvs.gridworld.games.battle:BattleGame",
     "gaussian_squeeze_v0": "mfenvs.gaussian_squeeze.game:SqueezeGame",
     "ising_v0": "mfenvs.ising.game:IsingGame",
 }
@@ -25,7 +25,10 @@ NAMESPACE = "mfenvs"
 
 
 def game_class(id: str) -> type[Game]:
-    """The class of a registered game; ``id`` may carry the prefix "mfenvs/".
+    """Returns the class of a registered game.
+
+    Args:
+        id: such as "ising_v0", with or without the prefix "mfenvs/".
 
     Raises:
         ValueError: for an unknown id.
@@ -40,14 +43,14 @@ def game_class(id: str) -> type[Game]:
 def make_batched(
     id: str, num_envs: int = 1, device: Any = "cpu", dtype: str = "float32", **options: Any
 ) -> BatchedEnv:
-    """A `BatchedEnv` by the game's id; ``options`` are fields of its Config."""
+    """Returns a `BatchedEnv` of a registered game; ``options`` are fields of its Config."""
     from mfenvs.views.batched import BatchedEnv
 
     return BatchedEnv(game_class(id), num_envs, device, dtype, **options)
 
 
 class Makers(NamedTuple):
-    """What a ``*_v0`` module offers. Options are the fields of the game's Config."""
+    """The constructors of one game. Their options are the fields of the game's Config."""
 
     parallel_env: Callable[..., ParallelEnv]
     env: Callable[..., Any]
@@ -57,7 +60,7 @@ class Makers(NamedTuple):
 
 
 def makers(id: str) -> Makers:
-    """The constructors of a game, each with its documentation."""
+    """Returns the constructors of a registered game, each with a docstring."""
 
     def parallel_env(
         render_mode: str | None = None, show_graph: bool = False, **options: Any
@@ -81,28 +84,33 @@ def makers(id: str) -> Makers:
         return AgentVectorEnv(game_class(id), num_envs, **options)
 
     parallel_env.__doc__ = (
-        f"`{id}` as a PettingZoo ParallelEnv. It makes dicts of all names: for tens of thousands of "
-        "agents take `batched_env`."
+        f"Returns `{id}` as a PettingZoo ParallelEnv. Its dicts have an entry for each agent: for tens "
+        "of thousands of agents use `batched_env`."
     )
-    env.__doc__ = f"`{id}` as a PettingZoo AECEnv, with PettingZoo's usual wrappers."
-    raw_env.__doc__ = f"`{id}` as a PettingZoo AECEnv, without wrappers."
-    batched_env.__doc__ = f"``num_envs`` rows of `{id}` as torch tensors."
+    env.__doc__ = f"Returns `{id}` as a PettingZoo AECEnv, with PettingZoo's usual wrappers."
+    raw_env.__doc__ = f"Returns `{id}` as a PettingZoo AECEnv, without wrappers."
+    batched_env.__doc__ = (
+        f"Returns ``num_envs`` rows of `{id}`, which take and return torch tensors."
+    )
     vector_env.__doc__ = (
-        f"The agents of ``num_envs`` rows of `{id}` as the sub-environments of a Gymnasium VectorEnv; "
-        "refused where agents die."
+        f"Returns a Gymnasium VectorEnv of which each agent of ``num_envs`` rows of `{id}` is a "
+        "sub-environment. Raises ValueError for games in which agents die."
     )
     return Makers(parallel_env, env, raw_env, batched_env, vector_env)
 
 
 def register_with_pettingzoo() -> None:
-    """Makes ``pettingzoo.make("parallel", "mfenvs/ising_v0")`` work where PettingZoo has `make`."""
+    """Registers the games with PettingZoo, if its version has a registry.
+
+    Then ``pettingzoo.make("parallel", "mfenvs/ising_v0")`` works.
+    """
     if not hasattr(pettingzoo, "register"):
         return
-    for kind, registry, maker in (
+    for api, registry, maker in (
         ("parallel", pettingzoo.parallel_registry, "parallel_env"),
         ("aec", pettingzoo.aec_registry, "env"),
     ):
         for id in GAMES:
             if f"{NAMESPACE}/{id}" not in registry:
                 entry = f"mfenvs.{id}:{maker}"
-                pettingzoo.register(kind, f"{NAMESPACE}/{id}", entry_point=entry)
+                pettingzoo.register(api, f"{NAMESPACE}/{id}", entry_point=entry)

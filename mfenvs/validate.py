@@ -1,7 +1,11 @@
-"""Checks of arguments. Each error names the argument, its value and what is allowed."""
+"""Checks of arguments. Every error reads "name=value; allowed: ...".
+
+Both packages use these functions, in the constructors of their configurations and elsewhere.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,31 +13,31 @@ import numpy as np
 
 
 def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """An integer from ``least`` to ``most``.
+    """Returns an integer from ``least`` to ``most``; without ``most`` there is no upper bound.
 
     Raises:
-        TypeError: if it is none (a bool is none).
+        TypeError: if the value is not an integer. A bool is not one; a numpy integer is.
         ValueError: if it is out of range.
     """
-    allowed = f"an integer of at least {least}" + ("" if most is None else f", at most {most}")
+    allowed = f"{least} or more" if most is None else f"{least} to {most}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; allowed: {allowed}")
+        raise TypeError(f"{name}={value!r}; allowed: an integer, {allowed}")
     if value < least or (most is not None and value > most):
-        raise ValueError(f"{name}={value!r} is out of range; allowed: {allowed}")
+        raise ValueError(f"{name}={value!r}; allowed: {allowed}")
     return int(value)
 
 
 def numbers(name: str, value: Any) -> np.ndarray:
-    """Finite numbers of any shape, as float64.
+    """Returns finite numbers of any shape as float64.
 
     Raises:
-        TypeError: if they are no numbers.
-        ValueError: if one is infinite or NaN.
+        TypeError: if the value is not a number or an array of numbers. A bool is not one.
+        ValueError: if a number is infinite or NaN.
     """
     try:
         array = np.asarray(value)
-    except ValueError:
-        raise TypeError(f"{name}={value!r}; allowed: numbers") from None
+    except ValueError:  # nested lists of unequal lengths
+        raise TypeError(f"{name}={value!r}; allowed: finite numbers") from None
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name}={value!r}; allowed: finite numbers")
     if not np.isfinite(array).all():
@@ -41,30 +45,60 @@ def numbers(name: str, value: Any) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def number(name: str, value: Any) -> float:
-    """One finite number; errors as `numbers`."""
+def number(name: str, value: Any, least: float = -math.inf, most: float = math.inf) -> float:
+    """Returns one finite number from ``least`` to ``most``.
+
+    Raises:
+        TypeError: if the value is not a single number.
+        ValueError: if it is out of range, infinite or NaN.
+    """
     array = numbers(name, value)
     if array.ndim:
         raise TypeError(f"{name} has shape {array.shape}; allowed: one number")
+    if not least <= array <= most:
+        allowed = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+        raise ValueError(f"{name}={value!r}; allowed: {allowed}")
     return float(array)
 
 
 def positive(name: str, value: Any) -> float:
-    """One finite number above 0; errors as `numbers`."""
-    found = number(name, value)
-    if found <= 0:
+    """Returns one finite number above 0.
+
+    Raises:
+        TypeError: if the value is not a single number.
+        ValueError: if it is 0 or less, infinite or NaN.
+    """
+    checked = number(name, value)
+    if checked <= 0:
         raise ValueError(f"{name}={value!r}; allowed: a number above 0")
-    return found
+    return checked
 
 
-def member(name: str, value: Any, allowed: Iterable[Any]) -> None:
-    """Raises ValueError unless ``value`` is one of ``allowed``."""
+def widths(name: str, value: Any) -> None:
+    """Checks the widths of a network's layers.
+
+    Raises:
+        TypeError: if the value is not a tuple or list of integers.
+        ValueError: if a width is below 1.
+    """
+    of_kind(name, value, (tuple, list), "widths, such as (64, 64)")
+    for width in value:
+        whole(name, width, 1)
+
+
+def one_of(name: str, value: Any, allowed: Iterable[Any]) -> None:
+    """Raises ValueError unless the value equals one of ``allowed`` and has its type."""
     options = list(allowed)
     if not any(type(value) is type(option) and value == option for option in options):
         raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, options))}")
 
 
+def of_kind(name: str, value: Any, types: type | tuple[type, ...], allowed: str) -> None:
+    """Raises TypeError unless the value is an instance of ``types``, which ``allowed`` describes."""
+    if not isinstance(value, types):
+        raise TypeError(f"{name}={value!r}; allowed: {allowed}")
+
+
 def flag(name: str, value: Any) -> None:
-    """Raises TypeError unless ``value`` is True or False."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; allowed: True or False")
+    """Raises TypeError unless the value is True or False."""
+    of_kind(name, value, (bool, np.bool_), "True or False")

@@ -1,7 +1,10 @@
-"""Mean-field reinforcement learning for environments of many agents (Yang et al., 2018)."""
+"""Mean field reinforcement learning for environments of many agents (Yang et al., 2018)."""
 
 from mfq.agents.ac_config import ACConfig
+from mfq.agents.ac_replay import ReplayActorCritic
+from mfq.agents.ac_rollout import RolloutActorCritic
 from mfq.agents.actor_critic import ActorCritic
+from mfq.agents.base import Agent, Player
 from mfq.agents.by_type import ByType
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
@@ -15,7 +18,9 @@ from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import evaluate, head_to_head
 from mfq.matches.players import Random, Scripted, load_player, load_pretrained
 from mfq.matches.self_play import Lagged, Pool
-from mfq.matches.teams import Teams, seating
+from mfq.matches.teams import Teams, make_teams
+from mfq.mean_field import MeanAction, MeanField
+from mfq.training.callbacks import Callback
 from mfq.training.config import RunConfig
 from mfq.training.loop import train
 from mfq.training.runner import Runner
@@ -23,13 +28,20 @@ from mfq.training.runner import Runner
 __all__ = [
     "ACConfig",
     "ActorCritic",
+    "Agent",
     "ByType",
+    "Callback",
     "Lagged",
+    "MeanAction",
     "MeanActionObservation",
+    "MeanField",
+    "Player",
     "Pool",
     "QAgent",
     "QConfig",
     "Random",
+    "ReplayActorCritic",
+    "RolloutActorCritic",
     "RunConfig",
     "Runner",
     "Scripted",
@@ -43,7 +55,7 @@ __all__ = [
     "head_to_head",
     "load_player",
     "load_pretrained",
-    "seating",
+    "make_teams",
     "train",
     "wrap",
 ]

@@ -1,7 +1,7 @@
-"""How action values become actions: Boltzmann, epsilon-greedy, greedy, and a shared mixture.
+"""Policies, from action values to actions: Boltzmann, epsilon-greedy, greedy, and a shared mixture.
 
-A policy gives probabilities, which v^MF needs too, and draws from them with a coin of its own for
-every agent. Its numbers (temperature, epsilon) may be constants, tensors that broadcast against
+A policy computes probabilities, which v^MF needs too, and samples from them independently for each
+agent. Its parameters (temperature, epsilon) may be constants, tensors that broadcast against
 [B, N, A], or schedules.
 
 Legend: B rows, N agents, A actions.
@@ -17,17 +17,17 @@ import torch
 from torch import Tensor
 
 Value = float | Tensor | Callable[[int], float | Tensor]
-"""A number, a tensor [B, 1, 1] or alike, or a function of the number of steps acted so far."""
+"""A number, a tensor such as [B, 1, 1], or a function of the number of steps acted so far."""
 
 
 def value_at(value: Value, time: int) -> float | Tensor:
-    """A policy's number at a time."""
+    """Returns a policy's parameter at a time."""
     return value(time) if callable(value) else value
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A schedule: from ``start`` to ``end`` over ``steps``, then ``end``.
+    """A schedule: linear from ``start`` to ``end`` over ``steps``, then constant.
 
     Raises:
         ValueError: unless steps >= 1.
@@ -67,28 +67,28 @@ class Policy(ABC):
 
     @abstractmethod
     def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
-        """pi(a | s, abar), summing to one over the actions that the mask allows.
+        """Returns pi(a | s, abar) [B, N, A], which sums to one over the allowed actions.
 
         Args:
             q: float32 [B, N, A].
             time: steps acted so far, for schedules.
-            mask: [B, N, A], nonzero where an action is allowed; None allows all. At least one must
-                be allowed to each agent that acts; others get zeros.
+            mask: [B, N, A], nonzero for allowed actions; None allows all. An agent without an
+                allowed action gets zeros.
         """
 
     def sample(
         self, q: Tensor, time: int, generator: torch.Generator, mask: Tensor | None = None
     ) -> Tensor:
-        """Actions int64 [B, N], drawn for each agent on its own."""
+        """Returns actions int64 [B, N], drawn independently for each agent."""
         return draw(self.probabilities(q, time, mask), generator)
 
 
 def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """One action per agent by inversion: int64 [B, N] from probabilities [B, N, A]."""
+    """Draws one action for each agent by inversion: int64 [B, N] from probabilities [B, N, A]."""
     cumulative = probabilities.cumsum(-1)
     shape = (*probabilities.shape[:-1], 1)
     coin = torch.rand(shape, generator=generator, device=probabilities.device)
-    # The last action needs no comparison: it is what remains.
+    # The last action needs no comparison: it is drawn if no other is.
     return (cumulative[..., :-1] <= coin * cumulative[..., -1:]).sum(-1)
 
 
@@ -109,7 +109,7 @@ class Boltzmann(Policy):
     def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
             q = q.masked_fill(mask == 0, -torch.inf)
-        # By hand: torch.softmax takes five times as long where A is small.
+        # Not torch.softmax, which takes five times as long for small A.
         weights = q / value_at(self.temperature, time)
         highest = weights.amax(-1, keepdim=True).clamp_(min=torch.finfo(weights.dtype).min)
         return _normalise((weights - highest).exp_())
@@ -117,7 +117,7 @@ class Boltzmann(Policy):
 
 @dataclass(frozen=True)
 class EpsilonGreedy(Policy):
-    """Uniform with probability epsilon, else greedy; each agent throws its own coin.
+    """Uniform with probability epsilon, else greedy, independently for each agent.
 
     Attributes:
         epsilon: in [0, 1].
@@ -138,7 +138,7 @@ class EpsilonGreedy(Policy):
 
 @dataclass(frozen=True)
 class Greedy(Policy):
-    """The best action; equally good ones share the probability."""
+    """The best action; ties share the probability equally."""
 
     def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
         return _greedy(q, mask)
@@ -146,10 +146,10 @@ class Greedy(Policy):
 
 @dataclass(frozen=True)
 class Mixture(Policy):
-    """Coherent exploration: all agents draw from one given distribution, whatever their values say.
+    """Coherent exploration: all agents draw from one given distribution, independent of their values.
 
     Attributes:
-        weights: [A] or broadcasting to [B, N, A]; not negative.
+        weights: [A], or broadcasts to [B, N, A]; not negative. Or a function of time.
     """
 
     weights: Tensor | Callable[[int], Tensor]

@@ -15,12 +15,12 @@ from torch import Tensor
 
 @dataclass
 class NextStateValues:
-    """What is known of the M next states of a batch; what costs a pass is worked out when asked for.
+    """Action values and policy in the M next states of a batch, computed on demand.
 
     Attributes:
         q: the target network's values, float32 [M, A].
-        mask: int8 [M, A], what may be chosen there; None if everything may.
-        ask_online, ask_policy: work out ``online`` and ``policy``.
+        mask: int8 [M, A], the allowed actions; None if all are.
+        ask_online, ask_policy: functions that compute ``online`` and ``policy``.
     """
 
     q: Tensor
@@ -40,11 +40,11 @@ class NextStateValues:
 
 
 ValueOperator = Callable[[NextStateValues], Tensor]
-"""The values [M] of next states."""
+"""A function that returns the values [M] of next states."""
 
 
 def mean_field_value(q_target: Tensor, policy: Tensor) -> Tensor:
-    """v^MF(s') = sum_a pi(a | s', abar') Q_target(s', a, abar') (Eq. 10).
+    """Returns v^MF(s') = sum_a pi(a | s', abar') Q_target(s', a, abar') (Eq. 10).
 
     Args:
         q_target: [..., A].
@@ -57,18 +57,18 @@ def mean_field_value(q_target: Tensor, policy: Tensor) -> Tensor:
 
 
 def max_value(q_target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """max_a Q_target(s', a), over allowed actions; 0 where none is allowed."""
+    """Returns max_a Q_target(s', a) over the allowed actions; 0 if none is."""
     return _allowed(q_target, mask).amax(-1).nan_to_num(neginf=0.0)
 
 
 def double_value(q_online: Tensor, q_target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Q_target(s', argmax_a Q_online(s', a)): double Q-learning, as the authors' code has it."""
+    """Returns Q_target(s', argmax_a Q_online(s', a)): double Q-learning, as in the authors' code."""
     best = _allowed(q_online, mask).argmax(-1, keepdim=True)
     return q_target.gather(-1, best)[..., 0]
 
 
 def td_target(reward: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
-    """r + gamma v(s'), without the bootstrap where the agent died. Truncation does bootstrap.
+    """Returns r + gamma v(s'), or r if the agent died. Truncation does bootstrap.
 
     Args:
         reward: float [...].
@@ -82,13 +82,13 @@ def td_target(reward: Tensor, next_value: Tensor, terminated: Tensor, gamma: flo
 def monte_carlo_returns(
     reward: Tensor, terminated: Tensor, ends: Tensor, next_value: Tensor, gamma: float
 ) -> Tensor:
-    """R_t = r_t + gamma R_{t+1} along the first axis, cut where the record of an agent ends.
+    """Returns R_t = r_t + gamma R_{t+1} along the first axis.
 
-    There R_t = r_t + gamma v(s_{t+1}); and R_t = r_t, with nothing to follow, where it died.
+    If an agent's trajectory ends at t, R_t = r_t + gamma v(s_{t+1}); if it dies, R_t = r_t.
 
     Args:
-        reward, next_value: float [T, ...]; ``next_value`` is read where the record ends.
-        terminated, ends: bool [T, ...]; ``ends`` holds at the last t, too, whatever it says there.
+        reward, next_value: float [T, ...]; ``next_value`` is used only at the ends.
+        terminated, ends: bool [T, ...]; the last t is always an end.
         gamma: discount in [0, 1].
     """
     returns = torch.empty_like(reward)
@@ -108,4 +108,4 @@ OPERATORS: dict[str, ValueOperator] = {
     "double": lambda after: double_value(after.online, after.q, after.mask),
     "max": lambda after: max_value(after.q, after.mask),
 }
-"""By their names in `QConfig`."""
+"""Value operators by their names in `QConfig`."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def finished(tmp_path_factory):
     return out, subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_compare_ising_writes_its_files(finished):
     out, printed = finished
     assert sorted(file.name for file in out.iterdir()) == ["config.json", "ising.csv", "ising.png"]
@@ -49,11 +51,13 @@ def test_compare_ising_writes_its_files(finished):
     assert max(map(len, printed.split("written:")[0].splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_file(finished, tmp_path):
     assert main(["compare", "ising", *TINY, "--out", str(tmp_path)]) == 0
     assert (tmp_path / "ising.csv").read_bytes() == (finished[0] / "ising.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("side: 4\nseeds: 2\nsweeps: 20\nburn_in: 2\ntaus: [1.0]\ncoupling: 0.7\n")
@@ -68,8 +72,8 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["trian"], "unknown command 'trian'; allowed: train, evaluate, compare, play, list"),
-        (["compare", "chess"], "unknown study 'chess'; allowed: ising, squeeze, battle"),
+        (["trian"], "Available subcommands: train, evaluate, compare, play, list"),
+        (["compare", "chess"], "Available subcommands: ising, squeeze, battle, curves"),
         (["train", "--env", "chess_v6"], "env='chess_v6' is unknown; allowed: "),
         (["train", "--algo", "dqn"], "algo='dqn'"),
         (["train", "--set", "num_agents"], "--set num_agents; allowed: NAME=VALUE"),
@@ -85,12 +89,18 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["train", "--preset", "small", "--opponents", "rush", "0"], "opponents['rush']=0.0"),
         (["train", "--agent.gamma", "2"], "gamma=2.0"),
         (["train", "--resume", "no/such"], "no/such"),
-        (["train", "--resume", "x", "--seed", "1"], "'--seed' beside --resume"),
-        (["train", "--resume", "x", "--steps", "many"], "--steps many; allowed: an integer"),
+        (["train", "--resume", "x", "--seed", "1"], "Unrecognized options: --seed, 1"),
+        (["train", "--resume", "x", "--steps", "many"], "Error parsing --steps: "),
+        (
+            ["train", "--algo", "mfac", "--agent.exploration.start", "1"],
+            "--agent.exploration.start",
+        ),
+        (["train", "--algo", "iql", "--agent.pairing", "previous"], "which algo='iql' ignores"),
+        (["train", "--preset", "tiny"], "preset='tiny'; allowed: authors, "),
         (["evaluate", "no/such"], "no/such"),
-        (["evaluate", "x", "y"], "one folder"),
-        (["evaluate", "x", "--checkpoint", "first"], "allowed: last, best"),
-        (["play", "ising"], "play ising; allowed: battle"),
+        (["evaluate", "x", "y"], "Unrecognized options: y"),
+        (["evaluate", "x", "--checkpoint", "first"], "'first'"),
+        (["play", "ising"], "Available subcommands: battle"),
         (
             ["play", "battle", "--red", "brave"],
             "brave is no player; allowed: random, hold, rush, focus",
@@ -110,7 +120,7 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["compare", "ising", "--coupling", "-1"], "coupling=-1.0"),
         (["compare", "ising", "--taus", "0.0"], "taus=(0.0,)"),
         (["compare", "ising", "--side", "5"], "side=5"),
-        (["compare", "ising", "--config"], "--config needs a value"),
+        (["compare", "ising", "--config"], "Missing value for argument '--config'"),
         (["compare", "ising", "--config", "no/such.yaml"], "no/such.yaml"),
     ],
 )
@@ -120,7 +130,8 @@ def test_nonsense_is_named(words, says, capsys):
     except SystemExit as stop:  # as the parser of flags ends
         status = stop.code
     assert status == 2
-    error = capsys.readouterr().err
+    # Without the parser's boxes.
+    error = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().err).split())
     assert says in error
     assert "Traceback" not in error
 
@@ -143,10 +154,12 @@ def test_unknown_flags_and_wrong_types_are_refused():
         assert stop.value.code == 2
 
 
-@pytest.mark.parametrize("words", [["--help"], ["compare", "--help"]])
-def test_help(words, capsys):
-    assert main(words) == 0
-    assert "compare ising" in capsys.readouterr().out
+@pytest.mark.parametrize(("words", "name"), [(["--help"], "train"), (["compare", "-h"], "ising")])
+def test_help(words, name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 0
+    assert name in capsys.readouterr().out
 
 
 def test_list_names_what_there_is(capsys):
@@ -156,6 +169,7 @@ def test_list_names_what_there_is(capsys):
         assert word in printed
 
 
+@pytest.mark.slow
 def test_play_shows_armies_or_sums_them_up(capsys, monkeypatch):
     flags = ["--red", "rush", "--blue", "random", "--set", "map_size=16", "max_cycles=60"]
     summaries = []
@@ -176,13 +190,13 @@ def test_play_shows_armies_or_sums_them_up(capsys, monkeypatch):
 
 def test_train_evaluate_and_resume(tmp_path, capsys):
     out = str(tmp_path / "run")
-    flags = ["--steps", "60", "--out", out, "--quiet", "--agent.learning-starts", "20"]
+    flags = ["--steps", "60", "--out", out, "--quiet", "--agent.replay.learning-starts", "20"]
     assert main(["train", *flags, "--set", "num_agents=8", "mu=20", "sigma=10", "--seed", "3"]) == 0
     trained = capsys.readouterr().out
     assert "final_performance" in trained
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["env_options"] == {"num_agents": 8, "mu": 20, "sigma": 10}
-    assert config["agent"]["learning_starts"] == 20
+    assert config["agent"]["replay"]["learning_starts"] == 20
     assert main(["evaluate", out]) == 0
     assert capsys.readouterr().out == trained
     assert main(["evaluate", out, "--checkpoint", "best", "--episodes", "2", "--seed", "1"]) == 0
@@ -197,14 +211,34 @@ def test_train_evaluate_and_resume(tmp_path, capsys):
 def test_train_takes_nested_yaml(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(
-        "steps: 12\nquiet: true\nenv_options: {num_agents: 3}\nagent: {gamma: 0, hidden: [8]}\n"
+        "steps: 12\nquiet: true\nenv_options: {num_agents: 3}\n"
+        "agent: {gamma: 0, network: {hidden: [8]}, batch_size: 8}\n"  # one name as it was once
     )
     out = tmp_path / "run"
-    assert main(["train", "--config", str(file), "--out", str(out), "--agent.batch-size", "4"]) == 0
+    flags = ["--out", str(out), "--agent.optimizer.batch-size", "4", "--set", "mu=3"]
+    assert main(["train", "--config", str(file), *flags]) == 0
     config = json.loads((out / "config.json").read_text())
-    assert config["agent"]["hidden"] == [8]
+    assert config["agent"]["network"]["hidden"] == [8]
     assert config["agent"]["gamma"] == 0
-    assert config["agent"]["batch_size"] == 4
+    assert config["agent"]["optimizer"]["batch_size"] == 4
+    assert config["env_options"] == {"num_agents": 3, "mu": 3}
+
+
+def test_a_file_may_start_from_a_preset_and_have_options_by_algorithm(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "preset: small\nsteps: 2\nnum_envs: 6\nquiet: true\nevaluation: {every: 0, episodes: 2}\n"
+        "env_options: {map_size: 14, max_cycles: 3}\n"
+        "algorithms: {mfac: {entropy: 0.5}, mfq: {gamma: 0.5}}\n"
+    )
+    out = tmp_path / "run"
+    words = ["train", "--config", str(file), "--algo", "mfac", "--out", str(out)]
+    assert main(words) == 0
+    config = json.loads((out / "config.json").read_text())
+    assert config["algo"] == "mfac"
+    assert config["agent"]["entropy"] == 0.5  # the file's
+    assert config["agent"]["gamma"] == 0.8  # the preset's
+    assert config["env_options"]["minimap_mode"] is True
 
 
 @pytest.mark.parametrize("words", [["train", "--help"], ["compare", "squeeze", "--help"]])
@@ -225,8 +259,23 @@ def test_help_of_battles_says_how_to_name_players(capsys):
 
 
 def test_help_of_evaluate(capsys):
-    assert main(["evaluate", "--help"]) == 0
-    assert "DIR" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    assert "--checkpoint {last,best}" in capsys.readouterr().out
+
+
+def test_help_of_training_is_of_the_chosen_algorithm(capsys):
+    printed = {}
+    for algo in ("mfq", "mfac"):
+        with pytest.raises(SystemExit):
+            main(["train", "--algo", algo, "--help"])
+        printed[algo] = capsys.readouterr().out
+    assert "--agent.exploration.stickiness" in printed["mfq"]
+    assert "--agent.exploration.stickiness" not in printed["mfac"]
+    assert "--agent.rollout.steps" in printed["mfac"]
+    for text in printed.values():
+        assert "--preset NAME" in text
+        assert "--trust" in text
 
 
 def test_help_of_a_study_lists_its_options(capsys):
@@ -269,6 +318,7 @@ def press_ctrl_c(words, after):
     return (status if status >= 0 else 128 - status), rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "phase", "words"),
     [
@@ -288,7 +338,7 @@ def test_ctrl_c_ends_quietly_and_leaves_nothing(study, phase, words, tmp_path):
 
 
 def test_opponents_take_the_place_of_a_presets(tmp_path):
-    little = ["--steps", "2", "--num-envs", "4", "--evaluation-episodes", "2", "--quiet"]
+    little = ["--steps", "2", "--num-envs", "4", "--evaluation.episodes", "2", "--quiet"]
     words = ["train", "--preset", "small", *little, "--set", "map_size=14", "max_cycles=3"]
     assert (
         main([*words, "--opponents", "lagged", "0.5", "hold", "0.5", "--out", str(tmp_path)]) == 0

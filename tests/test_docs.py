@@ -17,6 +17,7 @@ def test_the_readme_has_snippets():
     assert len(SNIPPETS) >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", SNIPPETS + OTHERS, ids=lambda code: code.splitlines()[0])
 def test_what_is_printed_runs(code, capsys):
     exec(compile(code, "README.md", "exec"), {})

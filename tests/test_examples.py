@@ -15,6 +15,8 @@ import torch
 from examples import sb3_battle, sb3_ising, sb3_mean_action, torchrl_battle
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 
+pytestmark = pytest.mark.third_party
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "examples" / "results"
 PAGE = (ROOT / "docs" / "other_learners.md").read_text()

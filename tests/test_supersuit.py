@@ -10,6 +10,8 @@ import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph, LatticeGraph
 
+pytestmark = pytest.mark.third_party
+
 GAMES = {
     "ising": lambda: ising_v0.parallel_env(side=4, update="checkerboard", max_cycles=5),
     "squeeze": lambda: gaussian_squeeze_v0.parallel_env(num_agents=4, max_cycles=5),

@@ -28,7 +28,9 @@ class TopK(Policy):
 def main(steps=2000):
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=20, mu=50.0, sigma=20.0))
     policy = TopK(k=4, temperature=Exponential(start=1.0, end=0.02, decay=0.997))
-    agent = mfq.QAgent(view, policy=policy, config=mfq.QConfig(gamma=0.0, reconsider=0.1))
+    agent = mfq.QAgent(
+        view, policy=policy, config=mfq.QConfig(gamma=0.0, exploration={"stickiness": 0.9})
+    )
     mfq.train(view, agent, steps)
     return mfq.evaluate(view, agent)["final_performance"]
 

@@ -20,7 +20,7 @@ def mellowmax(omega):
 
 def main(steps=2000):
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=20, mu=50.0, sigma=20.0))
-    config = mfq.QConfig(gamma=0.5, reconsider=0.1, explore_steps=1000)
+    config = mfq.QConfig(gamma=0.5, exploration={"stickiness": 0.9, "steps": 1000})
     agent = mfq.QAgent(view, value=mellowmax(5.0), config=config)
     mfq.train(view, agent, steps)
     return mfq.evaluate(view, agent)["final_performance"]

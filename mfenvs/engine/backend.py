@@ -1,6 +1,6 @@
-"""Owns memory and runs rules over their index spaces, on the CPU or on CUDA.
+"""Backends allocate memory and run rules over their index spaces, on the CPU or on CUDA.
 
-What a rule is, and how it becomes machine code, is said in mfenvs/engine/compile.py.
+mfenvs/engine/compile.py defines what a rule is and compiles it.
 """
 
 from __future__ import annotations
@@ -27,34 +27,37 @@ from mfenvs.engine.compile import (
     kernel_shape,
 )
 
-# Below this much work (in ns, roughly) a hand-over to another thread costs more than it saves.
+# With less work than this (about this many ns) for a thread, starting it takes longer than it saves.
 MIN_WORK_PER_THREAD = 200_000
-PLAIN_CALLS = 2  # of what is repeated, before a CUDA backend records it
-MOST_LAUNCHES = 1000  # that a CUDA backend remembers
+PLAIN_CALLS = 2  # of a repeated function, before a CUDA backend records it
+MAX_LAUNCHES = 1000  # configured launches that a CUDA backend stores
 NamedTupleT = TypeVar("NamedTupleT", bound=tuple[Any, ...])
 
 
 def get_backend(device: Any = "cpu") -> Backend:
-    """The backend of a device: "cpu", "cuda" or "cuda:1" and so on, or a torch.device.
+    """Returns the backend of a device.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1" and so on, or a torch.device.
 
     Raises:
-        ValueError: for another device, or one that is not there.
-        ImportError: for CUDA without numba-cuda.
+        ValueError: for another device, or one that this machine does not have.
+        ImportError: for CUDA if numba-cuda is not installed.
     """
-    kind, _, index = str(device).partition(":")
-    if kind == "cpu" and not index:
+    device_type, _, index = str(device).partition(":")
+    if device_type == "cpu" and not index:
         return CpuBackend()
-    if kind == "cuda" and (not index or index.isdecimal()):
+    if device_type == "cuda" and (not index or index.isdecimal()):
         return CudaBackend(str(device))
     raise ValueError(f"device={device!r} is not supported; allowed: 'cpu', 'cuda', 'cuda:0' ...")
 
 
 class Backend(ABC):
-    """Memory of a device, and how it runs a rule.
+    """Allocates memory on a device and runs rules there.
 
     Attributes:
-        device: its name, as torch has it.
-        massively_parallel: whether many small points run faster than few large ones.
+        device: its name in torch.
+        massively_parallel: whether many points of little work run faster than few points of much.
     """
 
     device: str
@@ -62,46 +65,49 @@ class Backend(ABC):
 
     @abstractmethod
     def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
-        """Memory filled with zeros."""
+        """Returns an array of zeros."""
 
     @abstractmethod
     def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
-        """Memory that a rule is going to write in full."""
+        """Returns an uninitialized array."""
 
     @abstractmethod
     def asarray(self, values: Any, dtype: DTypeLike) -> Any:
-        """A contiguous array of this backend's memory, in this dtype; copies only if it must."""
+        """Returns a contiguous array on the device; copies only if necessary."""
 
     def pin(self, arguments: NamedTupleT) -> NamedTupleT:
-        """Says that a named tuple is going to be an argument of many a `run`, which is faster then.
+        """Prepares a named tuple for many calls of `run`, which take less time then.
 
-        It is kept as long as this backend, so that no other takes over its identity.
+        The backend holds a reference to it for as long as the backend lives.
         """
         return arguments
 
     def convert(self, arguments: NamedTupleT) -> NamedTupleT:
-        """A named tuple for a few runs to come, in the form in which it is fastest as an argument."""
+        """Returns a named tuple in the form in which a few calls of `run` take the least time."""
         return arguments
 
     def repeat(self, name: str, play: Callable[[], None]) -> None:
-        """Calls a function that does the same whenever it is called under this name: the same rules on
-        the same memory. What else it does may be left out in later calls."""
+        """Calls a function, or replays the rules that it ran before.
+
+        Args:
+            name: identifies the function.
+            play: runs the same rules on the same memory at each call under this name. Later calls may
+                replay the rules alone, without calling it.
+        """
         play()
 
     @abstractmethod
     def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
-        """Calls ``rule`` at every point of ``extent``: (rows,), (rows, agents) ...
-
-        Points may run in any order and at once; a rule that needs an order loops over it itself.
+        """Calls a rule at every point of its index space, in any order and in parallel.
 
         Args:
             rule: see mfenvs/engine/compile.py.
-            extent: the size of each axis that the rule declares.
-            arguments: what follows the indices.
-            work: about how many nanoseconds a point takes; decides on how many threads of a CPU.
+            extent: the size of each axis of the index space: (rows,), (rows, agents) and so on.
+            arguments: the rule's arguments after the indices.
+            work: about how many nanoseconds a point takes; determines the number of CPU threads.
 
         Raises:
-            ValueError: if ``extent`` has another number of axes than the rule declares.
+            ValueError: if ``extent`` has another number of axes than the index space.
         """
 
 
@@ -114,16 +120,16 @@ def _check_extent(rule: Rule, extent: Sequence[int]) -> None:
 
 
 class CpuBackend(Backend):
-    """Numpy memory; loops compiled by Numba, rows split over threads with the GIL released."""
+    """Numpy arrays; loops compiled by Numba, with rows split over threads and the GIL released."""
 
     device = "cpu"
     massively_parallel = False
 
     def __init__(self) -> None:
-        # Numba finds out the types of all arguments on every call, which takes longer than many a
-        # rule. So machine code is remembered by what tells the types sooner: see `_token`.
-        self._known: dict[tuple[Any, ...], Callable[..., None]] = {}
-        self._kept: dict[int, tuple[Any, ...]] = {}
+        # Numba's dispatcher determines the types of all arguments in each call, which takes longer than
+        # many rules. So compiled loops are stored under keys that take less time: see `_type_key`.
+        self._loops: dict[tuple[Any, ...], Callable[..., None]] = {}
+        self._pinned: dict[int, tuple[Any, ...]] = {}
 
     def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         return np.zeros(shape, dtype)
@@ -132,50 +138,50 @@ class CpuBackend(Backend):
         return np.empty(shape, dtype)
 
     def pin(self, arguments: NamedTupleT) -> NamedTupleT:
-        self._kept[id(arguments)] = arguments
+        self._pinned[id(arguments)] = arguments
         return arguments
 
     def asarray(self, values: Any, dtype: DTypeLike) -> np.ndarray:
-        # Writable, too: Numba compiles every rule anew for a read-only array.
+        # Writable, since Numba compiles each rule again for a read-only array.
         return np.require(values, dtype, ["C", "W"])
 
     def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
-        key = (rule, len(extent), *map(self._token, arguments))
-        loop = self._known.get(key) or self._learn(key, rule, extent, arguments)
+        key = (rule, len(extent), *map(self._type_key, arguments))
+        loop = self._loops.get(key) or self._compile(key, rule, extent, arguments)
         rows, *inner = extent
         workers = work * math.prod(extent) // MIN_WORK_PER_THREAD
         if workers > 1:
-            workers = min(workers, rows, _cores())
+            workers = min(workers, rows, num_cores())
         if workers <= 1:
             loop(0, rows, *inner, *arguments)
             return
         bounds = [rows * k // workers for k in range(workers + 1)]
         pending: list[Future[None]] = [
-            _pool().submit(loop, first, last, *inner, *arguments)
+            thread_pool().submit(loop, first, last, *inner, *arguments)
             for first, last in pairwise(bounds[1:])
         ]
         loop(0, bounds[1], *inner, *arguments)
         for future in pending:
             future.result()
 
-    def _learn(
+    def _compile(
         self, key: tuple[Any, ...], rule: Rule, extent: Sequence[int], arguments: tuple[Any, ...]
     ) -> Callable[..., None]:
-        """The machine code of a rule for arguments of these types; kept under the key."""
+        """Compiles the loop of a rule for arguments of these types and stores it under the key."""
         _check_extent(rule, extent)
         dispatcher: Any = compiled_loop(rule)
         indices = (0,) * (len(extent) + 1)
-        kinds = tuple(dispatcher.typeof_pyval(value) for value in (*indices, *arguments))
-        self._known[key] = dispatcher.compile(kinds)
-        return self._known[key]
+        types = tuple(dispatcher.typeof_pyval(value) for value in (*indices, *arguments))
+        self._loops[key] = dispatcher.compile(types)
+        return self._loops[key]
 
-    def _token(self, argument: Any) -> Any:
-        """What tells the type of a rule's argument: with equal tokens the types are equal."""
+    def _type_key(self, argument: Any) -> Any:
+        """Returns a key for the type of an argument: equal keys imply equal types in Numba."""
         if isinstance(argument, tuple):
             identity = id(argument)
-            if identity in self._kept:
+            if identity in self._pinned:
                 return identity
-            return (type(argument), *map(self._token, argument))
+            return (type(argument), *map(self._type_key, argument))
         if type(argument) is np.ndarray:
             flags = argument.flags
             return (argument.dtype.num, argument.ndim, flags.num)
@@ -183,25 +189,27 @@ class CpuBackend(Backend):
 
 
 @cache
-def _cores() -> int:
+def num_cores() -> int:
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=_cores(), thread_name_prefix="mfenvs")
+def thread_pool() -> ThreadPoolExecutor:
+    """Returns the threads that CPU backends share."""
+    return ThreadPoolExecutor(max_workers=num_cores(), thread_name_prefix="mfenvs")
 
 
 # A forked child inherits the pool object without its threads.
-os.register_at_fork(after_in_child=_pool.cache_clear)
+os.register_at_fork(after_in_child=thread_pool.cache_clear)
 
 
 class CudaBackend(Backend):
-    """Torch's CUDA memory; kernels compiled by numba-cuda, run on torch's current stream.
+    """Torch tensors; kernels compiled by numba-cuda, launched on torch's current stream.
 
-    A call only puts a kernel into the stream: nothing is copied to the host or waited for. But for the
-    one call in which a repeated function is recorded as a CUDA graph, since to launch its kernels one by
-    one (0.2 ms each) may take longer than they do.
+    `run` launches a kernel and returns: it neither copies to the host nor synchronises. `repeat` records
+    a CUDA graph, since launching kernels one by one (0.2 ms each) may take longer than they run. The
+    call that records is the only one that synchronises.
     """
 
     massively_parallel = True
@@ -210,29 +218,29 @@ class CudaBackend(Backend):
         import torch
 
         self._torch, self._cuda = torch, cuda_library()
-        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        place = torch.device(device)
-        if (place.index or 0) >= found:
-            raise ValueError(f"device={device!r}; torch sees {found} CUDA devices; allowed: 'cpu'")
-        if place.index is None:
-            place = torch.device("cuda", torch.cuda.current_device())
-        self._place, self.device = place, str(place)
-        self._kept: dict[int, tuple[tuple[Any, ...], Any]] = {}
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        torch_device = torch.device(device)
+        if (torch_device.index or 0) >= count:
+            raise ValueError(f"device={device!r}; torch has {count} CUDA devices; allowed: 'cpu'")
+        if torch_device.index is None:
+            torch_device = torch.device("cuda", torch.cuda.current_device())
+        self._device, self.device = torch_device, str(torch_device)
+        self._pinned: dict[int, tuple[tuple[Any, ...], Any]] = {}
         self._launches: dict[tuple[Rule, tuple[int, ...], int], Any] = {}
         self._calls: dict[str, int] = {}
         self._graphs: dict[str, Any] = {}
 
     def repeat(self, name: str, play: Callable[[], None]) -> None:
         cuda = self._torch.cuda
-        with cuda.device(self._place):
-            if cuda.is_current_stream_capturing():  # a graph cannot be launched into another
+        with cuda.device(self._device):
+            if cuda.is_current_stream_capturing():  # a graph cannot be launched within another's
                 play()
                 return
             if name in self._graphs:
                 self._graphs[name].replay()
                 return
             self._calls[name] = self._calls.get(name, 0) + 1
-            if self._calls[name] <= PLAIN_CALLS:  # which compile
+            if self._calls[name] <= PLAIN_CALLS:  # these compile the kernels
                 play()
                 return
             graph = cuda.CUDAGraph()
@@ -242,54 +250,54 @@ class CudaBackend(Backend):
             graph.replay()
 
     def zeros(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
-        return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._place)
+        return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._device)
 
     def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
-        return self._torch.empty(shape, dtype=self._dtype(dtype), device=self._place)
+        return self._torch.empty(shape, dtype=self._dtype(dtype), device=self._device)
 
     def asarray(self, values: Any, dtype: DTypeLike) -> Any:
         if not isinstance(values, self._torch.Tensor):
             values = self._torch.from_numpy(np.require(values, dtype, ["C", "W"]))
-        return values.to(self._place, self._dtype(dtype)).contiguous()
+        return values.to(self._device, self._dtype(dtype)).contiguous()
 
     def pin(self, arguments: NamedTupleT) -> NamedTupleT:
-        self._kept[id(arguments)] = (arguments, self._seen_by_numba(arguments))
+        self._pinned[id(arguments)] = (arguments, self._numba_argument(arguments))
         return arguments
 
     def convert(self, arguments: NamedTupleT) -> NamedTupleT:
-        return self._seen_by_numba(arguments)
+        return self._numba_argument(arguments)
 
     def run(self, rule: Rule, extent: Sequence[int], *arguments: Any, work: int = 5) -> None:
         _check_extent(rule, extent)
         if not math.prod(extent):
             return
-        seen = map(self._seen_by_numba, arguments)
-        with self._torch.cuda.device(self._place):
+        converted = map(self._numba_argument, arguments)
+        with self._torch.cuda.device(self._device):
             stream = self._torch.cuda.current_stream().cuda_stream
             key = (rule, tuple(extent), stream)
             launch = self._launches.get(key) or self._configure(key)
-            launch(*extent, *seen)
+            launch(*extent, *converted)
 
     def _configure(self, key: tuple[Rule, tuple[int, ...], int]) -> Any:
-        """The launch of a rule over an extent on a stream; kept under the key."""
+        """Configures the launch of a rule over an extent on a stream and stores it under the key."""
         rule, extent, handle = key
-        if len(self._launches) >= MOST_LAUNCHES:
+        if len(self._launches) >= MAX_LAUNCHES:
             self._launches.clear()
-        # 0 is the default stream, which a wrapped null pointer would not be.
+        # A handle of 0 is the default stream, for which external_stream(0) does not stand.
         cuda = self._cuda
         stream = cuda.external_stream(handle) if handle else cuda.default_stream()
-        with warnings.catch_warnings():  # that a game of a few rows does not fill the device
+        with warnings.catch_warnings():  # about a game of few rows that does not fill the device
             warnings.simplefilter("ignore")
             self._launches[key] = compiled_kernel(rule)[(*kernel_shape(extent), stream)]
         return self._launches[key]
 
-    def _seen_by_numba(self, argument: Any) -> Any:
-        """A tensor as numba-cuda's array over the same memory, also within named tuples."""
+    def _numba_argument(self, argument: Any) -> Any:
+        """Returns a tensor as numba-cuda's array over the same memory, also within named tuples."""
         if isinstance(argument, tuple):
-            kept = self._kept.get(id(argument))
-            if kept is not None:
-                return kept[1]
-            return type(argument)(*map(self._seen_by_numba, argument))
+            pinned = self._pinned.get(id(argument))
+            if pinned is not None:
+                return pinned[1]
+            return type(argument)(*map(self._numba_argument, argument))
         if isinstance(argument, self._torch.Tensor):
             return self._cuda.as_cuda_array(argument, sync=False)
         return argument

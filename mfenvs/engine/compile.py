@@ -1,12 +1,12 @@
-"""Turns a rule into machine code: a loop over its index space on the CPU, a kernel on CUDA.
+"""Compiles a rule: to a loop over its index space on the CPU, to a kernel on CUDA.
 
 A *rule* is a plain Python function of one point of its index space. Its leading parameters name
-that space, one of SPACES: ``(row, ...)``, ``(row, agent, ...)`` and so on. What follows are
+that space, one of SPACES: ``(row, ...)``, ``(row, agent, ...)`` and so on. The other parameters are
 arrays indexed ``[row, ...]``, named tuples of arrays, and numbers. A rule returns nothing, allocates
-nothing and touches no Python object, so that one source runs as ordinary Python (the tests'
-references do), as machine code, and on CUDA.
+nothing and uses no other Python objects, so that one source runs as ordinary Python (in the tests'
+references), as machine code on the CPU, and on CUDA.
 
-Helpers that a rule calls must be plain functions reachable as globals of its module
+Helpers that a rule calls must be plain functions among the globals of its module
 (``from mfenvs.rng import uniform``, not ``rng.uniform``).
 """
 
@@ -40,16 +40,16 @@ SPACES = (
 
 @cache
 def index_space(rule: Rule) -> tuple[str, ...]:
-    """The index names that a rule declares by its leading parameters.
+    """Returns the index names among a rule's leading parameters.
 
     Raises:
         TypeError: if the first parameter is not ``row``.
     """
     names = tuple(inspect.signature(rule).parameters)
-    found = [space for space in SPACES if names[: len(space)] == space]
-    if not found:
+    spaces = [space for space in SPACES if names[: len(space)] == space]
+    if not spaces:
         raise TypeError(f"rule {rule.__name__!r} takes {names}; allowed first: one of {SPACES}")
-    return max(found, key=len)
+    return max(spaces, key=len)
 
 
 # -- CPU ----------------------------------------------------------------------------------------
@@ -57,9 +57,9 @@ def index_space(rule: Rule) -> tuple[str, ...]:
 
 @cache
 def compiled_loop(rule: Rule) -> Callable[..., None]:
-    """The compiled loop ``loop(first_row, last_row, [agents, ...] *arguments)`` of a rule.
+    """Returns the compiled loop ``loop(first_row, last_row, [agents, ...] *arguments)`` of a rule.
 
-    Machine code is kept on disk and found again by other processes; see ``RuleCache``.
+    Machine code is stored on disk and used by other processes too; see `RuleCache`.
     """
     space, arguments = _parameters(rule)
     extents = [f"num_{name}s" for name in space[1:]]
@@ -68,23 +68,23 @@ def compiled_loop(rule: Rule) -> Callable[..., None]:
         bounds = "first_row, last_row" if level == 0 else f"num_{name}s"
         lines.append("    " * (level + 1) + f"for {name} in range({bounds}):")
     lines.append("    " * (len(space) + 1) + f"rule({', '.join([*space, *arguments])})")
-    loop = _generated("loop", lines, rule, {"rule": _cpu_twin(rule)})
+    loop = _generated("loop", lines, rule, {"rule": _cpu_helper(rule)})
     dispatcher = _jit(loop)
     dispatcher._cache = RuleCache(loop, source_digest(rule))
     return dispatcher
 
 
 @cache
-def _cpu_twin(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A compiled copy of a function whose helpers are compiled copies too."""
-    # Nobody calls it from Python: without that wrapper it compiles in a third of the time.
-    clone = _with_helpers(function, _cpu_twin)
+def _cpu_helper(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a compiled copy of a function, which calls compiled copies of its helpers."""
+    # Python never calls it. Without the wrapper for that it compiles in a third of the time.
+    clone = _with_helpers(function, _cpu_helper)
     return _jit(clone, forceinline=True, no_cpython_wrapper=True)
 
 
 def _jit(function: Callable[..., Any], **options: Any) -> Any:
-    # Rules allocate nothing, so the run-time's reference counts are off: they would cost some
-    # 100 ns a point, an atomic increment and decrement for each array taken from a named tuple.
+    # Rules allocate nothing, so reference counting is off. It would take about 100 ns a point: an atomic
+    # increment and decrement for each array that is read from a named tuple.
     options |= {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
     return numba.njit(**options)(function)
 
@@ -93,7 +93,7 @@ def _jit(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def cuda_library() -> Any:
-    """numba.cuda, of the package numba-cuda.
+    """Returns the module numba.cuda of the package numba-cuda.
 
     Raises:
         ImportError: if it is not installed.
@@ -110,12 +110,12 @@ def cuda_library() -> Any:
 
 @cache
 def kernel_source(rule: Rule) -> Callable[..., None]:
-    """The kernel ``kernel(rows, [agents, ...] *arguments)`` of a rule, yet to be compiled.
+    """Returns the kernel ``kernel(rows, [agents, ...] *arguments)`` of a rule, not yet compiled.
 
-    Threads walk along the last axis, so that neighbours in memory are written by neighbours; blocks
-    share out what is before it, counted in 32 bits, since to divide 64 takes longer than many a rule.
-    A kernel has the rule's own parameters: those of variable arity pass in Numba's simulator and fail
-    to compile.
+    Consecutive threads take consecutive points along the last axis, so that their writes are contiguous.
+    Blocks divide the axes before it; their index has 32 bits, since a 64-bit division takes longer than
+    many rules. A kernel has a fixed number of parameters: one with ``*arguments`` runs in Numba's
+    simulator but does not compile.
     """
     space, arguments = _parameters(rule)
     *leading, last = space
@@ -135,29 +135,29 @@ def kernel_source(rule: Rule) -> Callable[..., None]:
     lines.append(f"        while {last} < num_{last}s:")
     lines.append(f"            rule({', '.join([*space, *arguments])})")
     lines.append(f"            {last} += stride")
-    names = {"rule": _cuda_twin(rule), "cuda": cuda_library(), "np": np}
+    names = {"rule": _cuda_helper(rule), "cuda": cuda_library(), "np": np}
     return _generated("kernel", lines, rule, names)
 
 
 @cache
 def compiled_kernel(rule: Rule) -> Any:
-    """The kernel of a rule, compiled on its first launch."""
+    """Returns the kernel of a rule, which compiles at its first launch."""
     return cuda_library().jit(kernel_source(rule))
 
 
 @cache
-def _cuda_twin(function: Callable[..., Any]) -> Callable[..., Any]:
-    return cuda_library().jit(_with_helpers(function, _cuda_twin), device=True)
+def _cuda_helper(function: Callable[..., Any]) -> Callable[..., Any]:
+    return cuda_library().jit(_with_helpers(function, _cuda_helper), device=True)
 
 
 THREADS = 128  # of a block
-POINTS = 4  # along the last axis that a thread takes in turn
-BUSY = 4096  # blocks with which the largest devices have enough to do
-MOST_BLOCKS = 65535  # along y, by CUDA's limits
+POINTS = 4  # along the last axis for each thread, where there are enough blocks
+ENOUGH_BLOCKS = 4096  # to occupy the largest devices
+MAX_BLOCKS = 65535  # along y, CUDA's limit
 
 
 def kernel_shape(extent: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The grid and the block of a launch over an extent.
+    """Returns the grid and the block of a launch over an extent.
 
     Returns:
         ((blocks before the last axis, blocks along it), (threads along it, threads before it)).
@@ -169,9 +169,8 @@ def kernel_shape(extent: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, i
     while along < min(last, THREADS):
         along *= 2
     before = max(1, min(THREADS // along, leads))
-    # A thread takes a few points in turn where there are blocks enough without more of them.
-    points = POINTS if leads >= BUSY else 1
-    blocks = min(max(1, -(-last // (along * points))), MOST_BLOCKS)
+    points = POINTS if leads >= ENOUGH_BLOCKS else 1
+    blocks = min(max(1, -(-last // (along * points))), MAX_BLOCKS)
     return (-(-leads // before), blocks), (along, before)
 
 
@@ -179,7 +178,7 @@ def kernel_shape(extent: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, i
 
 
 def _parameters(rule: Rule) -> tuple[tuple[str, ...], list[str]]:
-    """The index names of a rule, and its other parameters."""
+    """Returns the index names of a rule, and its other parameters."""
     space = index_space(rule)
     return space, list(inspect.signature(rule).parameters)[len(space) :]
 
@@ -187,9 +186,9 @@ def _parameters(rule: Rule) -> tuple[tuple[str, ...], list[str]]:
 def _generated(
     name: str, lines: list[str], rule: Rule, names: dict[str, Any]
 ) -> Callable[..., None]:
-    """A function from its source, which sees ``names``.
+    """Compiles a function from lines of source, with ``names`` as its globals.
 
-    It pretends to live in the rule's module, beside whose file Numba puts its cache.
+    It takes the rule's module and file, since Numba writes its cache beside that file.
     """
     scope: dict[str, Any] = {"__name__": rule.__module__, **names}
     exec(compile("\n".join(lines), inspect.getfile(rule), "exec"), scope)
@@ -199,19 +198,19 @@ def _generated(
 
 
 def _with_helpers(
-    function: Callable[..., Any], twin: Callable[[Callable[..., Any]], Callable[..., Any]]
+    function: Callable[..., Any], convert: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> Callable[..., Any]:
-    """A copy of a function that calls the twins of its helpers."""
-    helpers = {name: twin(helper) for name, helper in _helpers(function)}
+    """Returns a copy of a function that calls converted helpers."""
+    helpers = {name: convert(helper) for name, helper in _helpers(function)}
     clone = types.FunctionType(function.__code__, {**function.__globals__, **helpers})
     clone.__qualname__, clone.__module__ = function.__qualname__, function.__module__
     return clone
 
 
 def _referenced(function: Any) -> Iterator[tuple[str, Any]]:
-    """The globals that a function's code reads, in the order of the names."""
+    """Yields the globals that a function's code reads, sorted by name."""
     loads = (part for part in dis.get_instructions(function) if part.opname == "LOAD_GLOBAL")
-    for name in sorted({part.argval for part in loads}):  # not co_names: attributes are there too
+    for name in sorted({part.argval for part in loads}):  # co_names has attributes too
         if name in function.__globals__:
             yield name, function.__globals__[name]
 
@@ -223,19 +222,19 @@ def _helpers(function: Any) -> Iterator[tuple[str, Any]]:
 
 
 def source_digest(rule: Rule) -> str:
-    """Digest of all that a rule's machine code depends on.
+    """Returns a digest of all that a rule's machine code depends on.
 
-    That is the source files of the rule and, transitively, of its helpers, and the values of the
-    constants that they name (which other files may define).
+    These are the source files of the rule and of its helpers, directly and indirectly, and the values of
+    the constants that they read, which other files may define.
     """
     digest = hashlib.sha256()
-    seen: set[Any] = set()
+    visited: set[Any] = set()
     waiting: list[Any] = [rule]
     while waiting:
         function = waiting.pop()
-        if function in seen:
+        if function in visited:
             continue
-        seen.add(function)
+        visited.add(function)
         digest.update(f"{function.__module__}.{function.__qualname__}\n".encode())
         digest.update(Path(inspect.getfile(function)).read_bytes())
         for name, value in _referenced(function):
@@ -247,11 +246,11 @@ def source_digest(rule: Rule) -> str:
 
 
 class RuleCache(FunctionCache):
-    """Numba's on-disk cache, keyed by the rule's sources instead of the loop's bytecode.
+    """Numba's cache on disk, keyed by the sources of a rule instead of the bytecode of its loop.
 
-    Numba stamps an entry with one file and keys it by the identity of what a closure holds; a
-    generated loop over cloned helpers then never hits in another process, and would miss an edit
-    to a helper in another file.
+    Numba's key contains the identity of the objects in a closure, and a time stamp of one file. With it
+    a generated loop would never load in another process, and would load after an edit of a helper in
+    another file.
     """
 
     def __init__(self, loop: Callable[..., None], digest: str) -> None:
@@ -260,11 +259,11 @@ class RuleCache(FunctionCache):
         self._digest = digest
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The machine code kept, or None; what cannot be read (any more) is thrown away."""
+        """Returns stored machine code, or None. Entries that cannot be read are deleted."""
         try:
             return super().load_overload(sig, target_context)
         except Exception:
-            # A type that has moved or gone since, a file cut short: whatever pickle finds.
+            # Pickle raises many types of error: for a type that has moved, a truncated file, ...
             self.flush()
             return None
 

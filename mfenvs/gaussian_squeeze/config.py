@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mfenvs.gaussian_squeeze import rules
-from mfenvs.validate import member, positive, whole
+from mfenvs.validate import number, one_of, positive, whole
 
 REWARDS = {"shared": rules.SHARED, "per_agent": rules.PER_AGENT, "optimum": rules.OPTIMUM}
 MAX_AGENTS, MAX_ACTIONS = 1_000_000, 1000
-MAX_SCALE = 1e100  # of mu and sigma, and the inverse of the least: their squares stay finite
+MAX_SCALE = 1e100  # bounds mu, sigma and their inverses, so that squares stay finite
 
 
 class Optimum(NamedTuple):
-    """Where the objective is greatest, and how great it is there."""
+    """The total of the greatest objective, and that objective."""
 
     total: float
     objective: float
@@ -27,19 +27,19 @@ def optimum(
     num_agents: int | None = None,
     num_actions: int | None = None,
 ) -> Optimum:
-    """The maximum of G(x) = x exp(-(x - mu)^2 / sigma^2).
+    """Returns the maximum of G(x) = x exp(-(x - mu)^2 / sigma^2).
 
     G rises up to x* = (mu + sqrt(mu^2 + 2 sigma^2)) / 2, the root of dG/dx = 0, and falls beyond it.
     That is 444.949 with G* = 423.0326 for the paper's mu and sigma.
 
     Args:
         mu, sigma: above 0.
-        num_agents, num_actions: both or neither. Given both, the maximum is over the totals that
-            these agents can reach, the integers from 0 to N (A - 1): one of the two next to x*, or
-            N (A - 1) itself where x* is out of reach.
+        num_agents, num_actions: both or neither. With both, the maximum is over the totals that these
+            agents can reach, the integers from 0 to N (A - 1): one of the two next to x*, or N (A - 1)
+            if x* is greater.
 
     Raises:
-        TypeError, ValueError: for an argument out of range, or one of the last two alone.
+        TypeError, ValueError: for an argument out of range, or for only one of the last two.
     """
     mu, sigma = _scale("mu", mu), _scale("sigma", sigma)
     total = (mu + math.hypot(mu, math.sqrt(2) * sigma)) / 2
@@ -54,10 +54,8 @@ def optimum(
 
 
 def _scale(name: str, value: Any) -> float:
-    found = positive(name, value)
-    if not 1 / MAX_SCALE <= found <= MAX_SCALE:
-        raise ValueError(f"{name}={value!r}; allowed: {1 / MAX_SCALE:g} to {MAX_SCALE:g}")
-    return found
+    positive(name, value)
+    return number(name, value, 1 / MAX_SCALE, MAX_SCALE)
 
 
 def _agents(value: Any) -> int:
@@ -74,18 +72,17 @@ class SqueezeConfig:
 
     Attributes:
         num_agents: N, 1 to 1,000,000. The paper has 100, 500 and 1000.
-        num_actions: A, 2 to 1000; actions count as 0 to A - 1.
+        num_actions: A, 2 to 1000; the actions are 0 to A - 1.
         mu, sigma: of the objective, above 0 (1e-100 to 1e100).
-        reward: what each agent earns, for its own action and everybody's: "optimum" G(x) / G*,
-            "per_agent" G(x) / N, or "shared" G(x). The paper does not say which; a public precedent
-            (thomyphan/scalable-marl) has G / N. They differ by a constant factor, so best responses
-            and optima are the same. "optimum" is the default since it alone lies in [0, 1] for any
-            N, mu and sigma: a temperature or learning rate means the same in all of them, and the
-            reward is the paper's measure of performance.
-        max_cycles: steps until truncation; None for never. This is a stage game, where an episode
-            means nothing: each step is a game of its own, and what carries over is only the joint
-            action of the step before, on which mean fields look back. 100 keeps the steps that
-            merely start anew to 1 %; 1, as in the precedent, leaves nothing to look back on.
+        reward: the reward of each agent: "optimum" G(x) / G*, "per_agent" G(x) / N, or "shared" G(x).
+            The paper does not specify it; another implementation (thomyphan/scalable-marl) has G / N.
+            The three differ by a constant factor, so best responses and optima are the same.
+            "optimum" is the default, since it lies in [0, 1] for any N, mu and sigma, so that one
+            temperature or learning rate suits all of them; it is the paper's measure of performance.
+        max_cycles: steps until truncation; None for never. In this stage game each step is a game by
+            itself, and only the joint action carries over, as the mean action of the next step. With
+            100, 1 % of the steps are resets; with 1, as in that implementation, there is no previous
+            mean action.
 
     Raises:
         ValueError, TypeError: from the constructor, naming the option, its value and what is allowed.
@@ -103,7 +100,7 @@ class SqueezeConfig:
         _actions(self.num_actions)
         _scale("mu", self.mu)
         _scale("sigma", self.sigma)
-        member("reward", self.reward, REWARDS)
+        one_of("reward", self.reward, REWARDS)
         if self.max_cycles is not None:
             whole("max_cycles", self.max_cycles, 1)
 
@@ -113,5 +110,5 @@ class SqueezeConfig:
         return self.num_agents * (self.num_actions - 1)
 
     def optimum(self) -> Optimum:
-        """The best total that is within reach."""
+        """Returns the best total that these agents can reach."""
         return optimum(self.mu, self.sigma, self.num_agents, self.num_actions)

@@ -1,4 +1,4 @@
-"""The arrays of a squeeze, and its options as the rules read them."""
+"""State of the Gaussian squeeze, and its options as the rules read them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ class Params(NamedTuple):
     """The options as the rules read them."""
 
     num_agents: int
-    share: float  # 1 / N; observations multiply, since dividing would double their time
+    share: float  # 1 / N; multiplying by it takes half the time of dividing by N
     mu: float
     sigma: float
-    best: float  # the best total within reach
+    best: float  # the best total that the agents can reach
     reward: int
     max_cycles: int  # -1: never
 
 
 class State(NamedTuple):
-    """B rows. What a step leaves behind is how often each action was chosen.
+    """B rows: how often each action was chosen in the last step, and what follows from that.
 
     Attributes:
         time: int32 [B]; steps since the row's reset.
@@ -37,6 +37,6 @@ class State(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """int64 [B, 1 + A], as in `State`. Observations do not even depend on it."""
+    """int64 [B, 1 + A], as in `State`. Observations do not depend on it."""
 
     count: Any

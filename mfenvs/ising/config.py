@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mfenvs.ising import rules
-from mfenvs.validate import flag, member, number, numbers, whole
+from mfenvs.validate import flag, number, numbers, one_of, whole
 
 UPDATES = {
     "synchronous": rules.SYNCHRONOUS,
@@ -24,14 +24,15 @@ class IsingConfig:
 
     Attributes:
         side: sites along an edge of the torus, N = side^2; at least 3, and even for "checkerboard".
-        coupling: lambda in eq. 33, any finite number.
-        field: h in eq. 33, one number or one per site (length N, or nested side by side).
-        update: who chooses in a step; the others hold their spin. "synchronous" (the paper's): all.
-            "checkerboard": the sites of one colour, then those of the other, so that a sweep is two
+        coupling: lambda in Eq. 33, any finite number.
+        field: h in Eq. 33, one number or one for each site ([N] or [side, side]).
+        update: the sites that choose in a step; the others hold their spin. "synchronous" (as in the
+            paper): all. "checkerboard": the sites of one colour and of the other in turn; a sweep is two
             steps. "random": each site with probability ``fraction``.
         fraction: for update="random", in (0, 1].
         initial: "random", "up" or "down".
-        observe_neighbors: adds the four neighbours' spins to the observation, as the authors do.
+        observe_neighbors: whether observations include the spins of the four neighbours, as in the
+            authors' code.
         max_cycles: steps until truncation; None for never.
 
     Raises:
@@ -50,8 +51,8 @@ class IsingConfig:
     def __post_init__(self) -> None:
         whole("side", self.side, 3)
         number("coupling", self.coupling)
-        member("update", self.update, UPDATES)
-        member("initial", self.initial, STARTS)
+        one_of("update", self.update, UPDATES)
+        one_of("initial", self.initial, STARTS)
         flag("observe_neighbors", self.observe_neighbors)
         if self.max_cycles is not None:
             whole("max_cycles", self.max_cycles, 1)
@@ -59,18 +60,18 @@ class IsingConfig:
             raise ValueError(f"fraction={self.fraction!r}; allowed: above 0, up to 1")
         if self.update == "checkerboard" and self.side % 2:
             raise ValueError(
-                f"side={self.side} with update='checkerboard'; allowed: an even side, since the "
-                "colours of an odd torus clash at its seam"
+                f"side={self.side} with update='checkerboard'; allowed: an even side, since a torus "
+                "with an odd side has neighbours of one colour"
             )
         object.__setattr__(self, "field", _field(self.field, self.side))
 
     def field_per_site(self) -> np.ndarray:
-        """h_j of every site, float32 [N]."""
+        """Returns h_j of every site: float32 [N]."""
         return np.broadcast_to(np.asarray(self.field, np.float32), self.side**2)
 
 
 def _field(field: Any, side: int) -> float | tuple[float, ...]:
-    """A field as a float, or as a tuple of one float a site (hashable, like the rest)."""
+    """Returns a field as a float, or as a tuple of N floats, so that the config is hashable."""
     values = numbers("field", field)
     if values.ndim == 0:
         return float(values)

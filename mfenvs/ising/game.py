@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import DTypeLike
 
 from mfenvs.engine.backend import Backend
 from mfenvs.game import Game, Step
@@ -18,17 +17,15 @@ from mfenvs.ising.state import Params, Snapshot, State
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
-MEASURES = ("order_parameter", "magnetisation", "staggered_magnetisation", "energy")
-
 
 class IsingGame(Game):
     """Spins on a torus, each rewarded for agreeing with its neighbours and its field.
 
-    Observation: float32 [2]: own spin (-1 or +1) and own field h_j; with ``observe_neighbors``
+    Observation: float32 [2]: the agent's spin (-1 or +1) and field h_j; with ``observe_neighbors``
         float32 [6]: then the spins left, above, right and below.
     Action: 0 (down) or 1 (up).
     Reward: r_j = h_j a_j + (coupling / 2) sum_k a_j a_k with a in {-1, +1}, over the four
-        neighbours k and the *new* joint action (eq. 33). Idle sites earn it too.
+        neighbours k and the *new* joint action (Eq. 33). Sites that cannot choose get it too.
     Termination: never. Truncation: after ``max_cycles`` steps.
     State: float32 [N + 4]: all spins, then order parameter |N_up - N_down| / N, magnetisation
         (mean spin), staggered magnetisation (mean spin with the sign of the checkerboard's colour),
@@ -38,22 +35,21 @@ class IsingGame(Game):
     id = "ising_v0"
     Config = IsingConfig
     fixed_population = True
+    group_names = ("lattice",)
+    measure_fields = ("order_parameter", "magnetisation", "staggered_magnetisation", "energy")
 
     def __init__(self, config: IsingConfig, backend: Backend) -> None:
-        self.config, self.backend = config, backend
+        super().__init__(config, backend)
         sites = config.side**2
         field = config.field_per_site()
         self.agents = tuple(f"site_{site}" for site in range(sites))
-        self.groups = np.zeros(sites, np.int64)
-        self.group_names = ("lattice",)
-        self.types = np.zeros(sites, np.int64)
 
-        # Bounds are never equal, not even without a field: PettingZoo takes that for a mistake.
+        # PettingZoo warns of equal bounds, so they differ even without a field.
         strongest = max(1.0, float(np.abs(field).max()))
         high = np.array([1.0, strongest] + [1.0] * (4 * config.observe_neighbors), np.float32)
         self.single_observation_space = spaces.Box(-high, high, dtype=np.float32)
         self.single_action_space = spaces.Discrete(2)
-        most = (2 * abs(config.coupling) + strongest) * (1 + 1e-6)  # room for rounding
+        most = (2 * abs(config.coupling) + strongest) * (1 + 1e-6)  # for rounding
         high = np.array([1.0] * (sites + 3) + [most], np.float32)
         low = -high
         low[sites] = 0.0
@@ -69,17 +65,13 @@ class IsingGame(Game):
                 update=UPDATES[config.update],
                 fraction=float(config.fraction),
                 initial=STARTS[config.initial],
-                max_cycles=-1 if config.max_cycles is None else config.max_cycles,
+                max_cycles=self.time_limit,
             )
         )
 
     @property
     def masks_actions(self) -> bool:
         return self.config.update != "synchronous"
-
-    @property
-    def max_cycles(self) -> int | None:
-        return self.config.max_cycles
 
     def allocate(self, num_rows: int) -> State:
         zeros, sites = self.backend.zeros, (num_rows, self.num_agents)
@@ -92,27 +84,16 @@ class IsingGame(Game):
             counter=zeros(num_rows, np.int64),
             time=zeros(num_rows, np.int32),
             line_sums=zeros((num_rows, self.config.side, 3), np.int32),
-            **{name: zeros(num_rows, np.float32) for name in MEASURES},
+            **{name: zeros(num_rows, np.float32) for name in self.measure_fields},
         )
-
-    def allocate_observation(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:
-        features = 6 if self.config.observe_neighbors else 2
-        return self.backend.empty((*shape, features), dtype)
-
-    def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
-        if seeds is not None:
-            state.key[:] = self.backend.asarray(seeds, np.int64)
-            state.counter[:] = 0
-        out.over[:] = True
-        self.step(state, out.actions, out, out)
 
     def step(self, state: State, actions: Any, last: Step, out: Step) -> None:
         rows, sites = state.spin.shape
         run, side = self.backend.run, self.config.side
         run(rules.begin, (rows,), state, last, out)
-        run(rules.deal, (rows, side), self.params, state, out, work=1)
+        run(rules.initialize, (rows, side), self.params, state, out, work=1)
         run(rules.choose, (rows, sites), state, actions, out, work=1)
-        run(rules.settle, (rows, side), self.params, state, out, work=2 * side)
+        run(rules.reward, (rows, side), self.params, state, out, work=2 * side)
         if self.masks_actions:
             run(rules.activate, (rows, side, side), self.params, state, out)
         run(rules.measure, (rows,), self.params, state, out, work=side)
@@ -132,9 +113,9 @@ class IsingGame(Game):
             spin = source.spin
         if rows is None:
             run, side = self.backend.run, self.config.side
-            run(rules.observe_own, spin.shape, self.params, spin, out, work=1)
+            run(rules.observe_self, spin.shape, self.params, spin, out, work=1)
             if self.config.observe_neighbors:
-                run(rules.observe_around, (len(spin), side, side), self.params, spin, out)
+                run(rules.observe_neighbors, (len(spin), side, side), self.params, spin, out)
         else:
             self.backend.run(rules.observe_some, (len(rows),), self.params, spin, rows, agents, out)
 
@@ -149,11 +130,8 @@ class IsingGame(Game):
 
     def global_state(self, state: State, row: int) -> np.ndarray:
         spins = 2 * np.asarray(state.spin[row], np.float32) - 1
-        scalars = [float(getattr(state, name)[row]) for name in MEASURES]
+        scalars = [float(getattr(state, name)[row]) for name in self.measure_fields]
         return np.concatenate([spins, np.array(scalars, np.float32)])
-
-    def measures(self, state: State) -> dict[str, Any]:
-        return {name: getattr(state, name) for name in MEASURES}
 
     def draw(self, state: State, step: Step, row: int, canvas: Canvas) -> None:
         draw.draw(self, state, step, row, canvas)

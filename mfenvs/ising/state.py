@@ -1,4 +1,4 @@
-"""The arrays of a lattice, and its options as the rules read them."""
+"""State of the Ising game, and its options as the rules read them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class State(NamedTuple):
 
     Attributes:
         spin: int8 [B, N]; 0 down, 1 up.
-        active: bool [B, N]; who may choose in the next step.
-        key, counter: int64 [B]; the row's random stream and its position in it.
+        active: bool [B, N]; sites that may choose in the next step.
+        key, counter: int64 [B]; the row's random stream and the position in it.
         time: int32 [B]; steps since the row's reset.
-        line_sums: int32 [B, side, 3]; of each line, for the measures: sum of each spin times its
-            neighbours', of the spins, and of the spins with the signs of their colours.
+        line_sums: int32 [B, side, 3]; sums over each line for the measures: of spin times neighbouring
+            spins, of spins, and of spins times the sign of their colour.
         order_parameter, magnetisation, staggered_magnetisation, energy: float32 [B].
     """
 
@@ -46,6 +46,6 @@ class State(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What observations depend on: uint8 [B, ceil(N / 8)], a bit a spin."""
+    """What observations depend on: uint8 [B, ceil(N / 8)], one bit for each spin."""
 
     packed: Any

@@ -1,4 +1,4 @@
-"""Where games draw: a picture in memory, and a window to show it. The only file that knows pygame.
+"""A picture in memory on which games draw, and a window to show it. The only file that uses pygame.
 
 Positions are pixels, x to the right and y down; an area is (x, y, width, height). Colours are
 (red, green, blue), each 0 to 255.
@@ -21,7 +21,7 @@ from mfenvs.render.geometry import Area, Color, Point, Range
 def refuse_two_pygames() -> None:
     """Raises ImportError if the old ``pygame`` distribution is installed.
 
-    It and ``pygame-ce`` install into the same folder, so one has overwritten parts of the other.
+    It and ``pygame-ce`` install into the same folder and overwrite each other.
     """
     try:
         importlib.metadata.distribution("pygame")
@@ -38,12 +38,12 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame  # noqa: E402
 
 MODES = ("human", "rgb_array")
-MAX_TRACE = 600  # points of a history: more than a chart has pixels across
-SHADE = (110, 110, 110)  # what a graph's lines leave of the light of the picture below, of 255
+MAX_TRACE = 600  # points of a history, more than a chart has pixels along x
+SHADE = (110, 110, 110)  # multiplies the picture below the lines of a graph, of 255
 
 
 class Theme(NamedTuple):
-    """The colours that all games share."""
+    """Colours for all games."""
 
     paper: Color = (250, 249, 246)
     ink: Color = (32, 36, 42)
@@ -56,33 +56,33 @@ class Theme(NamedTuple):
 
 
 class Canvas:
-    """A picture that a game draws into, and in mode "human" the window that shows it.
+    """A picture on which a game draws, and in mode "human" a window that shows it.
 
     Attributes:
         mode: "human" or "rgb_array".
         size: (width, height).
-        pixels: uint8 [height, width, 3]; the picture itself, which `present` copies.
-        theme: the shared colours.
-        show_graph: whether a game should draw its neighbour graph too.
-        selected: index of the agent whose view a game should show, if it shows any; or None.
-        clicked: where the window was last clicked, until a game that selects takes it; or None.
+        pixels: uint8 [height, width, 3]; the picture, of which `present` returns a copy.
+        theme: the colours.
+        show_graph: whether the game should draw its neighbour graph too.
+        selected: index of the agent whose view the game should show, or None.
+        clicked: position of the last click in the window, which the game sets to None after use.
         closed: whether the window was closed, by `close` or by the user.
 
     Args:
-        mode: "rgb_array" needs no display; "human" opens a window.
+        mode: "rgb_array", which needs no display, or "human", which opens a window.
         title: of the window.
-        fps: the most frames a second that a window shows; `present` waits for its turn.
-        size: (width, height); multiples of 16 suit video encoders.
+        fps: frames a second in the window at most; `present` waits if necessary.
+        size: (width, height), multiples of 16 for video encoders.
 
     Raises:
         ValueError: for another mode.
-        RuntimeError: in mode "human", where there is no display.
+        RuntimeError: in mode "human", if there is no display.
     """
 
     theme: ClassVar[Theme] = Theme()
-    # All windows share one display and one queue of events.
+    # All windows use one display and one event queue.
     _open: ClassVar[WeakSet[Canvas]] = WeakSet()
-    _display_is_ours: ClassVar[bool] = False
+    _opened_display: ClassVar[bool] = False
 
     def __init__(
         self, mode: str, title: str, fps: float, size: tuple[int, int] = (1024, 672)
@@ -110,7 +110,7 @@ class Canvas:
         """Shows the picture in the window, or returns a copy of it.
 
         Returns:
-            uint8 [height, width, 3], the caller's to keep; None in mode "human".
+            uint8 [height, width, 3]; None in mode "human".
         """
         if self.mode == "rgb_array":
             return self.pixels.copy()
@@ -122,49 +122,49 @@ class Canvas:
         return None
 
     def restart(self) -> None:
-        """Forgets all traces: a new episode began."""
+        """Clears all traces, for a new episode."""
         self._traces.clear()
 
     def close(self) -> None:
-        """Closes the window, if there is one. What is drawn and presented later is not shown."""
+        """Closes the window, if there is one. Later pictures are not shown."""
         self.closed = True
         Canvas._open.discard(self)
-        if not pygame.display.get_init():  # never was, or somebody called pygame.quit()
-            Canvas._display_is_ours = False
+        if not pygame.display.get_init():  # never initialized, or after pygame.quit()
+            Canvas._opened_display = False
         elif self._window is not None:
             self._window.destroy()
         self._window = None
-        if Canvas._display_is_ours and not Canvas._open:
+        if Canvas._opened_display and not Canvas._open:
             pygame.display.quit()
-            Canvas._display_is_ours = False
+            Canvas._opened_display = False
 
     # -- drawing --------------------------------------------------------------------------------
 
     def clear(self, color: Color = theme.paper) -> None:
-        """Fills the picture."""
+        """Fills the picture with a colour."""
         self._surface.fill(color)
 
     def box(self, area: Area, color: Color, radius: int = 0, width: int = 0) -> None:
-        """A rectangle with rounded corners: filled, or outlined if ``width`` is given."""
+        """Draws a rectangle with rounded corners: filled, or outlined if ``width`` is given."""
         pygame.draw.rect(self._surface, color, area, width, border_radius=radius)
 
     def circle(self, center: Point, radius: float, color: Color, width: int = 0) -> None:
-        """A circle: filled, or outlined if ``width`` is given."""
+        """Draws a circle: filled, or outlined if ``width`` is given."""
         pygame.draw.aacircle(self._surface, color, center, radius, width)
 
     def line(self, points: Sequence[Point], color: Color, width: int = 1) -> None:
-        """A line through two or more points."""
-        upright = any(len(set(coordinates)) == 1 for coordinates in zip(*points, strict=True))
-        if upright or width > 2:
+        """Draws a line through two or more points."""
+        straight = any(len(set(coordinates)) == 1 for coordinates in zip(*points, strict=True))
+        if straight or width > 2:
             pygame.draw.lines(self._surface, color, False, points, width)
             return
-        # pygame's smooth lines are one pixel wide: a few of them, side by side, make one of two.
+        # pygame's smooth lines are one pixel wide: a line of width 2 is three of them, side by side.
         for right, down in ((0, 0), (1, 0), (0, 1))[: 2 * width - 1]:
             moved = [(x + right, y + down) for x, y in points]
             pygame.draw.aalines(self._surface, color, False, moved)
 
     def polygon(self, points: Sequence[Point], color: Color, outline: Color) -> None:
-        """A filled shape and its outline, one pixel wide."""
+        """Draws a filled polygon and its outline, one pixel wide."""
         pygame.draw.polygon(self._surface, color, points)
         pygame.draw.aalines(self._surface, outline, True, points)
 
@@ -177,15 +177,13 @@ class Canvas:
         anchor: str = "topleft",
         bold: bool = False,
     ) -> int:
-        """One line of text.
+        """Draws one line of text and returns the x of its right end.
 
         Args:
             text: a hyphen before a digit becomes a minus sign.
+            at: the position of the anchor.
             size: of the font, in pixels.
-            anchor: which point of the text lies at ``at``: "topleft", "midright", "center", ...
-
-        Returns:
-            Its right end.
+            anchor: a point of the text: "topleft", "midright", "center", ...
         """
         label = self._label(text, size, color, bold)
         place = label.get_rect(**{anchor: (round(at[0]), round(at[1]))})
@@ -193,12 +191,12 @@ class Canvas:
         return int(place.right)
 
     def image(self, array: np.ndarray, area: Area, gap: int = 0) -> None:
-        """Scales an image to an area; its cells stay crisp.
+        """Draws an image, scaled to an area without interpolation.
 
         Args:
             array: uint8 [h, w, 3].
             area: within the picture.
-            gap: pixels of paper between the cells.
+            gap: pixels between the cells, in the colour of the paper.
 
         Raises:
             ValueError: for another shape or dtype.
@@ -211,16 +209,15 @@ class Canvas:
         target = self.pixels[y : y + height, x : x + width]
         target[:] = array.take(column, axis=1).take(row, axis=0)
         for lines, cell in ((target, row), (target.swapaxes(0, 1), column)):
-            seams = np.flatnonzero(np.diff(cell)) + 1
-            lines[seams[:, None] - gap // 2 + np.arange(gap)] = self.theme.paper
+            borders = np.flatnonzero(np.diff(cell)) + 1
+            lines[borders[:, None] - gap // 2 + np.arange(gap)] = self.theme.paper
 
     def stamp(self, pictures: np.ndarray, corners: np.ndarray) -> None:
-        """Puts small pictures of one size in place, in one go; of two that overlap one shows.
+        """Draws many small pictures of one size at once. Where two overlap, one of them is drawn.
 
         Args:
-            pictures: floats [n or 1, h, w, 4]: colour, and from 0 to 1 how much of what is below it
-                hides.
-            corners: int [n, 2], the left top of each; all lie within the canvas.
+            pictures: floats [n or 1, h, w, 4]: colour, and opacity from 0 to 1.
+            corners: int [n, 2], the top left of each; all lie within the canvas.
         """
         y = corners[:, 1, None, None] + np.arange(pictures.shape[1])[:, None]
         x = corners[:, 0, None, None] + np.arange(pictures.shape[2])
@@ -236,15 +233,15 @@ class Canvas:
         width: int = 2,
         dot: float = 0.0,
     ) -> None:
-        """A neighbour graph: a line between any two agents of which one listens to the other.
+        """Draws a neighbour graph: a line between two agents if either is a neighbour of the other.
 
-        Lines darken what is below them, so that it stays in sight.
+        Lines darken the picture below them.
 
         Args:
-            points: floats [N, 2], where the agents are.
-            edges: int [2, E], as `NeighborGraph.edge_index` gives them.
-            period: width and height of a torus. A link across its border is drawn as two stubs.
-            overhang: how far a stub reaches over the border.
+            points: floats [N, 2], the positions of the agents.
+            edges: int [2, E], from `NeighborGraph.edge_index`.
+            period: width and height of a torus. A line across its border is drawn as two stubs.
+            overhang: length of a stub beyond the border.
             width: of the lines.
             dot: radius of a dot at each agent.
         """
@@ -253,7 +250,7 @@ class Canvas:
         gap = points[second] - points[first]
         turns = np.zeros_like(gap) if period is None else np.round(gap / period)
         gap, wraps = gap - turns * (period or 0.0), turns.any(axis=1)
-        # Half of a link that wraps leads to the border.
+        # Half of a line that wraps lies on either side of the border.
         gap[wraps] *= 0.5 + overhang / np.linalg.norm(gap[wraps], axis=1, keepdims=True)
         starts = np.concatenate([points[first], points[second][wraps]])
         ends = starts + np.concatenate([gap, -gap[wraps]])
@@ -268,9 +265,13 @@ class Canvas:
             self.circle(point, dot, self.theme.ink)
 
     def legend(self, at: Point, label: str, *colors: Color, line: bool = False) -> int:
-        """An entry of a legend: a swatch of one or more colours, or a line, and its label.
+        """Draws an entry of a legend: swatches of the colours, or a line, and a label.
 
-        ``at`` is its left end, at half height; its right end is returned.
+        Args:
+            at: its left end, at half height.
+
+        Returns:
+            The x of its right end.
         """
         x, y = round(at[0]), round(at[1])
         if line:
@@ -282,7 +283,7 @@ class Canvas:
         return self.text(label, (left, y), 13, self.theme.ink, "midleft")
 
     def table(self, left: int, right: int, bottom: int, entries: dict[str, str]) -> int:
-        """Names at the left and their values at the right, a line each, ruled; returns the y above."""
+        """Draws a ruled table of names and values above ``bottom``, and returns the y of its top."""
         top = bottom - 28 * len(entries)
         for index, (name, value) in enumerate(entries.items()):
             y = top + 28 * index
@@ -292,13 +293,13 @@ class Canvas:
         return top
 
     def trace(self, name: str, time: float, value: float) -> np.ndarray:
-        """Keeps a quantity's history over the frames of an episode.
+        """Adds a value to a quantity's history over the frames of an episode, and returns the history.
 
-        A frame of the same time replaces the last; a time before it starts the history anew. Of a
-        long history `MAX_TRACE` points are kept, evenly.
+        A value of the same time replaces the last; an earlier time clears the history. A history has at
+        most `MAX_TRACE` points, evenly spaced.
 
         Returns:
-            float64 [n, 2]: times and values so far, this one last.
+            float64 [n, 2]: times and values, this one last.
         """
         history = self._traces.get(name, np.empty((0, 2)))
         if len(history) and time < history[-1, 0]:
@@ -316,36 +317,38 @@ class Canvas:
         try:
             if not pygame.display.get_init():
                 pygame.display.init()
-                Canvas._display_is_ours = True
+                Canvas._opened_display = True
             self._window = pygame.Window(title, self.size)
         except pygame.error as error:
             self.close()
-            raise RuntimeError(f"no window can be opened here ({error}); use 'rgb_array'") from None
+            raise RuntimeError(
+                f"no window can be opened here ({error}); allowed: mode='rgb_array'"
+            ) from None
         Canvas._open.add(self)
         self._clock = pygame.time.Clock()
 
     def _handle_events(self) -> None:
-        """Reads the queue, without which the window would seem frozen."""
+        """Reads the event queue; a window whose events are not read appears frozen."""
         if not pygame.display.get_init():
             self.close()
         for event in () if self.closed else pygame.event.get():
             window = getattr(event, "window", None)
             for canvas in list(Canvas._open):
-                asked = event.type == pygame.WINDOWCLOSE and window is canvas._window
-                if asked or event.type == pygame.QUIT:
+                closes = event.type == pygame.WINDOWCLOSE and window is canvas._window
+                if closes or event.type == pygame.QUIT:
                     canvas.close()
                 elif event.type == pygame.MOUSEBUTTONDOWN and window is canvas._window:
                     canvas.clicked = event.pos
 
     def _label(self, text: str, size: int, color: Color, bold: bool) -> Any:
-        """Rendered text, from the memory of what was rendered before."""
+        """Returns rendered text, which is cached."""
         key = (re.sub(r"-(?=[\d.])", "−", text), size, color, bold)
         if key not in self._labels:
             if len(self._labels) >= 512:
                 self._labels.clear()
             try:
                 label = self._font(size, bold).render(key[0], True, color)
-            except pygame.error:  # pygame.quit(), by whomever, spoils fonts made before
+            except pygame.error:  # fonts do not work after pygame.quit()
                 self._fonts.clear()
                 label = self._font(size, bold).render(key[0], True, color)
             self._labels[key] = label
@@ -354,7 +357,7 @@ class Canvas:
     def _font(self, size: int, bold: bool) -> Any:
         if (size, bold) not in self._fonts:
             pygame.font.init()
-            # A font that matplotlib brings along makes the same pictures everywhere.
+            # With a font from matplotlib pictures are the same on all systems.
             name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
             package = importlib.metadata.distribution("matplotlib")
             file = package.locate_file(f"matplotlib/mpl-data/fonts/ttf/{name}")

@@ -1,4 +1,4 @@
-"""Charts, and what all pictures of games share. Draws with a `Canvas`; knows no pygame."""
+"""Charts on a `Canvas`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from mfenvs.render.geometry import Area, Color, Range
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
-# Steps on a time axis: the least that suffice. Time is an int32.
+# Lengths of a time axis, in steps. Time is an int32.
 HORIZONS = tuple(first * 10**zeros for zeros in range(1, 10) for first in (2, 5, 10))
 
 
 class Plot:
-    """A chart: axes in an area of a canvas, and what is drawn on them.
+    """A chart: axes in an area of a canvas, and curves on them.
 
     Args:
-        canvas: to draw on.
-        area: where; what stands beside the axes is inside it, too.
-        x, y: what the axes range over.
+        canvas: the canvas to draw on.
+        area: the area of the chart with its labels.
+        x, y: the ranges of the axes.
         title, x_label: above the chart and below its x axis; none if empty.
     """
 
@@ -30,7 +30,7 @@ class Plot:
     ) -> None:
         self.canvas, self.x, self.y = canvas, x, y
         theme, (left, top, width, height) = canvas.theme, area
-        # Room for the tick labels, the title and the label below.
+        # The tick labels, the title and the x label lie between the area and the axes.
         self.left, self.top = left + 34, top + (26 if title else 8)
         self.right, self.bottom = left + width - 14, top + height - (38 if x_label else 22)
         canvas.text(title, (left, top), 13, theme.ink, bold=True)
@@ -47,7 +47,7 @@ class Plot:
         canvas.text(x_label, below, 12, theme.faint, "midbottom")
 
     def at(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """The pixels of points, numbers or arrays; those beyond the axes lie on their ends."""
+        """Returns the pixels of points, numbers or arrays, clipped to the axes."""
         across = np.clip((x - self.x[0]) / (self.x[1] - self.x[0]), 0, 1)
         up = np.clip((y - self.y[0]) / (self.y[1] - self.y[0]), 0, 1)
         return (
@@ -56,13 +56,13 @@ class Plot:
         )
 
     def line(self, points: np.ndarray, color: Color, width: int = 2) -> None:
-        """A curve through points, floats [n, 2]; nothing for a single one."""
+        """Draws a curve through points, floats [n, 2]; nothing for a single one."""
         if len(points) > 1:
             pixels = np.stack(self.at(points[:, 0], points[:, 1]), axis=1)
             self.canvas.line(pixels.tolist(), color, width)
 
     def bars(self, edges: np.ndarray, heights: np.ndarray, color: Color) -> None:
-        """A histogram: ``heights`` [n] between the ``edges`` [n + 1]."""
+        """Draws a histogram: ``heights`` [n] between the ``edges`` [n + 1]."""
         x, top = np.round(self.at(edges, np.append(heights, 0))).astype(int).tolist()
         for left, right, level in zip(x[:-1], x[1:], top[:-1], strict=True):
             area = (left, level, max(right - left - 1, 1), self.bottom - level)
@@ -70,7 +70,7 @@ class Plot:
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round values between two bounds, 1, 2 or 5 times a power of ten apart, in ``most`` steps."""
+    """Returns round values in [low, high], 1, 2 or 5 times a power of ten apart, in ``most`` steps."""
     power = 10.0 ** np.floor(np.log10((high - low) / most))
     steps = (factor * power for factor in (1, 2, 5, 10))
     step = next(step for step in steps if (high - low) / step < most + 1e-9)
@@ -79,13 +79,13 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def time_axis(history: np.ndarray) -> Range:
-    """The range of a time axis for a `Canvas.trace`: it grows in few, round steps."""
+    """Returns the range of a time axis for a `Canvas.trace`. It grows in few, round steps."""
     start, now = int(history[0, 0]), int(history[-1, 0])
     return start, start + next(steps for steps in HORIZONS if start + steps >= now)
 
 
 def mixed(color: Color, other: Color, share: float) -> Color:
-    """A colour, with a share of another."""
+    """Mixes two colours, the second with weight ``share`` in [0, 1]."""
     red, green, blue = (
         round(one + share * (two - one)) for one, two in zip(color, other, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The vectorized view: B rows of a game at once, torch tensors in and out."""
+"""The batched view: B rows of a game at once, with torch tensors in and out."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from mfenvs.engine.actions import sanitize_actions
 from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
-from mfenvs.validate import member, whole
+from mfenvs.validate import one_of, whole
 
 Observation = Tensor | dict[str, Tensor]
-WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class BatchedEnv:
     """B independent rows of a game.
 
-    Autoreset is Gymnasium's NEXT_STEP: the last observation of an episode is returned as it is; the
-    next ``step`` starts that row anew, ignores its actions, and says so in ``info["reset"]``.
+    Autoreset is Gymnasium's NEXT_STEP: `step` returns the last observation of an episode; the next
+    `step` resets that row, ignores its actions and sets ``info["reset"]``.
 
-    ``info`` has, as tensors: ``actions`` int64 [B, N], the actions in effect (-1: none); ``acting``
-    bool [B, N], whose choice counted; ``reset`` bool [B]; where the game restricts choices
-    ``action_mask`` int8 [B, N, A], what may be chosen next; and the game's measures, each [B].
+    ``info`` has these tensors: ``actions`` int64 [B, N], the actions in effect (-1: none); ``acting``
+    bool [B, N], where the choice counted; ``reset`` bool [B]; if the game masks actions ``action_mask``
+    int8 [B, N, A], 1 where an action may be chosen next; and the game's measures, each [B].
 
-    Two sets of buffers take turns: what a call returns stays valid through the next call, and is
-    overwritten by the one after it. Clone to keep.
+    Two sets of buffers alternate: the results of a call stay valid through the next call, and the call
+    after that overwrites them. Clone them to keep them longer.
 
-    On CUDA all memory is the device's, and `step` and `reset` only put kernels into torch's current
-    stream: nothing is copied to the host or waited for, but in two early steps, which are recorded. So
-    actions cannot be looked at there before they count: one out of range is no action (-1).
+    On CUDA all memory is on the device. `step` and `reset` launch kernels on torch's current stream and
+    return without a copy to the host or a synchronisation, except in two early steps, which are
+    recorded. So the values of actions are not checked there: one out of range is no action (-1).
 
     Args:
         game_class: a `Game`.
@@ -45,8 +45,9 @@ class BatchedEnv:
         options: fields of the game's Config.
 
     Raises:
-        ValueError, TypeError: for an argument or option that is not allowed, or CUDA without a device.
-        ImportError: for CUDA without numba-cuda.
+        ValueError, TypeError: for an argument or option that is not allowed, or if there is no CUDA
+            device.
+        ImportError: for CUDA if numba-cuda is not installed.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class BatchedEnv:
     ) -> None:
         whole("num_envs", num_envs, 1)
         config, backend = game_class.configure(options), get_backend(device)
-        member(
+        one_of(
             "dtype", dtype, ("float32", "float16") if backend.massively_parallel else ("float32",)
         )
         self.game = game_class(config, backend)
@@ -81,34 +82,34 @@ class BatchedEnv:
             )
             for _ in range(2)
         ]
-        self._admitted = (
+        self._sanitized = (
             self.game.backend.empty(shape, np.int64) if backend.massively_parallel else None
         )
         self._ready = self._seeded = False
         self.row_seeds: np.ndarray | None = None
+        self._canvases: dict[int, Any] = {}
 
     def reset(
         self, seed: int | Sequence[int] | None = None
     ) -> tuple[Observation, dict[str, Tensor]]:
-        """Starts every row anew.
+        """Resets every row.
 
         Args:
-            seed: an integer gives row b a stream of its own under that seed; a sequence of B
-                integers gives each row's own seed (as `row_seeds` reports them, to replay a row
-                alone); None goes on with the streams.
+            seed: an integer, from which each row gets a different seed; a sequence of B integers, the
+                seeds of the rows, such as ``row_seeds``; or None to continue the random streams.
 
         Returns:
-            (obs, info); obs float32 [B, N, ...], or a dict of such. Everybody is alive (in a battle
-            with armies of changing size, everybody who takes part), and ``info["reset"]`` is True.
+            (obs, info); obs float32 [B, N, ...], or a dict of such tensors. All agents are alive (unless
+            the game has ``all_start`` False), and ``info["reset"]`` is True.
         """
         seeds = self.game.reset_seeds(seed, self.num_envs, self._seeded)
         self._seeded, self._ready = True, True
         if seeds is not None:
             self.row_seeds = seeds
-        step, room = self._turn()
+        step, obs = self._turn()
         self.game.reset(self._state, step, seeds)
-        self.game.observe(self._state, room)
-        return self._obs(room), self._info(step)
+        self.game.observe(self._state, obs)
+        return self._obs(obs), self._info(step)
 
     def step(
         self, actions: Tensor | np.ndarray
@@ -116,8 +117,8 @@ class BatchedEnv:
         """Plays one step of every row.
 
         Args:
-            actions: integers [B, N] in [0, A), or -1 for no action. Actions of agents that may not
-                choose are ignored.
+            actions: integers [B, N] in [0, A), or -1 for no action. Actions of agents that cannot choose
+                are ignored.
 
         Returns:
             (obs, reward float32 [B, N], terminated bool [B, N], truncated bool [B], info).
@@ -125,20 +126,20 @@ class BatchedEnv:
         Raises:
             RuntimeError: before the first reset.
             TypeError, ValueError: for a wrong dtype, shape or device, or (on the CPU) an action out of
-                range; nothing has changed then.
+                range; the rows do not change then.
         """
         self._must_be_ready("step()")
         chosen = self._joint_action(actions)
         last = self._sides[0][0]
-        step, room = self._turn()
+        step, obs = self._turn()
 
         def play() -> None:
             self.game.step(self._state, chosen, last, step)
-            self.game.observe(self._state, room)
+            self.game.observe(self._state, obs)
 
-        if self._admitted is None:
+        if self._sanitized is None:
             play()
-        else:  # all of it stays where it is
+        else:  # all arguments have fixed addresses
             self.game.backend.repeat(f"step {id(step)}", play)
         return self.last()
 
@@ -150,11 +151,11 @@ class BatchedEnv:
 
     @property
     def neighbor_graph(self) -> NeighborGraph:
-        """Who is whose neighbour now (before the first reset: in the state as allocated)."""
+        """The current neighbour graph (before the first reset: of the state as allocated)."""
         return self.game.graph(self._state)
 
     def scripted(self, name: str) -> Tensor:
-        """What a scripted player of the game would do now: int64 [B, N], -1 for those not alive.
+        """Returns the actions of a scripted player of the game: int64 [B, N], -1 for the dead.
 
         Raises:
             RuntimeError: before the first reset.
@@ -164,18 +165,17 @@ class BatchedEnv:
         return self._tensor(self.game.script(name, self._state))
 
     def snapshot(self) -> Any:
-        """A compact copy of what the observations of this moment depend on.
+        """Returns a compact copy of what the current observations depend on.
 
-        Returns:
-            a named tuple of tensors [B, ...]. Those of several moments may be concatenated, field by
-            field, and observed in one call.
+        It is a named tuple of tensors [B, ...]. Several snapshots may be concatenated, field by field,
+        and observed in one call.
         """
         self._must_be_ready("snapshot()")
-        found = self.game.snapshot(self._state)
-        return type(found)(*map(self._tensor, found))
+        snapshot = self.game.snapshot(self._state)
+        return type(snapshot)(*map(self._tensor, snapshot))
 
     def graph_of(self, snapshot: Any) -> NeighborGraph:
-        """Who was whose neighbour at the moment of a snapshot."""
+        """Returns the neighbour graph of the time of a snapshot."""
         return self.game.graph(type(snapshot)(*map(self._array, snapshot)))
 
     def observe(
@@ -184,12 +184,12 @@ class BatchedEnv:
         rows: Sequence[int] | Tensor | np.ndarray | None = None,
         agents: Sequence[int] | Tensor | np.ndarray | None = None,
     ) -> Observation:
-        """Observations of the moment of a snapshot, bit for bit; in memory of their own.
+        """Returns the observations of the time of a snapshot, bit for bit, in new memory.
 
         Args:
             snapshot: from `snapshot`, of any number of rows.
-            rows, agents: integers [M], both or neither; observes agent ``agents[m]`` of row
-                ``rows[m]``. On CUDA they are not looked at before, and must be in range.
+            rows, agents: integers [M], both or neither: observe agent ``agents[m]`` of row ``rows[m]``.
+                On CUDA their values are not checked and must be in range.
 
         Returns:
             [B, N, ...], or [M, ...] if indices are given.
@@ -199,21 +199,21 @@ class BatchedEnv:
             raise ValueError("rows and agents: allowed: both or neither")
         source = type(snapshot)(*map(self._array, snapshot))
         if rows is None:
-            room = self.game.allocate_observation((num_rows, self.num_agents), self._dtype)
-            self.game.observe(source, room)
-            return self._obs(room)
+            obs = self.game.allocate_observation((num_rows, self.num_agents), self._dtype)
+            self.game.observe(source, obs)
+            return self._obs(obs)
         row_index = self._indices("rows", rows, num_rows)
         agent_index = self._indices("agents", agents, self.num_agents)
         if len(row_index) != len(agent_index):
             raise ValueError(
                 f"rows has {len(row_index)} entries and agents {len(agent_index)}; allowed: as many"
             )
-        room = self.game.allocate_observation((len(row_index),), self._dtype)
-        self.game.observe(source, room, row_index, agent_index)
-        return self._obs(room)
+        obs = self.game.allocate_observation((len(row_index),), self._dtype)
+        self.game.observe(source, obs, row_index, agent_index)
+        return self._obs(obs)
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows' whole state and what the last call returned, as tensors: enough to go on exactly."""
+        """Returns the state of the rows and the last results, from which to resume exactly."""
         self._must_be_ready("state_dict()")
         return {
             name: {key: self._tensor(array).clone() for key, array in part.items()}
@@ -221,55 +221,86 @@ class BatchedEnv:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict` of an environment with the same options; `last` then returns it.
+        """Loads a `state_dict` of an environment with the same options; `last` then has its results.
+
+        Former names of a game's fields are accepted, see `Game.former_fields`.
 
         Raises:
-            ValueError: if a part is missing or has another shape; nothing has changed then.
+            ValueError: if a part is missing or has another shape; nothing changes then.
         """
         seeds = np.zeros(self.num_envs, np.int64)
+        state = {**state, "state": self.game.present_fields(state.get("state", {}))}
         pairs = []
         for name, part in self._parts(seeds).items():
             for key, array in part.items():
-                found = state.get(name, {}).get(key)
-                if found is None or tuple(found.shape) != tuple(array.shape):
-                    shape = "missing" if found is None else tuple(found.shape)
+                value = state.get(name, {}).get(key)
+                if value is None or tuple(value.shape) != tuple(array.shape):
+                    shape = "missing" if value is None else tuple(value.shape)
                     raise ValueError(f"state[{name!r}][{key!r}] is {shape}; allowed: {array.shape}")
-                pairs.append((self._tensor(array), found))
-        for mine, theirs in pairs:
-            mine.copy_(theirs)
+                pairs.append((self._tensor(array), value))
+        for target, value in pairs:
+            target.copy_(value)
         self.row_seeds = seeds
         self._ready = self._seeded = True
 
     def last(self) -> tuple[Observation, Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """What the last call of `step` returned (after a `reset`: with rewards of zero)."""
+        """Returns the results of the last `step`, or of a `reset`, with rewards of zero."""
         self._must_be_ready("last()")
-        step, room = self._sides[0]
+        step, obs = self._sides[0]
         return (
-            self._obs(room),
+            self._obs(obs),
             self._tensor(step.reward),
             self._tensor(step.terminated),
             self._tensor(step.truncated),
             self._info(step),
         )
 
+    def render(self, row: int = 0) -> np.ndarray:
+        """Returns a picture of a row, uint8 [height, width, 3].
+
+        Raises:
+            RuntimeError: before the first reset.
+            TypeError, ValueError: for a row out of range.
+        """
+        self._must_be_ready("render()")
+        whole("row", row, 0, self.num_envs - 1)
+        if row not in self._canvases:  # each remembers the curves of its row
+            from mfenvs.render.canvas import Canvas
+
+            self._canvases[row] = Canvas("rgb_array", self.game.id, fps=1.0)
+        game = self.game
+        if game.backend.massively_parallel:  # drawing reads arrays on the CPU
+            game = type(game)(game.config, get_backend("cpu"))
+
+        def of_row(arrays: Any) -> Any:
+            """A NamedTuple of arrays [1, ...] on the CPU."""
+            return type(arrays)(*(self._tensor(a[row : row + 1]).cpu().numpy() for a in arrays))
+
+        canvas = self._canvases[row]
+        game.draw(of_row(self._state), of_row(self._sides[0][0]), 0, canvas)
+        return canvas.present()
+
     def close(self) -> None:
-        """Here for symmetry with other environments; memory goes with the object."""
+        """Closes the pictures."""
+        for canvas in self._canvases.values():
+            canvas.close()
+        self._canvases.clear()
 
     # -- helpers --------------------------------------------------------------------------------
 
     def _must_be_ready(self, what: str) -> None:
         if not self._ready:
-            raise RuntimeError(f"{what} was asked for before reset()")
+            raise RuntimeError(f"{what} was called before reset()")
 
     def _parts(self, seeds: Any) -> dict[str, dict[str, Any]]:
-        """The arrays that a `state_dict` holds, by part and name."""
-        step, room = self._sides[0]
-        obs = room if isinstance(room, dict) else {"obs": room}
+        """Returns the arrays of a `state_dict`, by part and name."""
+        step, obs = self._sides[0]
+        obs = obs if isinstance(obs, dict) else {"obs": obs}
         parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
         return {**parts, "seeds": {"row_seeds": seeds}}
 
     def _turn(self) -> tuple[Step, Any]:
-        """Swaps the two sets of buffers; returns the one to write."""
+        """Swaps the two sets of buffers and returns the one to write."""
         self._sides.reverse()
         return self._sides[0]
 
@@ -277,9 +308,9 @@ class BatchedEnv:
         return torch.as_tensor(array)
 
     def _array(self, values: Any) -> Any:
-        """A tensor or an array as the backend has them."""
-        ours = isinstance(values, Tensor) and self.device.type == "cpu"
-        return values.numpy() if ours else values
+        """Converts a tensor or an array to an array of the backend."""
+        on_cpu = isinstance(values, Tensor) and self.device.type == "cpu"
+        return values.numpy() if on_cpu else values
 
     def _indices(self, name: str, values: Any, size: int) -> Any:
         if self.game.backend.massively_parallel:
@@ -295,10 +326,10 @@ class BatchedEnv:
             )
         return index.astype(np.int64)
 
-    def _obs(self, room: Any) -> Observation:
-        if isinstance(room, dict):
-            return {name: self._tensor(array) for name, array in room.items()}
-        return self._tensor(room)
+    def _obs(self, obs: Any) -> Observation:
+        if isinstance(obs, dict):
+            return {name: self._tensor(array) for name, array in obs.items()}
+        return self._tensor(obs)
 
     def _info(self, step: Step) -> dict[str, Tensor]:
         info = {
@@ -316,18 +347,18 @@ class BatchedEnv:
         shape = (self.num_envs, self.num_agents)
         if isinstance(actions, Tensor) and actions.device != self.device:
             raise ValueError(f"actions is on {actions.device}; allowed: {self.device}")
-        if isinstance(actions, Tensor) and self._admitted is None and actions.dtype in WHOLE:
+        if isinstance(actions, Tensor) and self._sanitized is None and actions.dtype in INTEGERS:
             actions = actions.numpy()
-        kind = getattr(actions, "dtype", type(actions).__name__)
-        if kind not in WHOLE and not (isinstance(kind, np.dtype) and kind.kind in "iu"):
-            raise TypeError(f"actions is {kind}; allowed: a tensor or array of integers")
+        dtype = getattr(actions, "dtype", type(actions).__name__)
+        if dtype not in INTEGERS and not (isinstance(dtype, np.dtype) and dtype.kind in "iu"):
+            raise TypeError(f"actions is {dtype}; allowed: a tensor or array of integers")
         if tuple(actions.shape) != shape:
             raise ValueError(f"actions has shape {tuple(actions.shape)}; allowed: {shape}")
-        if self._admitted is not None:
+        if self._sanitized is not None:
             chosen = self.game.backend.asarray(actions, np.int64)
-            arguments = (self.game.num_actions, chosen, self._admitted)
+            arguments = (self.game.num_actions, chosen, self._sanitized)
             self.game.backend.run(sanitize_actions, shape, *arguments)
-            return self._admitted
+            return self._sanitized
         least, most = int(actions.min()), int(actions.max())
         if least < -1 or most >= self.game.num_actions:
             raise ValueError(
@@ -338,7 +369,7 @@ class BatchedEnv:
 
 
 def _in_dtype(space: spaces.Space[Any], dtype: np.dtype[Any]) -> spaces.Space[Any]:
-    """A space with its floats in another dtype."""
+    """Returns a space with its floats in another dtype."""
     if isinstance(space, spaces.Dict):
         return spaces.Dict({name: _in_dtype(part, dtype) for name, part in space.items()})
     if isinstance(space, spaces.Box) and space.dtype != dtype:

@@ -1,4 +1,4 @@
-"""Memory for observations that are the caller's to keep, used again once nobody keeps them."""
+"""Memory for observations that callers may keep, reused after they have dropped it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 
 
 class Buffer:
-    """An array, and a view of each of its entries along the first axis, some of which are lent."""
+    """An array, and a view of each of its entries along the first axis, which callers may hold."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array, self.views = array, list(array)
 
     def is_free(self) -> bool:
-        """Whether nobody else holds the array or a view: a view of a view holds the array, too."""
-        # The array is known to its attribute, to its views and to the call that counts; a view to its
-        # list and that call.
+        """Returns whether there is no other reference to the array or to a view, direct or indirect."""
+        # References to the array: the attribute, the views, the argument of getrefcount. To a view: the
+        # list and the argument.
         if getrefcount(self.array) > 2 + len(self.views):
             return False
         return sum(map(getrefcount, self.views)) == 2 * len(self.views)
 
 
 class BufferPool:
-    """Hands out rooms. To make a hundred small arrays takes longer than to fill them.
+    """Reuses buffers, since making a hundred small arrays takes longer than filling them.
 
-    Callers mostly hold the last observation while they ask for the next, so that two take turns.
+    Callers mostly hold the last observation when they request the next, so two buffers alternate.
 
     Args:
-        allocate: makes an array with room for so many entries.
+        allocate: returns an array of the given number of entries.
     """
 
     def __init__(self, allocate: Callable[[int], Any]) -> None:
@@ -38,13 +38,13 @@ class BufferPool:
         self._buffers: list[Buffer] = []
 
     def take(self, count: int) -> Buffer:
-        """A buffer of at least ``count`` entries, of any content, that nobody else holds.
+        """Returns a free buffer of at least ``count`` entries, uninitialized.
 
-        The first ``count`` views are the caller's.
+        The caller may hand out its first ``count`` views.
         """
-        for place, buffer in enumerate(self._buffers):
+        for index, buffer in enumerate(self._buffers):
             if len(buffer.views) >= count and buffer.is_free():
-                self._buffers.append(self._buffers.pop(place))
+                self._buffers.append(self._buffers.pop(index))
                 break
         else:
             buffer = Buffer(self._allocate(count))

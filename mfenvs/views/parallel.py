@@ -28,15 +28,14 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
     """One row of a game, as a PettingZoo ParallelEnv.
 
     Beyond PettingZoo: `neighbor_graph`, `neighbors`, `scripted`, `measures`, `selected`, `state`,
-    `state_space`. An agent's info has ``action``, the action in effect, where that is not the one
-    given (-1: none); ``acting`` False where an action was given and did not count; and where the game
-    restricts choices ``action_mask`` (int8 [A]). What ``reset`` and ``step`` return is the caller's
-    to keep.
+    `state_space`. An agent's info has ``action``, the action in effect (-1: none), if that is not the
+    one given; ``acting``, if it is False although an action was given, or the reverse; and if the game
+    masks actions ``action_mask`` (int8 [A]). `reset` and `step` return new arrays.
 
     Args:
         game_class: a `Game`.
         render_mode: None, "human" or "rgb_array".
-        show_graph: draw the neighbour graph over the game.
+        show_graph: whether `render` draws the neighbour graph over the game.
         options: fields of the game's Config.
 
     Raises:
@@ -63,11 +62,11 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             "is_parallelizable": True,
         }
         self.render_mode, self.show_graph = render_mode, show_graph
-        self.possible_agents = [intern(agent) for agent in self.game.agents]  # compared sooner so
+        self.possible_agents = [intern(agent) for agent in self.game.agents]  # for speed
         self.agents: list[str] = []
         self.state_space = self.game.state_space
         self._index = {agent: i for i, agent in enumerate(self.possible_agents)}
-        # One space object per agent: PettingZoo seeds and samples them one by one.
+        # One space object for each agent, since PettingZoo seeds and samples them one by one.
         self._observation_spaces = {
             agent: copy.deepcopy(self.game.parallel_observation_space) for agent in self._index
         }
@@ -78,15 +77,15 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._state = pin(self.game.allocate(1))
         self._step = pin(self.game.allocate_step(1))
         self._last = pin(self.game.allocate_step(1))
-        self._in_parts = isinstance(self.game.parallel_observation_space, spaces.Dict)
+        self._dict_observations = isinstance(self.game.parallel_observation_space, spaces.Dict)
         self._buffers = BufferPool(self.game.allocate_parallel_observation)
         self._names = np.array(self.possible_agents, object)
-        # The row of every agent, the indices of `agents`, and the dict that says False of each.
+        # The row of each agent, the indices of `agents`, and a dict with False for each of them.
         self._rows = np.zeros(self.game.num_agents, np.int64)
-        self._nothing = np.full((1, self.game.num_agents), -1, np.int64)
-        self._choices = frozenset(range(self.game.num_actions))
+        self._no_actions = np.full((1, self.game.num_agents), -1, np.int64)
+        self._allowed_actions = frozenset(range(self.game.num_actions))
         self._present = self._rows[:0]
-        self._nobody: dict[str, bool] = {}
+        self._all_false: dict[str, bool] = {}
         self._ready = self._seeded = False
         self._canvas: Any = None
         self._selected: str | None = None
@@ -101,7 +100,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
 
     @property
     def max_cycles(self) -> int | None:
-        """The time limit. Setting it makes a new config; the episode in progress goes on."""
+        """The time limit. Setting it makes a new config; the current episode continues."""
         return self.game.max_cycles
 
     @max_cycles.setter
@@ -115,10 +114,10 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         """Starts an episode.
 
         Args:
-            seed: an integer restarts the random stream, ``[s]`` with the row's own seed s as a
-                `BatchedEnv` reports it; None goes on with the stream (the first time from the
-                system's entropy).
-            options: accepted for PettingZoo's sake; no game here has reset options.
+            seed: an integer restarts the random stream; ``[s]`` restarts it from s, one of the
+                ``row_seeds`` of a `BatchedEnv`. None continues the stream; the first time it is seeded
+                from the system's entropy, unless the game has another default.
+            options: ignored; PettingZoo passes it.
 
         Returns:
             (observations, infos), by agent.
@@ -127,12 +126,12 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._seeded = True
         self.game.reset(self._state, self._step, seeds)
         self._ready = True
-        self._admit()
+        self._update_agents()
         if self._canvas is not None:
             self._canvas.restart()
         if self.render_mode == "human":
             self.render()
-        return self._observations(), self._infos(self._nothing)
+        return self._observations(), self._infos(self._no_actions)
 
     def step(
         self, actions: dict[str, int]
@@ -143,7 +142,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         dict[str, bool],
         dict[str, dict[str, Any]],
     ]:
-        """Plays one step. Agents left out of ``actions`` choose nothing.
+        """Plays one step. Agents without an entry in ``actions`` take no action.
 
         Returns:
             (observations, rewards, terminations, truncations, infos), by agent, of the agents that
@@ -162,20 +161,20 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self.game.step(self._state, chosen, self._last, self._step)
 
         step = self._step
-        earned = step.reward[0].take(self._present).tolist()
-        rewards = dict(zip(self.agents, earned, strict=True))
-        terminations, truncations = self._nobody.copy(), self._nobody.copy()
+        values = step.reward[0].take(self._present).tolist()
+        rewards = dict(zip(self.agents, values, strict=True))
+        terminations, truncations = self._all_false.copy(), self._all_false.copy()
         if step.truncated[0]:
             truncations = dict.fromkeys(self.agents, True)
         observations, infos = self._observations(), self._infos(chosen)
-        named = [self.possible_agents[i] for i in step.terminated[0].nonzero()[0].tolist()]
-        ended = [agent for agent in named if agent in self._nobody]
+        terminated = [self.possible_agents[i] for i in step.terminated[0].nonzero()[0].tolist()]
+        ended = [agent for agent in terminated if agent in self._all_false]
         for agent in ended:
             terminations[agent] = True
         if step.over[0]:
-            self._admit()
+            self._update_agents()
         elif ended:
-            self._dismiss(ended)
+            self._remove_agents(ended)
         if self.render_mode == "human":
             self.render()
         return observations, rewards, terminations, truncations, infos
@@ -217,7 +216,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
 
     @property
     def selected(self) -> str | None:
-        """The agent whose view `render` shows, in games that show one; None for nobody.
+        """The agent whose view `render` shows, in games that show one, or None.
 
         A click in the window sets it too. Setting it to an unknown name raises ValueError.
         """
@@ -229,23 +228,23 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
 
     @property
     def neighbor_graph(self) -> NeighborGraph:
-        """Who is whose neighbour now (before the first reset: in the state as allocated)."""
+        """The current neighbour graph (before the first reset: of the state as allocated)."""
         return self.game.graph(self._state)
 
     def neighbors(self, agent: str) -> list[str]:
-        """The names of the live neighbours of an agent, in the order of ``possible_agents``."""
-        found = self.neighbor_graph.neighbors(self._index[self._known(agent)])
-        return [self.possible_agents[i] for i in found if self._step.alive[0, i]]
+        """Returns the live neighbours of an agent, in the order of ``possible_agents``."""
+        indices = self.neighbor_graph.neighbors(self._index[self._known(agent)])
+        return [self.possible_agents[i] for i in indices if self._step.alive[0, i]]
 
     @property
     def measures(self) -> dict[str, float]:
-        """What the game reports of its state, such as how many live."""
+        """Quantities of the state, such as the number of live agents."""
         self._must_be_ready("measures")
-        found = self.game.measures(self._state)
-        return {name: float(values[0]) for name, values in found.items()}
+        measures = self.game.measures(self._state)
+        return {name: float(values[0]) for name, values in measures.items()}
 
     def scripted(self, name: str) -> dict[str, int]:
-        """What a scripted player of the game would do now, by agent, for all of ``agents``.
+        """Returns the actions of a scripted player of the game for all of ``agents``.
 
         Raises:
             RuntimeError: before the first reset.
@@ -259,7 +258,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
 
     def _must_be_ready(self, what: str) -> None:
         if not self._ready:
-            raise RuntimeError(f"{what} was asked for before reset()")
+            raise RuntimeError(f"{what} was called before reset()")
 
     def _known(self, agent: str) -> str:
         if agent not in self._index:
@@ -267,47 +266,47 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             raise ValueError(f"agent={agent!r} is unknown; allowed: {first!r} to {last!r}")
         return agent
 
-    def _admit(self) -> None:
-        """Sets who takes part in the next step: ``agents``, and what goes with them."""
+    def _update_agents(self) -> None:
+        """Sets ``agents`` to those that take part in the next step."""
         over = self._step.over[0]
         self._present = self._rows[:0] if over else self._step.alive[0].nonzero()[0]
         self.agents = self._names.take(self._present).tolist()
-        self._nobody = dict.fromkeys(self.agents, False)
+        self._all_false = dict.fromkeys(self.agents, False)
 
-    def _dismiss(self, agents: list[str]) -> None:
-        """What `_admit` does when these have left, and others have not come."""
+    def _remove_agents(self, agents: list[str]) -> None:
+        """As `_update_agents`, where these agents have died and none was added."""
         for agent in agents:
-            del self._nobody[agent]
-        self.agents = list(self._nobody)
+            del self._all_false[agent]
+        self.agents = list(self._all_false)
         self._present = self._step.alive[0].nonzero()[0]
 
     def _joint_action(self, actions: dict[str, int]) -> np.ndarray:
-        """int64 [1, N], -1 where no action came; agents that are gone have no say."""
+        """Returns a dict of actions as int64 [1, N]; -1 for agents without one."""
         if not isinstance(actions, dict):
             raise TypeError(f"actions is a {type(actions).__name__}; allowed: a dict by agent name")
         names, values = list(actions), list(actions.values())
         index: Any = self._present
-        if names != self.agents:  # else, as usual, everybody is there, in order
+        if names != self.agents:  # usually they are equal, in order
             index = [self._index[self._known(agent)] for agent in names]
         if countOf(map(type, values), int) < len(values):
-            if not all(map(_is_whole_number, set(map(type, values)))):
-                _refuse_others(actions)
+            if not all(map(_is_integer_type, set(map(type, values)))):
+                _refuse_non_integers(actions)
             values = list(map(int, values))
-        if not self._choices.issuperset(values):
-            told = zip(names, values, strict=True)
-            agent = next(agent for agent, value in told if value not in self._choices)
+        if not self._allowed_actions.issuperset(values):
+            pairs = zip(names, values, strict=True)
+            agent = next(agent for agent, value in pairs if value not in self._allowed_actions)
             raise ValueError(
                 f"actions[{agent!r}]={actions[agent]!r} is out of range; "
                 f"allowed: 0 to {self.game.num_actions - 1}"
             )
-        chosen = self._nothing.copy()
+        chosen = self._no_actions.copy()
         chosen[0][index] = values
         return chosen
 
     def _observations(self) -> dict[str, Any]:
-        """Of all that took part in the last step, in memory of their own."""
+        """Returns the observations of all agents that took part in the last step, in new memory."""
         count = len(self._present)
-        if self._in_parts:
+        if self._dict_observations:
             parts = self.game.allocate_parallel_observation(count)
             self.game.observe(self._state, parts, self._rows[:count], self._present)
             return {
@@ -316,19 +315,19 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             }
         buffer = self._buffers.take(count)
         self.game.observe(self._state, buffer.array[:count], self._rows[:count], self._present)
-        observations: dict[str, Any] = self._nobody.copy()
+        observations: dict[str, Any] = self._all_false.copy()
         observations.update(zip(self.agents, buffer.views, strict=False))  # a buffer may be larger
         return observations
 
     def _infos(self, chosen: np.ndarray) -> dict[str, dict[str, Any]]:
-        """Of all that took part in the last step, in which ``chosen`` [1, N] were the actions given."""
+        """Returns the infos of all agents that took part in the last step, with actions ``chosen``."""
         step: Step = self._step
         infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
-        # Who acts does what it chose. Mostly that is everybody who lived, and bytes compare fastest.
+        # An acting agent's choice is in effect. Mostly all live agents act; comparing bytes is fastest.
         if step.acting.tobytes() != self._last.alive.tobytes():
-            instead, ignored = step.actions != chosen, step.acting != (chosen >= 0)
+            changed, ignored = step.actions != chosen, step.acting != (chosen >= 0)
             for agent, i in zip(self.agents, self._present.tolist(), strict=True):
-                if instead[0, i]:
+                if changed[0, i]:
                     infos[agent]["action"] = int(step.actions[0, i])
                 if ignored[0, i]:
                     infos[agent]["acting"] = bool(step.acting[0, i])
@@ -338,25 +337,29 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         return infos
 
 
-def _is_whole_number(kind: type) -> bool:
-    return issubclass(kind, int | np.integer) and kind is not bool
+def _is_integer_type(type_: type) -> bool:
+    return issubclass(type_, int | np.integer) and type_ is not bool
 
 
-def _refuse_others(actions: dict[str, Any]) -> None:
-    """Raises TypeError for an action that is neither an integer nor an array of just one."""
+def _refuse_non_integers(actions: dict[str, Any]) -> None:
+    """Raises TypeError for an action that is neither an integer nor a 0-d array of integers."""
     for agent, action in actions.items():
-        kind = type(action)
-        whole = _is_whole_number(kind)
-        if kind is np.ndarray:
-            whole = action.shape == () and action.dtype.kind in "iu"
-        if not whole:
+        integer = _is_integer_type(type(action))
+        if isinstance(action, np.ndarray):
+            integer = action.shape == () and action.dtype.kind in "iu"
+        if not integer:
             raise TypeError(
-                f"actions[{agent!r}]={action!r} is a {kind.__name__}; allowed: an integer"
+                f"actions[{agent!r}]={action!r} is a {type(action).__name__}; allowed: an integer"
             )
 
 
 def to_aec(env: ParallelEnv, usual_wrappers: bool = True) -> Any:
-    """The AEC view, with or without PettingZoo's usual wrappers (out-of-bounds and order checks)."""
+    """Returns the AEC view.
+
+    Args:
+        env: the parallel view.
+        usual_wrappers: whether to add PettingZoo's checks of bounds and of the order of calls.
+    """
     aec = parallel_to_aec_wrapper(env)
     if not usual_wrappers:
         return aec

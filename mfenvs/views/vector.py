@@ -1,4 +1,4 @@
-"""The view of Gymnasium's vectors: each agent of each row is a sub-environment of its own."""
+"""A game as a Gymnasium VectorEnv, in which each agent of each row is a sub-environment."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ Infos = dict[str, Any]
 
 
 class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
-    """B rows of a game as B N sub-environments, so that a learner of one agent plays many.
+    """B rows of a game as B N sub-environments, for single-agent learners.
 
-    Whatever learns from a vector of independent copies learns here from agents who share a game, and,
-    since it has one network for all copies, share its parameters. Sub-environment b N + j is agent j
-    of row b, in ``num_rows`` B by ``num_agents`` N. To the learner the other agents are a part of its
-    world; it gets no mean field.
+    A learner with one network for all sub-environments so becomes independent learning with shared
+    parameters: the other agents are part of each agent's environment, and there is no mean field.
+    Sub-environment b N + j is agent j of row b, with B = ``num_rows`` and N = ``num_agents``.
 
-    Autoreset is Gymnasium's NEXT_STEP: the agents of a row end together, and in the next step, which
-    ignores their actions, start together. Arrays that a call returns are the caller's to keep.
+    Autoreset is Gymnasium's NEXT_STEP: the episodes of a row's agents end in the same step, and the next
+    step, which ignores their actions, resets them. A call returns new arrays.
 
     ``infos`` has, with Gymnasium's masks ``_action`` and so on: ``action`` int64 [B N], the actions in
-    effect (-1: none); ``acting`` bool [B N], whose choice counted; and where the game restricts
-    choices ``action_mask`` int8 [B N, A], what may be chosen next. `measures` has the rows' own.
+    effect (-1: none); ``acting`` bool [B N], where the choice counted; and if the game masks actions
+    ``action_mask`` int8 [B N, A], 1 where an action may be chosen next.
+
+    Attributes:
+        measures: the game's measures after the last call, name -> array [B].
 
     Args:
-        game_class: a `Game` whose agents do not die.
-        num_envs: B >= 1, as for `BatchedEnv`. The ``num_envs`` of this object is B N.
+        game_class: a `Game` with ``fixed_population``.
+        num_envs: B >= 1, as for `BatchedEnv`. The attribute ``num_envs`` is B N.
         options: fields of the game's Config.
 
     Raises:
-        ValueError: for a game in which agents die before the others: a sub-environment cannot end
-            alone and stay dead, as it would start anew in the next step.
+        ValueError: for a game whose agents may die before the others: the sub-environment of a dead
+            agent would be reset in the next step.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (as Gymnasium has it)
@@ -45,9 +47,9 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     def __init__(self, game_class: type[Game], num_envs: int = 1, **options: Any) -> None:
         if not game_class.fixed_population:
             raise ValueError(
-                f"{game_class.id} has agents who die while others play on, but a sub-environment of "
-                "a vector starts anew when it ends; allowed: games whose agents all stay to the end. "
-                "Take batched_env or parallel_env"
+                f"game_class={game_class.id} has agents that die while others play on, and a VectorEnv "
+                "resets a sub-environment that has ended; allowed: games with fixed_population. "
+                "Use batched_env or parallel_env"
             )
         self._env = BatchedEnv(game_class, num_envs, device="cpu", **options)
         self.num_rows, self.num_agents = self._env.num_envs, self._env.num_agents
@@ -64,11 +66,11 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         seed: int | Sequence[int] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Any, Infos]:
-        """Starts every row anew.
+        """Resets every row.
 
         Args:
             seed: as for `BatchedEnv.reset`: an integer, one integer a row, or None.
-            options: nothing; the game's options belong to the constructor.
+            options: None or empty; the constructor takes the game's options.
 
         Returns:
             (observations [B N, ...], infos).
@@ -93,8 +95,8 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
 
         Raises:
             RuntimeError: before the first reset.
-            TypeError, ValueError: for a wrong dtype or shape, or an action out of range; nothing
-                has changed then.
+            TypeError, ValueError: for a wrong dtype or shape, or an action out of range; the rows do
+                not change then.
         """
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,):
@@ -113,17 +115,17 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self._env.close()
 
     def _flat(self, value: Any) -> Any:
-        """A copy of tensors [B, N, ...] as arrays [B N, ...]."""
+        """Copies tensors [B, N, ...] to arrays [B N, ...]."""
         if isinstance(value, dict):
             return {name: self._flat(part) for name, part in value.items()}
         return value.numpy().reshape(self.num_envs, *value.shape[2:]).copy()
 
     def _infos(self, info: dict[str, Any]) -> Infos:
-        """What Gymnasium's infos show, each with its mask; and the rows' measures, kept apart."""
+        """Returns infos with Gymnasium's masks, and sets ``measures``."""
         shown = {"action": info.pop("actions"), "acting": info.pop("acting")}
         if "action_mask" in info:
             shown["action_mask"] = info.pop("action_mask")
-        del info["reset"]  # a learner knows by the end of the step before
+        del info["reset"]  # known from the ends in the step before
         self.measures = {name: values.numpy() for name, values in info.items()}
         infos: Infos = {}
         for name, values in shown.items():

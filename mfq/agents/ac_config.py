@@ -2,106 +2,181 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from mfq.common.config import number, of_kind, one_of, positive, whole, widths
+from mfenvs.validate import number, of_kind, one_of, positive, whole, widths
+from mfq.agents.q_config import ReplayConfig
+from mfq.common.config import Alias, Nested
+from mfq.mean_field import PAIRINGS
 from mfq.networks.precision import PRECISIONS
 from mfq.policy import Linear
 
 
 @dataclass(frozen=True)
-class ACConfig:
-    """Options of an `ActorCritic`. `AUTHORS` has those of the authors' code.
+class ACNetworkConfig:
+    """The networks of an `ActorCritic`.
 
     Attributes:
-        critic: "q", the paper's: Q(s, a, abar), from replay, with target networks; or "v", the authors'
-            code's: V(s, abar), from the returns of whole rounds of play.
-        pairing: "current" fits the critic to abar_t, the paper's; "previous" to abar_{t-1}, the authors'
-            code's.
-        play: "greedy" or "sample", what to do when not exploring.
-        gamma: discount, 0 to 1. With a "q" critic at 0, nothing of s' is stored.
-        temperature: pi = softmax(logits / temperature).
-        entropy: weight of the entropy bonus; 0 for none.
-        actor_learning_rate, critic_learning_rate: Adam's.
-        learning_rate_steps, learning_rate_left: if learning_rate_steps is above 0, both rates fall
-            linearly over so many environment steps, to this share of what they were.
-        clip_gradient: largest norm of either network's gradient; 0 for no clipping.
-        pictures: "flat" or "conv", how pictures are encoded.
-        hidden: widths of the layers that join the parts of the observation; None takes 512 where there
-            are pictures, else 64 and 64.
-        mean_hidden: widths of the critic's layers after the mean action has joined.
-        agent_embedding: size of the embedding of who an agent is; 0 for none.
-        shared_trunk: whether the critic's head stands on the actor's layers.
-        batch_size, replay_size, learning_starts, updates_per_step, samples_per_insert: with a "q"
-            critic, as in `QConfig`.
-        polyak: how far the target networks move per gradient step, 0 to 1.
-        round_steps: with a "v" critic, a round of play lasts until every row has ended an episode, but
-            at most so many steps; what it leaves unfinished is cut there and bootstraps.
-        updates_per_round: gradient steps on it, each over the whole round.
-        value_weight: weight of the critic's loss beside the actor's.
-        precision: as in `QConfig`.
+        pictures: the encoder of pictures, "flat" or "conv".
+        hidden: widths of the layers after the encoders; None takes 512 for observations with pictures,
+            else 64 and 64.
+        mean_hidden: widths of the critic's layers after the mean action is concatenated.
+        agent_embedding: size of the embedding of the agent's index; 0 for none.
+        shared_trunk: whether the critic shares all layers but the last ones with the actor.
     """
 
-    critic: str = "q"
-    pairing: str = "current"
-    play: str = "greedy"
-    gamma: float = 0.95
-    temperature: float = 1.0
-    entropy: float = 0.0
-    actor_learning_rate: float = 3e-4
-    critic_learning_rate: float = 1e-3
-    learning_rate_steps: int = 0
-    learning_rate_left: float = 0.0
-    clip_gradient: float = 10.0
     pictures: str = "flat"
     hidden: tuple[int, ...] | None = None
     mean_hidden: tuple[int, ...] = (256,)
     agent_embedding: int = 8
     shared_trunk: bool = False
-    batch_size: int = 256
-    replay_size: int = 200_000
-    learning_starts: int = 1000
-    updates_per_step: int = 1
-    samples_per_insert: float = 0.0
-    polyak: float = 0.01
-    round_steps: int = 400
-    updates_per_round: int = 1
-    value_weight: float = 0.1
-    precision: str = "auto"
 
     def __post_init__(self) -> None:
-        one_of("critic", self.critic, ("q", "v"))
-        one_of("pairing", self.pairing, ("current", "previous"))
-        one_of("play", self.play, ("greedy", "sample"))
         one_of("pictures", self.pictures, ("flat", "conv"))
-        one_of("precision", self.precision, PRECISIONS)
-        for name in ("gamma", "polyak", "learning_rate_left"):
-            number(name, getattr(self, name), 0.0, 1.0)
-        for name in ("entropy", "clip_gradient", "value_weight", "samples_per_insert"):
-            number(name, getattr(self, name))
-        for name in ("temperature", "actor_learning_rate", "critic_learning_rate"):
-            positive(name, getattr(self, name))
-        for name in ("batch_size", "replay_size", "learning_starts", "round_steps"):
-            whole(name, getattr(self, name), 1)
-        for name in (
-            "agent_embedding",
-            "learning_rate_steps",
-            "updates_per_step",
-            "updates_per_round",
-        ):
-            whole(name, getattr(self, name), 0)
+        whole("agent_embedding", self.agent_embedding, 0)
         if self.hidden is not None and not self.hidden:
             raise ValueError(f"hidden={self.hidden!r}; allowed: one width or more, or None")
         for name in ("hidden", "mean_hidden"):
             widths(name, getattr(self, name) or ())
         of_kind("shared_trunk", self.shared_trunk, bool, "True or False")
 
+
+@dataclass(frozen=True)
+class ACOptimizerConfig:
+    """Adam's options, and the batches of an `ActorCritic`.
+
+    Attributes:
+        actor_learning_rate: the initial learning rate of the actor.
+        critic_learning_rate: the initial learning rate of the critic.
+        learning_rate_steps: if above 0, both rates fall linearly over this number of environment steps.
+        learning_rate_left: the share of the initial rates that remains then.
+        batch_size: transitions of a gradient step of a "q" critic.
+        clip_gradient: largest norm of either network's gradient; 0 for no clipping.
+    """
+
+    actor_learning_rate: float = 3e-4
+    critic_learning_rate: float = 1e-3
+    learning_rate_steps: int = 0
+    learning_rate_left: float = 0.0
+    batch_size: int = 256
+    clip_gradient: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("actor_learning_rate", "critic_learning_rate"):
+            positive(name, getattr(self, name))
+        number("learning_rate_left", self.learning_rate_left, 0.0, 1.0)
+        number("clip_gradient", self.clip_gradient, 0.0)
+        whole("learning_rate_steps", self.learning_rate_steps, 0)
+        whole("batch_size", self.batch_size, 1)
+
     def rates(self, time: int) -> tuple[float, float]:
-        """The learning rates of actor and critic after so many environment steps."""
+        """Returns the learning rates of actor and critic after so many environment steps."""
         share = 1.0
         if self.learning_rate_steps:
             share = Linear(1.0, self.learning_rate_left, self.learning_rate_steps)(time)
         return share * self.actor_learning_rate, share * self.critic_learning_rate
+
+
+@dataclass(frozen=True)
+class RolloutConfig:
+    """The rollouts of a "v" critic.
+
+    Attributes:
+        steps: the maximum length of a rollout, which ends when every row has ended an episode. Episodes
+            that are unfinished then are cut and bootstrapped.
+        updates: gradient steps on a rollout, each over all of it.
+        value_weight: weight of the critic's loss relative to the actor's.
+    """
+
+    steps: int = 400
+    updates: int = 1
+    value_weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        whole("steps", self.steps, 1)
+        whole("updates", self.updates, 0)
+        number("value_weight", self.value_weight, 0.0)
+
+
+@dataclass(frozen=True)
+class ACConfig(Nested):
+    """Options of an `ActorCritic`. Its parts may be given as dicts. `AUTHORS` has those of the authors'
+    code.
+
+    Attributes:
+        critic: "q", as in the paper: Q(s, a, abar), from replay, with target networks; or "v", as in
+            the authors' code: V(s, abar), from the returns of whole rollouts.
+        pairing: "current" fits the critic to abar_t, as in the paper; "previous" to abar_{t-1}, as in
+            the authors' code.
+        mean_field: the mean field of the critic; see `QConfig`.
+        play: how to act without exploration: "greedy" or "sample".
+        gamma: discount, 0 to 1. With 0 and a "q" critic, the fields of s' are not stored.
+        temperature: pi = softmax(logits / temperature).
+        entropy: weight of the entropy bonus; 0 for none.
+        polyak: the step of the target networks towards the online ones, 0 to 1; "q" critic only.
+        precision: see `QConfig`.
+        network: see `ACNetworkConfig`.
+        optimizer: see `ACOptimizerConfig`.
+        replay: see `ReplayConfig`; "q" critic only.
+        rollout: see `RolloutConfig`; "v" critic only.
+    """
+
+    critic: str = "q"
+    pairing: str = "current"
+    mean_field: str = "mean_action"
+    play: str = "greedy"
+    gamma: float = 0.95
+    temperature: float = 1.0
+    entropy: float = 0.0
+    polyak: float = 0.01
+    precision: str = "auto"
+    network: ACNetworkConfig = field(default_factory=ACNetworkConfig)
+    optimizer: ACOptimizerConfig = field(default_factory=ACOptimizerConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+
+    ALIASES: ClassVar[dict[str, Alias]] = {
+        **{
+            name: f"network.{name}"
+            for name in ("pictures", "hidden", "mean_hidden", "agent_embedding", "shared_trunk")
+        },
+        **{
+            name: f"optimizer.{name}"
+            for name in (
+                "actor_learning_rate",
+                "critic_learning_rate",
+                "learning_rate_steps",
+                "learning_rate_left",
+                "batch_size",
+                "clip_gradient",
+            )
+        },
+        "replay_size": "replay.size",
+        "learn_after": "replay.learning_starts",
+        "samples_per_transition": "replay.samples_per_insert",
+        **{
+            name: f"replay.{name}"
+            for name in ("learning_starts", "updates_per_step", "samples_per_insert")
+        },
+        "round_steps": "rollout.steps",
+        "updates_per_round": "rollout.updates",
+        "value_weight": "rollout.value_weight",
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, allowed in (
+            ("critic", ("q", "v")),
+            ("pairing", PAIRINGS),
+            ("play", ("greedy", "sample")),
+            ("precision", PRECISIONS),
+        ):
+            one_of(name, getattr(self, name), allowed)
+        for name in ("gamma", "polyak"):
+            number(name, getattr(self, name), 0.0, 1.0)
+        number("entropy", self.entropy, 0.0)
+        positive("temperature", self.temperature)
 
 
 AUTHORS = ACConfig(
@@ -110,10 +185,9 @@ AUTHORS = ACConfig(
     play="sample",
     temperature=0.1,
     entropy=0.08,
-    actor_learning_rate=1e-4,
-    critic_learning_rate=1e-4,
-    clip_gradient=0.0,
-    agent_embedding=0,
-    shared_trunk=True,
+    network=ACNetworkConfig(agent_embedding=0, shared_trunk=True),
+    optimizer=ACOptimizerConfig(
+        actor_learning_rate=1e-4, critic_learning_rate=1e-4, clip_gradient=0.0
+    ),
 )
-"""What the authors' code has for battle (docs/actor_critic.md)."""
+"""The options of the authors' code for battle (docs/actor_critic.md)."""

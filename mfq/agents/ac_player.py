@@ -1,32 +1,36 @@
-"""The acting half of an actor-critic: a policy network that plays."""
+"""The player of an actor-critic: a policy network without a learner."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mfq.agents.base import Player
 from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy
 
 
-class ACPlayer:
-    """Plays pi(a | o_j) = softmax(actor(o_j) / temperature); it sees no mean action.
+class ACPlayer(Player):
+    """Plays pi(a | o_j) = softmax(actor(o_j) / temperature), which does not use the mean action.
 
     Args:
         actor: a module with the signature of `Actor.forward`.
-        temperature: of the softmax, above 0.
-        greedy: whether it takes the likeliest action, instead of drawing one, when it does not explore.
-        generator: its coins, on the actor's device.
-        precision: which the actor computes in.
+        temperature: temperature of the softmax, above 0.
+        greedy: if True, takes the most likely action when it does not explore, instead of drawing one.
+        generator: draws the actions; on the actor's device.
+        precision: the precision of the actor.
 
     Attributes:
         module: the actor.
     """
+
+    module: nn.Module
 
     def __init__(
         self,
@@ -41,7 +45,7 @@ class ACPlayer:
 
     @torch.no_grad()
     def act(self, step: Step, explore: bool = True) -> Tensor:
-        """Actions int64 [B, N]: drawn from the policy, or the likeliest; -1 for whom others play."""
+        """Returns actions int64 [B, N]; -1 for dead agents and those that it does not play."""
         index = step.active_index
         agents = index % step.actions.shape[1]
         with self.precision.exactly(not explore):
@@ -50,17 +54,22 @@ class ACPlayer:
         chosen = policy.sample(logits, 0, self.generator, step.mask_at(index))
         return step.scatter_actions(chosen, index)
 
-    def player(self, seed: int = 0) -> ACPlayer:
-        """A frozen copy with weights and coins of its own."""
+    def player(self) -> ACPlayer:
+        """Returns a frozen copy that plays as this one does now."""
         actor = copy.deepcopy(self.module).requires_grad_(False)
-        coins = torch.Generator(self.generator.device).manual_seed(seed)
-        return ACPlayer(actor, self.temperature, self.greedy, coins, self.precision)
+        generator = torch.Generator(self.generator.device)
+        generator.set_state(self.generator.get_state())
+        return ACPlayer(actor, self.temperature, self.greedy, generator, self.precision)
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        return (self.generator,)
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights and coins."""
+        """Returns weights and generator."""
         return {"module": self.module.state_dict(), "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`."""
+        """Loads a `state_dict`."""
         self.module.load_state_dict(state["module"])
         load_generator_state(self.generator, state["generator"])

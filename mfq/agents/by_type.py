@@ -1,90 +1,116 @@
-"""A learner of its own for each type of agents, together one `Agent`.
+"""An `Agent` that consists of one learner for each type of agents.
 
 Legend: B rows, N agents, K types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mfq.agents.base import Agent, Player, check_agent
 from mfq.envs.step import Step
 from mfq.envs.view import View
 
 
-class ByType:
-    """One learner a type; each is given the steps as its type sees them (`Step.of_type`).
+class PlayerByType(Player):
+    """One player for each type; each gets the steps of its type (`Step.of_type`).
 
     Args:
-        view: what is played.
-        make: a function of (view of a type, seed) that returns the learner of that type, such as
-            ``mfq.QAgent`` with its options.
-        seed: the learner of type k gets ``seed + 1000 k``.
-
-    Attributes:
-        parts: K learners, by the number of the type.
+        names: the names of the K types.
+        players: the player of each type.
     """
 
-    def __init__(self, view: View, make: Callable[[View, int], Any], seed: int = 0) -> None:
-        self.names = view.type_names
-        self.parts: list[Any] = [
-            make(view.of_type(k), seed + 1000 * k) for k in range(len(self.names))
-        ]
+    def __init__(self, names: Sequence[str], players: Sequence[Player]) -> None:
+        self.names, self._players = tuple(names), tuple(players)
+
+    @property
+    def parts(self) -> Sequence[Player]:
+        return self._players
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
-        """Actions int64 [B, N], each from the learner of the agent's type; -1 for the dead."""
+        """Returns actions int64 [B, N], each from the player of the agent's type; -1 for dead agents."""
         actions = torch.full_like(step.actions, -1)
-        for k, agent in enumerate(self.parts):
-            given = step.of_type(k)
-            mine = given.alive if given.mine is None else given.alive & given.mine
-            actions = agent.act(given, explore).where(mine, actions)
+        for k, player in enumerate(self.parts):
+            typed = step.of_type(k)
+            mine = typed.alive if typed.mine is None else typed.alive & typed.mine
+            actions = player.act(typed, explore).where(mine, actions)
         return actions
 
-    def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
-        """Tells each learner what came of the actions of its type."""
-        for k, agent in enumerate(self.parts):
-            agent.observe(step.of_type(k), actions, next_step.of_type(k))
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        return [generator for player in self.parts for generator in player.generators]
 
-    def learn(self) -> dict[str, float]:
-        """The learners' metrics, each with the name of the type before it."""
-        return self._named([agent.learn() for agent in self.parts])
+    def acting_state(self) -> dict[str, Any]:
+        return {"parts": [player.acting_state() for player in self.parts]}
 
-    def metrics(self) -> dict[str, float]:
-        """How the learners act, likewise."""
-        return self._named(
-            [agent.metrics() if hasattr(agent, "metrics") else {} for agent in self.parts]
-        )
-
-    def player(self) -> ByType:
-        """A copy that plays as this one does now."""
-        twin = ByType.__new__(ByType)
-        twin.names = self.names
-        twin.parts = [agent.player() for agent in self.parts]
-        return twin
+    def load_acting_state(self, state: dict[str, Any]) -> None:
+        for player, saved in zip(self.parts, state["parts"], strict=True):
+            player.load_acting_state(saved)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the future depends on."""
+        """Returns the complete state of each player, by the name of its type."""
         pairs = zip(self.names, self.parts, strict=True)
-        return {"types": {name: agent.state_dict() for name, agent in pairs}}
+        return {"types": {name: player.state_dict() for name, player in pairs}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`.
+        """Loads a `state_dict`.
 
         Raises:
-            ValueError: if it is of other types.
+            ValueError: if it has other types.
         """
         saved = state.get("types", {})
         if list(saved) != list(self.names):
             raise ValueError(f"state has types {list(saved)}; allowed: {list(self.names)}")
-        for name, agent in zip(self.names, self.parts, strict=True):
-            agent.load_state_dict(saved[name])
+        for name, player in zip(self.names, self.parts, strict=True):
+            player.load_state_dict(saved[name])
 
-    def _named(self, found: list[dict[str, float]]) -> dict[str, float]:
+
+class ByType(PlayerByType, Agent):
+    """One learner for each type.
+
+    Args:
+        view: the view to play.
+        make: a function of (view of a type, seed) that returns the learner of that type.
+        seed: the learner of type k gets ``seed + 1000 k``.
+
+    Attributes:
+        parts: the learner of each type.
+    """
+
+    parts: Sequence[Agent]
+
+    def __init__(self, view: View, make: Callable[[View, int], Agent], seed: int = 0) -> None:
+        learners = [make(view.of_type(k), seed + 1000 * k) for k in range(len(view.type_names))]
+        for learner in learners:
+            check_agent("make's result", learner)
+        super().__init__(view.type_names, learners)
+
+    def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
+        """Calls `observe` of each learner with the steps of its type."""
+        for k, agent in enumerate(self.parts):
+            agent.observe(step.of_type(k), actions, next_step.of_type(k))
+
+    def learn(self) -> dict[str, float]:
+        """Calls `learn` of each learner; returns their metrics, prefixed by the name of the type."""
+        return self._named([agent.learn() for agent in self.parts])
+
+    def metrics(self) -> dict[str, float]:
+        return self._named([agent.metrics() for agent in self.parts])
+
+    def player(self) -> PlayerByType:
+        return PlayerByType(self.names, [agent.player() for agent in self.parts])
+
+    def offset_seeds(self, offset: int) -> None:
+        for agent in self.parts:
+            agent.offset_seeds(offset)
+
+    def _named(self, by_type: list[dict[str, float]]) -> dict[str, float]:
         return {
             f"{name}_{key}": value
-            for name, metrics in zip(self.names, found, strict=True)
+            for name, metrics in zip(self.names, by_type, strict=True)
             for key, value in metrics.items()
         }

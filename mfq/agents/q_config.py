@@ -2,175 +2,258 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from mfq.common.config import number, one_of, positive, whole, widths
+from mfenvs.validate import number, one_of, positive, whole, widths
+from mfq.common.config import Alias, Nested
+from mfq.mean_field import PAIRINGS
 from mfq.networks.precision import PRECISIONS
 from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
 from mfq.values import OPERATORS
 
 POLICIES = ("boltzmann", "epsilon_greedy")
 VALUES = tuple(OPERATORS)
-PAIRINGS = ("current", "previous")
 PLAYS = ("greedy", "sample")
 REPLAYS = ("auto", "ring", "compact")
 
 
 @dataclass(frozen=True)
-class QConfig:
-    """Options of a `QAgent`.
+class ExplorationConfig:
+    """How a `QAgent` explores.
 
     Attributes:
-        policy: "boltzmann" or "epsilon_greedy"; how to explore.
-        explore_start, explore_end, explore_steps: its temperature (above 0) or epsilon (0 to 1), linear
-            over environment steps, then constant.
-        explore_rounds: if above 0, linear over so many episodes of all rows instead.
-        coherent_start, coherent_steps: coherent exploration. The probability that a whole row draws
-            from one random mixture of actions in a step falls from coherent_start to 0 over
-            coherent_steps.
-        coherent_concentration: of that mixture, a symmetric Dirichlet distribution; above 0. At 1 it is
-            uniform on the simplex, and with many actions close to equal shares; the smaller it is, the
-            fewer actions share the row.
-        reconsider: the probability that an agent chooses anew in a step, exploring or not; else it
-            repeats what it did (inertia). 1: always.
-        target_temperature: if above 0, pi in v^MF is Boltzmann at this temperature, however the agents
-            explore. 0: pi is the policy that they act by now, which includes inertia (the last action at
-            s' is the transition's own) and coherent exploration (in expectation uniform over the
-            allowed actions).
-        value: how s' is valued: "mean_field" (Eq. 10), "double" (the authors' code) or "max".
-        pairing: "current" fits Q(s_t, a_t, abar_t), the paper's; "previous" fits
-            Q(s_t, a_t, abar_{t-1}), the authors' code's.
-        iterations: rounds of Eqs. 6 and 11 before acting.
-        play: how to act without exploration: "greedy", or "sample": drawn from the policy as it is at
-            the schedule's end (of epsilon-greedy, its greedy part).
-        gamma: discount, 0 to 1. At 0 nothing of s' is stored.
-        filters: of each of the two convolutions of a picture; the paper's network has 32. 0: none, a
-            picture is numbers in a row to 256.
-        stride: of the second of them; the paper's network has 1. 2 halves what it costs.
-        hidden: widths of the joint layers.
-        agent_embedding: size of the embedding of who an agent is; 0 for none.
-        learning_rate: Adam's.
-        learning_rate_steps, learning_rate_end: if learning_rate_steps is above 0, the rate falls
-            linearly to learning_rate_end over so many environment steps (episodes of all rows, with
-            explore_rounds).
-        batch_size: transitions of a gradient step.
-        replay_size: transitions kept.
-        replay: "ring" keeps observations; "compact" keeps what they are drawn from, and draws them when
-            sampled (environments with snapshots and a fixed graph); "auto" is compact where that can
-            be done and observations are large.
-        learning_starts: transitions before the first gradient step.
-        updates_per_step: gradient steps per environment step.
-        samples_per_insert: if above 0, instead as many gradient steps as draw each transition so
-            often, on average: the number of steps then follows the number of transitions stored.
-        polyak: how far the target network moves to the online one per gradient step, 0 to 1.
-        hard_update: if above 0, the target network is copied every so many gradient steps instead.
-        clip_gradient: largest norm of the gradient; 0 for no clipping.
-        precision: of the network's arithmetic: "float32", "bfloat16", or "auto": bfloat16 where the
-            device has instructions for it and the network is large, but float32 for play without
-            exploration; see `Precision`.
+        policy: "boltzmann" or "epsilon_greedy".
+        start: the temperature (above 0) or epsilon (0 to 1) at the beginning.
+        end: the temperature or epsilon after the schedule.
+        steps: environment steps of the linear schedule.
+        episodes: if above 0, episodes of all rows that the schedule runs over, instead of steps.
+        stickiness: the probability that an agent repeats its last action in a step (inertia), with and
+            without exploration.
+        coherent_start: the initial probability that all agents of a row draw their actions in a step
+            from one random mixture.
+        coherent_steps: environment steps over which that probability falls to 0.
+        coherent_concentration: concentration of the mixture's symmetric Dirichlet distribution; above 0.
+            1 is uniform on the simplex; a smaller value concentrates a mixture on fewer actions.
     """
 
     policy: str = "boltzmann"
-    explore_start: float = 1.0
-    explore_end: float = 0.1
-    explore_steps: int = 2000
-    explore_rounds: int = 0
+    start: float = 1.0
+    end: float = 0.1
+    steps: int = 2000
+    episodes: int = 0
+    stickiness: float = 0.0
     coherent_start: float = 0.0
     coherent_steps: int = 2000
     coherent_concentration: float = 0.1
-    reconsider: float = 1.0
-    target_temperature: float = 0.0
-    value: str = "mean_field"
-    pairing: str = "current"
-    iterations: int = 0
-    play: str = "greedy"
-    gamma: float = 0.95
+
+    def __post_init__(self) -> None:
+        one_of("policy", self.policy, POLICIES)
+        for name in ("stickiness", "coherent_start"):
+            number(name, getattr(self, name), 0.0, 1.0)
+        positive("coherent_concentration", self.coherent_concentration)
+        for name, least in (("steps", 1), ("coherent_steps", 1), ("episodes", 0)):
+            whole(name, getattr(self, name), least)
+        # Checks both ends of the schedule now, instead of in the step that reaches them.
+        for name in ("start", "end"):
+            number(name, value := getattr(self, name), 0.0)
+            Boltzmann(value) if self.policy == "boltzmann" else EpsilonGreedy(value)
+
+    def schedule(self) -> Linear:
+        """Returns the temperature or epsilon, over steps acted or over episodes."""
+        return Linear(self.start, self.end, self.episodes or self.steps)
+
+    def make_policy(self) -> Policy:
+        """Returns the exploring policy."""
+        schedule = self.schedule()
+        return Boltzmann(schedule) if self.policy == "boltzmann" else EpsilonGreedy(schedule)
+
+
+@dataclass(frozen=True)
+class QNetworkConfig:
+    """The network of a `QAgent`.
+
+    Attributes:
+        filters: filters of each of the two convolutions of a picture; 32 in the paper. 0: no
+            convolutions, but a layer of 256.
+        stride: stride of the second convolution; 1 in the paper. 2 halves the cost.
+        hidden: widths of the joint layers.
+        agent_embedding: size of the embedding of the agent's index; 0 for none.
+    """
+
     filters: int = 32
     stride: int = 1
     hidden: tuple[int, ...] = (64, 64)
     agent_embedding: int = 8
+
+    def __post_init__(self) -> None:
+        for name, least in (("filters", 0), ("stride", 1), ("agent_embedding", 0)):
+            whole(name, getattr(self, name), least)
+        widths("hidden", self.hidden)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam's options, and the batches of a `QAgent`.
+
+    Attributes:
+        learning_rate: the initial learning rate.
+        learning_rate_steps: if above 0, the number of environment steps over which the rate falls
+            linearly to learning_rate_end (with ``exploration.episodes``, of episodes of all rows).
+        learning_rate_end: the final learning rate.
+        batch_size: transitions of a gradient step.
+        clip_gradient: largest norm of the gradient; 0 for no clipping.
+    """
+
     learning_rate: float = 1e-3
     learning_rate_steps: int = 0
     learning_rate_end: float = 0.0
     batch_size: int = 256
-    replay_size: int = 200_000
-    replay: str = "auto"
-    learning_starts: int = 1000
-    updates_per_step: int = 1
-    samples_per_insert: float = 0.0
-    polyak: float = 0.005
-    hard_update: int = 0
     clip_gradient: float = 10.0
-    precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("policy", POLICIES),
-            ("value", VALUES),
-            ("pairing", PAIRINGS),
-            ("play", PLAYS),
-            ("replay", REPLAYS),
-            ("precision", PRECISIONS),
-        ):
-            one_of(name, getattr(self, name), allowed)
-        for name in ("coherent_start", "reconsider", "gamma", "polyak"):
-            number(name, getattr(self, name), 0.0, 1.0)
-        for name in ("clip_gradient", "samples_per_insert", "target_temperature"):
-            number(name, getattr(self, name))
-        for name in ("learning_rate", "coherent_concentration"):
-            positive(name, getattr(self, name))
-        number("learning_rate_end", self.learning_rate_end)
-        for name in (
-            "batch_size",
-            "replay_size",
-            "learning_starts",
-            "explore_steps",
-            "coherent_steps",
-            "stride",
-        ):
-            whole(name, getattr(self, name), 1)
-        for name in (
-            "explore_rounds",
-            "iterations",
-            "agent_embedding",
-            "updates_per_step",
-            "hard_update",
-            "filters",
-            "learning_rate_steps",
-        ):
-            whole(name, getattr(self, name), 0)
-        widths("hidden", self.hidden)
-        if self.pairing == "previous" and self.iterations:
-            raise ValueError(
-                f"iterations={self.iterations!r} with pairing='previous'; allowed: 0, since the "
-                "iterated mean action is drawn anew each time"
-            )
-        if self.replay == "compact" and self.iterations:
-            raise ValueError(
-                f"iterations={self.iterations!r} with replay='compact'; allowed: 0, since the iterated "
-                "mean action could not be told again"
-            )
-        # A bad end of the schedule should not wait for the step that reaches it.
-        for name in ("explore_start", "explore_end"):
-            number(name, end := getattr(self, name))
-            Boltzmann(end) if self.policy == "boltzmann" else EpsilonGreedy(end)
-
-    def schedule(self) -> Linear:
-        """Of the temperature or epsilon, over steps acted or over rounds."""
-        length = self.explore_rounds or self.explore_steps
-        return Linear(self.explore_start, self.explore_end, length)
+        positive("learning_rate", self.learning_rate)
+        for name in ("learning_rate_end", "clip_gradient"):
+            number(name, getattr(self, name), 0.0)
+        whole("learning_rate_steps", self.learning_rate_steps, 0)
+        whole("batch_size", self.batch_size, 1)
 
     def rate(self, clock: int) -> float:
-        """The learning rate at a time of the same clock."""
+        """Returns the learning rate at a time."""
         if not self.learning_rate_steps:
             return self.learning_rate
         return Linear(self.learning_rate, self.learning_rate_end, self.learning_rate_steps)(clock)
 
-    def make_policy(self) -> Policy:
-        """The exploring policy."""
-        schedule = self.schedule()
-        return Boltzmann(schedule) if self.policy == "boltzmann" else EpsilonGreedy(schedule)
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """The replay memory, and how often it is sampled.
+
+    Attributes:
+        kind: "ring" stores observations; "compact" stores snapshots and computes observations from them
+            when sampled (for environments with snapshots and a fixed graph); "auto" is compact if that
+            is possible and observations are large.
+        size: the number of transitions.
+        learning_starts: transitions before the first gradient step.
+        updates_per_step: gradient steps per environment step.
+        samples_per_insert: if above 0, the number of times that a transition is sampled, on average;
+            replaces ``updates_per_step``.
+    """
+
+    kind: str = "auto"
+    size: int = 200_000
+    learning_starts: int = 1000
+    updates_per_step: int = 1
+    samples_per_insert: float = 0.0
+
+    def __post_init__(self) -> None:
+        one_of("kind", self.kind, REPLAYS)
+        for name, least in (("size", 1), ("learning_starts", 1), ("updates_per_step", 0)):
+            whole(name, getattr(self, name), least)
+        number("samples_per_insert", self.samples_per_insert, 0.0)
+
+
+@dataclass(frozen=True)
+class QConfig(Nested):
+    """Options of a `QAgent`. Its parts may be given as dicts: ``QConfig(network={"hidden": (128,)})``.
+
+    Attributes:
+        pairing: "current" fits Q(s_t, a_t, abar_t), as in the paper; "previous" fits
+            Q(s_t, a_t, abar_{t-1}), as in the authors' code.
+        mean_field: the mean field: "mean_action", or MODULE:CLASS of an `mfq.MeanField`.
+        iterations: iterations of Eqs. 6 and 11 before acting.
+        value: the value of s': "mean_field" (Eq. 10), "double" (the authors' code) or "max".
+        target_temperature: if above 0, pi in v^MF is Boltzmann at this temperature. 0: pi is the
+            current exploration policy, including stickiness (with the transition's action as the last
+            one at s') and coherent exploration (with a mean that is uniform over the allowed actions).
+        play: how to act without exploration: "greedy", or "sample" from the policy at the end of the
+            schedule (epsilon-greedy: greedy).
+        gamma: discount, 0 to 1. With 0 the fields of s' are not stored.
+        polyak: the step of the target network towards the online one per gradient step, 0 to 1.
+        hard_update: if above 0, copies the target network after every so many gradient steps instead.
+        precision: precision of the network's arithmetic: "float32", "bfloat16", or "auto": bfloat16 if
+            the device supports it and the network is large, except without exploration; see
+            `Precision`.
+        exploration: see `ExplorationConfig`.
+        network: see `QNetworkConfig`.
+        optimizer: see `OptimizerConfig`.
+        replay: see `ReplayConfig`.
+    """
+
+    pairing: str = "current"
+    mean_field: str = "mean_action"
+    iterations: int = 0
+    value: str = "mean_field"
+    target_temperature: float = 0.0
+    play: str = "greedy"
+    gamma: float = 0.95
+    polyak: float = 0.005
+    hard_update: int = 0
+    precision: str = "auto"
+    exploration: ExplorationConfig = field(default_factory=ExplorationConfig)
+    network: QNetworkConfig = field(default_factory=QNetworkConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+
+    ALIASES: ClassVar[dict[str, Alias]] = {
+        "policy": "exploration.policy",
+        "explore_start": "exploration.start",
+        "explore_end": "exploration.end",
+        "explore_steps": "exploration.steps",
+        "explore_rounds": "exploration.episodes",
+        "reconsider": ("exploration.stickiness", lambda probability: 1 - probability),
+        **{
+            name: f"exploration.{name}"
+            for name in ("coherent_start", "coherent_steps", "coherent_concentration")
+        },
+        **{name: f"network.{name}" for name in ("filters", "stride", "hidden", "agent_embedding")},
+        **{
+            name: f"optimizer.{name}"
+            for name in (
+                "learning_rate",
+                "learning_rate_steps",
+                "learning_rate_end",
+                "batch_size",
+                "clip_gradient",
+            )
+        },
+        "replay": "replay.kind",
+        "replay_size": "replay.size",
+        "learn_after": "replay.learning_starts",
+        "samples_per_transition": "replay.samples_per_insert",
+        **{
+            name: f"replay.{name}"
+            for name in ("learning_starts", "updates_per_step", "samples_per_insert")
+        },
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, allowed in (
+            ("value", VALUES),
+            ("pairing", PAIRINGS),
+            ("play", PLAYS),
+            ("precision", PRECISIONS),
+        ):
+            one_of(name, getattr(self, name), allowed)
+        for name in ("gamma", "polyak"):
+            number(name, getattr(self, name), 0.0, 1.0)
+        number("target_temperature", self.target_temperature, 0.0)
+        for name in ("iterations", "hard_update"):
+            whole(name, getattr(self, name), 0)
+        if self.pairing == "previous" and self.iterations:
+            raise ValueError(
+                f"iterations={self.iterations!r} with pairing='previous'; allowed: 0, since the "
+                "iterated mean action is redrawn each time"
+            )
+        if self.replay.kind == "compact" and self.iterations:
+            raise ValueError(
+                f"iterations={self.iterations!r} with replay.kind='compact'; allowed: 0, since the "
+                "iterated mean action could not be redrawn"
+            )
 
     def make_target_policy(self) -> Policy:
-        """pi in v^MF, but for inertia and coherent exploration."""
-        return Boltzmann(self.target_temperature) if self.target_temperature else self.make_policy()
+        """Returns pi in v^MF, without stickiness and coherent exploration."""
+        if self.target_temperature:
+            return Boltzmann(self.target_temperature)
+        return self.exploration.make_policy()

@@ -1,24 +1,26 @@
-"""How a Q-learner acts: the half of `QAgent` that plays, without memory or targets.
+"""The acting half of a `QAgent`, without replay and target network.
 
-Legend: B rows, N agents, A actions, S agents that have to choose.
+Legend: B rows, N agents, A actions, S agents that choose next.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfenvs.validate import of_kind
+from mfq.agents.base import Player
+from mfq.agents.hearing import Hearing, MakeMeanField, make_mean_field
 from mfq.agents.q_config import QConfig
-from mfq.common.config import of_kind
 from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
-from mfq.mean_field import iterate
+from mfq.mean_field import MeanField, iterate
 from mfq.networks.encoders import Conv
 from mfq.networks.networks import QNetwork
 from mfq.networks.precision import Precision
@@ -27,183 +29,211 @@ from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
 MakeNetwork = Callable[[View, torch.Generator], nn.Module]
 
 
-class QPlayer:
-    """Plays by action values Q(o_j, a, abar_j) of one network that all its agents share.
+class QPlayer(Player):
+    """Plays by action values Q(o_j, a, abar_j) of one network for all its agents.
 
     Args:
-        view: what to play; gives spaces and sizes.
-        mean_field: True is MFQ, False is IQL.
+        view: the view to play; gives spaces and sizes.
+        mean_field: True is MFQ, with the mean field of the config; False is IQL. Or a `MeanField`
+            class of your own.
         config: see `QConfig`.
-        seed: of weights and draws; no global generator is touched.
+        seed: seed of weights and draws. Global generators are not used.
         network: None, or a function of (view, generator) that returns a module with the signature of
-            `QNetwork.forward`, to be used in its place.
-        policy: explores, and is part of pi in v^MF, instead of the config's.
+            `QNetwork.forward`.
+        policy: the policy for exploration and in v^MF; None takes the config's.
 
     Attributes:
         module: the network.
-        precision: which it computes in.
+        precision: the precision of the network.
         time: steps acted while exploring.
-        rounds: episodes that ended in its rows.
+        episodes: episodes that have ended, over all rows.
     """
+
+    module: nn.Module
 
     def __init__(
         self,
         view: View,
-        mean_field: bool = True,
+        mean_field: bool | MakeMeanField = True,
         config: QConfig | None = None,
         seed: int = 0,
         network: MakeNetwork | None = None,
         policy: Policy | None = None,
     ) -> None:
         check_view(view)
-        self.view, self.mean_field = view, mean_field
+        self.view = view
         self.config = config = config if config is not None else QConfig()
         of_kind("config", config, QConfig, "a QConfig")
-        if config.iterations and view.mean_action_dim != view.num_actions:
+        self.hearing = Hearing(make_mean_field(view, mean_field, config.mean_field, config.pairing))
+        if config.iterations and self.mean_field.width and not self.mean_field.iterates:
             raise ValueError(
-                f"iterations={config.iterations!r} with agents of several types; allowed: 0, since one "
-                "type's learner cannot tell what the others would do"
+                f"iterations={config.iterations!r} with agents of several types, or a mean field that "
+                "is no distribution over actions; allowed: 0, since agents cannot respond to it"
             )
-        self.policy = config.make_policy() if policy is None else policy
-        self._own_policy = policy is not None
+        self.policy = config.exploration.make_policy() if policy is None else policy
+        self._has_user_policy = policy is not None
         build = network if network is not None else self._default_network
         self.module = build(view, torch.Generator().manual_seed(seed)).to(view.device)
         self.precision = Precision(config.precision, self.module, view.device)
         self.generator = torch.Generator(view.device).manual_seed(seed + 2)
-        self.time = self.rounds = 0
-        self._asked: tuple[Tensor, Tensor | None] | None = None  # values and mask of the last act
+        self.time = self.episodes = 0
+        self._last_values: tuple[Tensor, Tensor | None] | None = None  # and mask, of the last act
+
+    @property
+    def mean_field(self) -> MeanField:
+        """The mean field."""
+        return self.hearing.field
 
     @property
     def clock(self) -> int:
-        """What the policy's schedule runs on."""
-        return self.rounds if self.config.explore_rounds else self.time
+        """The time of the policy's schedule: steps, or episodes."""
+        return self.episodes if self.config.exploration.episodes else self.time
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        return (self.generator,)
 
     def player(self) -> QPlayer:
-        """A copy that plays as this one does now, with weights and draws of its own."""
-        twin = QPlayer.__new__(QPlayer)  # no use in drawing weights that are not kept
-        shared = ("view", "mean_field", "config", "policy", "_own_policy", "precision")
-        for name in (*shared, "time", "rounds"):
-            setattr(twin, name, getattr(self, name))
-        twin._asked = None
-        twin.module = copy.deepcopy(self.module).requires_grad_(False)
-        twin.generator = torch.Generator(self.view.device)
-        twin.generator.set_state(self.generator.get_state())
-        return twin
+        """Returns a frozen copy that plays as this one does now."""
+        player = QPlayer.__new__(QPlayer)  # without drawing new weights, which takes time
+        shared = ("view", "config", "policy", "_has_user_policy", "precision", "time", "episodes")
+        for name in shared:
+            setattr(player, name, getattr(self, name))
+        player._last_values = None
+        player.hearing = self.hearing.copy()
+        player.module = copy.deepcopy(self.module).requires_grad_(False)
+        player.generator = torch.Generator(self.view.device)
+        player.generator.set_state(self.generator.get_state())
+        return player
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
-        """Actions int64 [B, N], -1 for those that it does not play or that are dead.
+        """Returns actions int64 [B, N]; -1 for dead agents and those that it does not play.
 
-        With exploration they are drawn from the policy; without, as ``config.play`` says.
+        With exploration they are drawn from the policy; without, ``config.play`` decides.
         """
         index = step.active_index
         with torch.no_grad(), self.precision.exactly(not explore):
             q = self.values(step, self.expected_mean(step), index)
             mask = step.mask_at(index)
-            self._asked = q, mask
+            self._last_values = q, mask
             chosen = self._policy(explore).sample(q, self.clock, self.generator, mask)
             actions = step.scatter_actions(chosen, index)
-            actions = self._keep_habits(step, actions)
+            actions = self._stick(step, actions)
             if explore:
                 actions = self._explore_together(step, actions)
         self.time += explore
         return actions
 
     def values(self, step: Step, mean: Tensor, index: Tensor) -> Tensor:
-        """Q(o, abar, .) at places b N + j: float32 [S, A]; ``mean`` is [B, N, A]."""
+        """Returns Q(o, abar, .) at the indices b N + j: float32 [S, A]; ``mean`` is [B, N, D]."""
         agents = index % self.view.num_agents
         inputs = step.obs_at(index), mean.flatten(0, 1)[index], agents
         return self.precision(self.module, *inputs)
 
     def expected_mean(self, step: Step) -> Tensor:
-        """The mean action that acting in this step reckons with: float32 [B, N, A]; of no width for
-        IQL."""
-        if not self.mean_field:
-            return torch.zeros((*step.actions.shape, 0), device=self.view.device)
+        """Returns the abar that acting in this step uses: float32 [B, N, D], D = 0 for IQL."""
+        heard = self.hearing(step)
+        if not self.mean_field.width:
+            return heard
         return iterate(
-            step.mean_action,
+            heard,
             self.config.iterations,
             step.graph,
             lambda mean: self._respond(step, mean),
         )
 
     def metrics(self) -> dict[str, float]:
-        """How it explores: the temperature or epsilon of the config's policy, and the entropy (nats) of
-        its last policies."""
-        config, found = self.config, dict[str, float]()
-        if not self._own_policy:
-            name = "temperature" if config.policy == "boltzmann" else "epsilon"
-            found[name] = config.schedule()(self.clock)
-        if self._asked is not None and len(self._asked[0]):
-            pi = self.policy.probabilities(self._asked[0], self.clock, self._asked[1])
-            found["entropy"] = float(torch.special.entr(pi).sum(-1).mean())
-        return found
+        """Returns the temperature or epsilon of the config's policy, and the mean entropy (nats) of the
+        policies of the last `act`."""
+        config, metrics = self.config, dict[str, float]()
+        if not self._has_user_policy:
+            name = "temperature" if config.exploration.policy == "boltzmann" else "epsilon"
+            metrics[name] = config.exploration.schedule()(self.clock)
+        if self._last_values is not None and len(self._last_values[0]):
+            values, mask = self._last_values
+            pi = self.policy.probabilities(values, self.clock, mask)
+            metrics["entropy"] = float(torch.special.entr(pi).sum(-1).mean())
+        return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that acting depends on."""
+        """Returns the complete state of acting."""
         return {
             "module": self.module.state_dict(),
             "generator": self.generator.get_state(),
             "time": self.time,
-            "rounds": self.rounds,
+            "episodes": self.episodes,
+            **({"hearing": hearing} if (hearing := self.hearing.state_dict()) else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`."""
+        """Loads a `state_dict`."""
         self.module.load_state_dict(state["module"])
         load_generator_state(self.generator, state["generator"])
-        self.time, self.rounds = state["time"], state["rounds"]
+        # Older checkpoints call them "rounds", and those of opponents lack them.
+        self.time = state["time"]
+        self.episodes = state.get("episodes", state.get("rounds", self.episodes))
+        self.hearing.load_state_dict(state.get("hearing", {}), is_current=False)
 
-    # -- its parts ------------------------------------------------------------------------------
+    def acting_state(self) -> dict[str, Any]:
+        return {**super().acting_state(), "hearing": self.hearing.copy()}
+
+    def load_acting_state(self, state: dict[str, Any]) -> None:
+        super().load_acting_state(state)
+        self.hearing = state["hearing"]
+
+    # -- implementation -------------------------------------------------------------------------
 
     def _policy(self, explore: bool) -> Policy:
         if explore:
             return self.policy
-        if self.config.play == "sample" and self._own_policy:
+        if self.config.play == "sample" and self._has_user_policy:
             return self.policy
         if self.config.play == "sample" and isinstance(self.policy, Boltzmann):
-            return Boltzmann(self.config.explore_end)
+            return Boltzmann(self.config.exploration.end)
         return Greedy()
 
     def _respond(self, step: Step, mean: Tensor) -> Tensor:
-        """What all the living would do: draws from the policy, given a mean action."""
-        everybody = step.for_player(step.alive)
-        index = everybody.active_index
+        """Draws the actions of all living agents from the policy, given a mean action."""
+        all_agents = step.for_player(step.alive)
+        index = all_agents.active_index
         q = self.values(step, mean, index)
         chosen = self.policy.sample(q, self.clock, self.generator, step.mask_at(index))
         return step.scatter_actions(chosen, index)
 
     def _explore_together(self, step: Step, actions: Tensor) -> Tensor:
-        """Coherent exploration: by chance a row draws all its actions from a mixture of its own."""
+        """Coherent exploration: with some probability, a row draws all its actions from one mixture."""
         chance = self._coherence()
         if chance <= 0:
             return actions
-        coin, num_actions = self.generator, self.view.num_actions
-        together = torch.rand((len(actions), 1), generator=coin, device=actions.device) < chance
-        shares = log_gamma_shares(
-            (len(actions), 1, num_actions), self.config.coherent_concentration, coin
+        generator, num_actions = self.generator, self.view.num_actions
+        together = (
+            torch.rand((len(actions), 1), generator=generator, device=actions.device) < chance
         )
-        # Normalised over what each agent may do, however small the row's shares of that are.
+        concentration = self.config.exploration.coherent_concentration
+        shares = log_gamma_shares((len(actions), 1, num_actions), concentration, generator)
+        # Normalised over each agent's allowed actions, even if their shares in the row are tiny.
         shares = shares.expand(-1, self.view.num_agents, -1)
         mixture = Boltzmann(1.0).probabilities(shares, self.clock, step.action_mask)
-        return draw(mixture, coin).where(together & (actions >= 0), actions)
+        return draw(mixture, generator).where(together & (actions >= 0), actions)
 
     def _coherence(self) -> float:
-        """The probability that a row explores coherently in a step now."""
-        config = self.config
+        """Returns the probability that a row explores coherently in this step."""
+        config = self.config.exploration
         if config.coherent_start <= 0:
             return 0.0
         return Linear(config.coherent_start, 0.0, config.coherent_steps)(self.time)
 
-    def _keep_habits(self, step: Step, actions: Tensor) -> Tensor:
-        """Agents that do not reconsider repeat their action, if they have one that is still allowed."""
-        if self.config.reconsider >= 1:
+    def _stick(self, step: Step, actions: Tensor) -> Tensor:
+        """Stickiness: with some probability an agent repeats its last action, if that is allowed."""
+        if self.config.exploration.stickiness <= 0:
             return actions
         coin = torch.rand(actions.shape, generator=self.generator, device=actions.device)
-        keeps = (coin >= self.config.reconsider) & (step.actions >= 0) & (actions >= 0)
+        repeats = coin >= 1 - self.config.exploration.stickiness
+        repeats &= (step.actions >= 0) & (actions >= 0)
         if step.action_mask is not None:
-            habit = step.actions.clamp(min=0)[..., None]
-            keeps &= step.action_mask.gather(-1, habit)[..., 0] != 0
-        return step.actions.where(keeps, actions)
+            last = step.actions.clamp(min=0)[..., None]
+            repeats &= step.action_mask.gather(-1, last)[..., 0] != 0
+        return step.actions.where(repeats, actions)
 
     def _default_network(self, view: View, generator: torch.Generator) -> nn.Module:
         return network_of(self.config, view.observation_space, view, self.mean_field, generator)
@@ -212,18 +242,18 @@ class QPlayer:
 def log_gamma_shares(
     shape: tuple[int, ...], concentration: float, generator: torch.Generator
 ) -> Tensor:
-    """Logarithms of gamma variables, float64: their softmax along the last axis is drawn from the
-    symmetric Dirichlet distribution.
+    """Returns logarithms of gamma variables, float64. Their softmax along the last axis has a symmetric
+    Dirichlet distribution.
 
-    Gamma(c) is distributed as Gamma(c + 1) U^(1 / c) (Marsaglia & Tsang 2000), of which the logarithm
-    is finite where the variable itself would be 0 for all actions.
+    Gamma(c) is distributed as Gamma(c + 1) U^(1 / c) (Marsaglia & Tsang 2000). The logarithm of the
+    latter is finite even if the variable underflows to 0 for all actions.
 
     Args:
-        shape: of the result.
+        shape: shape of the result.
         concentration: c, above 0.
-        generator: of the draws, and of the device they are made on.
+        generator: makes the draws, on its device.
     """
-    c = max(concentration, 1e-300)  # which 1 can be divided by
+    c = max(concentration, 1e-300)  # so that 1 / c is finite
     rates = torch.full(shape, c, dtype=torch.float64, device=generator.device)
     # torch.distributions would draw from the global generator.
     boosted = torch._standard_gamma(rates + 1, generator=generator)
@@ -231,22 +261,50 @@ def log_gamma_shares(
     return boosted.log() - minus_log_u / c
 
 
+def q_player(
+    view: View,
+    observation_space: spaces.Space[Any],
+    config: QConfig,
+    state: dict[str, Any],
+    seed: int,
+    mean_field: bool,
+) -> QPlayer:
+    """Returns a player from a `QAgent`'s ``state_dict``.
+
+    Args:
+        view: the view to play.
+        observation_space: the observation space of the network.
+        config: the options of the agent.
+        state: its state.
+        seed: seed of draws that the state does not have.
+        mean_field: True for MFQ, False for IQL.
+    """
+
+    def make(view: View, generator: torch.Generator) -> nn.Module:
+        field = make_mean_field(view, mean_field, config.mean_field, config.pairing)
+        return network_of(config, observation_space, view, field, generator)
+
+    player = QPlayer(view, mean_field, config, seed, make)
+    player.load_state_dict(state)
+    return player
+
+
 def network_of(
     config: QConfig,
     observation_space: spaces.Space[Any],
     view: View,
-    mean_field: bool,
+    mean_field: MeanField,
     generator: torch.Generator,
 ) -> QNetwork:
-    """The network that a config asks for, of agents that observe this and otherwise are a view's."""
+    """Returns the network of a config, for agents of a view with ``observation_space``."""
+    network = config.network
     return QNetwork(
         observation_space,
         view.num_agents,
         view.num_actions,
         mean_field,
-        config.hidden,
-        config.agent_embedding,
+        network.hidden,
+        network.agent_embedding,
         generator,
-        view.mean_action_dim,
-        Conv(config.filters, config.stride) if config.filters else None,
+        Conv(network.filters, network.stride) if network.filters else None,
     )

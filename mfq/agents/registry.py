@@ -1,52 +1,214 @@
-"""Agents by the name of their algorithm."""
+"""The registry of algorithms: their options, agents and players."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
+from functools import partial
 from typing import Any
 
-import torch
+from gymnasium import spaces
 
+from mfenvs.validate import of_kind
 from mfq.agents.ac_config import ACConfig
-from mfq.agents.actor_critic import ActorCritic
-from mfq.agents.base import Agent, parts_of
-from mfq.agents.by_type import ByType
+from mfq.agents.actor_critic import ActorCritic, ac_player
+from mfq.agents.base import Agent, Player, check_agent
+from mfq.agents.by_type import ByType, PlayerByType
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
+from mfq.agents.q_player import q_player
 from mfq.common import distributed
+from mfq.common.config import build
+from mfq.envs.lookup import check_trusted, find
 from mfq.envs.view import View
 
-ALGORITHMS = ("mfq", "iql", "mfac", "ac")
+
+@dataclass(frozen=True)
+class Algorithm:
+    """An entry of the registry.
+
+    Attributes:
+        config: the frozen dataclass of the options.
+        make: a function of (view of agents of one type, config, seed) that returns an `Agent`.
+        load: a function of (view, the observation space of its networks, config, the agent's
+            state_dict, seed) that returns a `Player`.
+        ignores: names of options that have no effect, such as "pairing".
+    """
+
+    config: type[Any]
+    make: Callable[[View, Any, int], Agent]
+    load: Callable[[View, spaces.Space[Any], Any, dict[str, Any], int], Player]
+    ignores: tuple[str, ...] = ()
 
 
-def make_agent(
-    view: View, algo: Any, q_config: QConfig, ac_config: ACConfig, seed: int = 0
-) -> Agent:
-    """An agent by the name of its algorithm; of agents of several types, one learner a type.
+HEARING = ("pairing", "mean_field")
+ALGORITHMS: dict[str, Algorithm] = {
+    "mfq": Algorithm(
+        QConfig,
+        lambda view, config, seed: QAgent(view, True, config, seed),
+        partial(q_player, mean_field=True),
+    ),
+    "iql": Algorithm(
+        QConfig,
+        lambda view, config, seed: QAgent(view, False, config, seed),
+        partial(q_player, mean_field=False),
+        (*HEARING, "iterations"),
+    ),
+    "mfac": Algorithm(
+        ACConfig,
+        lambda view, config, seed: ActorCritic(view, True, config, seed),
+        partial(ac_player, mean_field=True),
+    ),
+    "ac": Algorithm(
+        ACConfig,
+        lambda view, config, seed: ActorCritic(view, False, config, seed),
+        partial(ac_player, mean_field=False),
+        HEARING,
+    ),
+}
+"""Algorithms by name. `algorithm` adds an entry for each class that it is called with."""
+BUILT_IN = tuple(ALGORITHMS)
+
+
+def algorithm(algo: Any) -> tuple[str, Algorithm]:
+    """Returns the name and the entry of an algorithm.
 
     Args:
-        view: what it plays.
-        algo: one of `ALGORITHMS`; or a class, see `mfq.Runner`.
-        q_config: options of "mfq", "iql" and of a class.
-        ac_config: options of "mfac" and "ac".
-        seed: of weights, exploration and replay.
+        algo: a name in `ALGORITHMS`; MODULE:CLASS, which is imported; or a class. A class is called
+            with (view, config, seed) and returns an `Agent`. Its attribute ``Config`` is the dataclass
+            of ``config``; without one that is `QConfig`.
 
     Raises:
-        ValueError: for an unknown algorithm.
+        ValueError: for an unknown name.
+        TypeError: for anything else.
     """
-    if isinstance(algo, str) and algo not in ALGORITHMS:
-        raise ValueError(f"algo={algo!r}; allowed: {ALGORITHMS}, or a class")
+    if isinstance(algo, str):
+        if algo in ALGORITHMS:
+            return algo, ALGORITHMS[algo]
+        if ":" not in algo:
+            raise ValueError(
+                f"algo={algo!r}; allowed: {', '.join(BUILT_IN)}, MODULE:CLASS, or a class"
+            )
+        name, make = algo, find(algo)
+    else:
+        name = f"{getattr(algo, '__module__', '')}:{getattr(algo, '__qualname__', '')}"
+        make = algo
+    if not callable(make):
+        raise TypeError(f"algo={algo!r}; allowed: {', '.join(BUILT_IN)}, MODULE:CLASS, or a class")
+    config = getattr(make, "Config", QConfig)
+    if not is_dataclass(config):
+        raise TypeError(f"{name}.Config={config!r}; allowed: a dataclass of its options")
+    ALGORITHMS[name] = Algorithm(config, make, _load_with(make))
+    return name, ALGORITHMS[name]
+
+
+def _load_with(make: Callable[[View, Any, int], Agent]) -> Callable[..., Player]:
+    def load(
+        view: View, space: spaces.Space[Any], config: Any, state: dict[str, Any], seed: int
+    ) -> Player:
+        agent = make(view, config, seed)
+        agent.load_state_dict(state)
+        return agent
+
+    return load
+
+
+def saved_algorithm(state: dict[str, Any], algo: Any = None) -> str:
+    """Returns the name of a checkpoint's algorithm.
+
+    Args:
+        state: a checkpoint of a `Runner`.
+        algo: the class, or MODULE:CLASS, of the algorithm; None for the one that the checkpoint names.
+
+    Raises:
+        ValueError: if the checkpoint names an algorithm that is neither known nor trusted.
+    """
+    if algo is not None:
+        return algorithm(algo)[0]
+    name = state["config"]["algo"]
+    if not state.get("own_algo", True):  # older checkpoints do not name a class
+        raise ValueError("it is of an algorithm of its user's own; allowed: giving it, algo=CLASS")
+    if name not in ALGORITHMS:
+        check_trusted({"algo": name}, "it")
+    return algorithm(name)[0]
+
+
+def agent_config(name: str, options: dict[str, Any]) -> Any:
+    """Returns the options of an algorithm from those of a run in a checkpoint.
+
+    Older checkpoints have separate fields for Q-learners and actor-critics, and options that the
+    algorithm ignores.
+
+    Args:
+        name: a name in `ALGORITHMS`.
+        options: the fields of a `RunConfig`.
+
+    Raises:
+        ValueError, TypeError: for values that the config does not allow.
+    """
+    entry = ALGORITHMS[name]
+    of_actor_critics = entry.config is ACConfig and "actor_critic" in options
+    chosen = dict(options["actor_critic" if of_actor_critics else "agent"])
+    return build(entry.config, {k: v for k, v in chosen.items() if k not in entry.ignores})
+
+
+def make_agent(view: View, algo: Any, config: Any = None, seed: int = 0) -> Agent:
+    """Returns an agent of an algorithm; with several types of agents, a `ByType` with one learner each.
+
+    Args:
+        view: the view to play.
+        algo: see `algorithm`.
+        config: an instance of the algorithm's dataclass; None for the defaults.
+        seed: seed of weights, exploration and replay.
+
+    Raises:
+        ValueError, TypeError: for an unknown algorithm, or another config.
+    """
+    name, entry = algorithm(algo)
+    config = entry.config() if config is None else config
+    of_kind("config", config, entry.config, f"a {entry.config.__name__}, as algo={name!r} has it")
 
     def make(view: View, seed: int) -> Agent:
-        if not isinstance(algo, str):
-            return algo(view, q_config, seed)
-        if algo in ("mfac", "ac"):
-            return ActorCritic(view, algo == "mfac", ac_config, seed)
-        return QAgent(view, algo == "mfq", q_config, seed)
+        agent = entry.make(view, config, seed)
+        check_agent(f"algo={name!r}: its result", agent)
+        return agent
 
     agent = make(view, seed) if view.type_specs is None else ByType(view, make, seed)
-    if apart := distributed.draw_apart():  # the same weights everywhere, but other coins
-        for learner in parts_of(agent):
-            for drawer in (learner, getattr(learner, "replay", None)):
-                if isinstance(coins := getattr(drawer, "generator", None), torch.Generator):
-                    coins.manual_seed(coins.initial_seed() + apart)
+    if offset := distributed.draw_apart():  # the same weights in all processes, different draws
+        agent.offset_seeds(offset)
     return agent
+
+
+def load_agent_player(
+    view: View,
+    algo: str,
+    config: Any,
+    state: dict[str, Any],
+    seed: int,
+    space: spaces.Space[Any] | None = None,
+) -> Player:
+    """Returns a player from an agent's ``state_dict``.
+
+    Args:
+        view: the view to play.
+        algo: a name in `ALGORITHMS`.
+        config: an instance of the algorithm's dataclass.
+        state: the state; that of a `ByType` if the view has several types.
+        seed: seed of draws that the state does not have.
+        space: the observation space of the networks; None for that of the view.
+
+    Raises:
+        ValueError, KeyError, RuntimeError: if the state does not fit the view.
+    """
+    entry = ALGORITHMS[algo]
+    if view.type_specs is None:
+        space = view.observation_space if space is None else space
+        return entry.load(view, space, config, state, seed)
+    types: dict[str, Any] = state.get("types", {})
+    if list(types) != list(view.type_names):
+        raise ValueError(f"it has not the types {list(view.type_names)}")
+    players = []
+    for k, saved in enumerate(types.values()):
+        typed = view.of_type(k)
+        players.append(entry.load(typed, typed.observation_space, config, saved, seed + 1000 * k))
+    return PlayerByType(view.type_names, players)

@@ -1,61 +1,64 @@
 """Tabular mean-field Q-learning (Yang et al. 2018, Eq. 8), for finite games.
 
-MFQ and independent Q-learning (IQL) are the two settings of one learner: with ``mean_field`` the table
-has a cell for each mean action that an agent may meet, without it has one for all. What IQL knows of the
-others is what its states tell, and without states nothing.
+One class implements MFQ and independent Q-learning (IQL). With ``mean_field`` the table has a cell for
+each possible mean action, without it has one cell for all.
 
 Legend: B rows, N agents, A actions, S states, M cells of mean action.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from mfenvs.validate import of_kind
+from mfq.agents.base import Agent
+from mfq.agents.hearing import Hearing, make_mean_field
 from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View
-from mfq.mean_field import iterate
+from mfq.mean_field import MeanField, iterate
 from mfq.policy import Boltzmann, Greedy, Policy
 from mfq.values import mean_field_value, td_target
 
 MAX_ENTRIES = 2**28
-PAIRINGS = ("current", "previous")
 
 
-class TabularQ:
+class TabularQ(Agent):
     """One table for each agent of each row, Q[s, abar, a], all updated at once.
 
-    The update, for agents whose choice counted (Eq. 8):
+    The update, for agents that chose an action (Eq. 8):
 
         Q(s, a, abar) <- Q(s, a, abar) + alpha (r + gamma v^MF(s') - Q(s, a, abar))
 
-    with v^MF(s') = sum_a pi(a | s', abar') Q(s', a, abar') and abar' what acting in s' would use.
+    with v^MF(s') = sum_a pi(a | s', abar') Q(s', a, abar'), and abar' the mean action that acting in s'
+    would use.
 
-    A mean action is a row of neighbour counts; it is told from others in steps of 1/K, K being the
-    graph's largest number of neighbours: exact where all agents have K live neighbours (or K is a
-    multiple of their number). Having no neighbour with an action is a cell of its own.
+    Mean actions are rounded to multiples of 1/K, with K the graph's largest number of neighbours. This
+    is exact if K is a multiple of the number of an agent's live neighbours. Agents without a neighbour
+    that has an action use a separate cell.
 
     Args:
-        view: what to play; gives the sizes.
+        view: the view to play; gives the sizes.
         mean_field: True is MFQ, False is IQL.
-        policy: how to act while exploring, and pi in v^MF.
+        policy: the policy while exploring, and pi in v^MF.
         learning_rate: alpha in (0, 1], or "visits" for 1 / (visits of the entry).
         gamma: discount in [0, 1].
-        pairing: "current" fits Q(s_t, a_t, abar_t), the paper's; "previous" fits
-            Q(s_t, a_t, abar_{t-1}), the authors' code's. Acting knows abar_{t-1} in both.
-        iterations: rounds of Eqs. 6 and 11 from abar_{t-1} before acting; 0 for none.
-        num_states, state_of: how many states there are, and obs -> int64 [B, N] in [0, num_states).
-            Without them a Discrete observation is the state, and any other means one state for all.
-        seed: of the draws.
+        pairing: "current" fits Q(s_t, a_t, abar_t), as in the paper; "previous" fits
+            Q(s_t, a_t, abar_{t-1}), as in the authors' code. Acting uses abar_{t-1} in both.
+        iterations: iterations of Eqs. 6 and 11, starting from abar_{t-1}, before acting; 0 for none.
+        num_states: S, the number of states; None: that of a Discrete observation space, else 1.
+        state_of: a function from obs to int64 [B, N] in [0, num_states); None: a Discrete observation,
+            else 0. Must be given together with ``num_states``.
+        seed: seed of the draws.
 
     Attributes:
         table: float32 [B, N, S, M, A].
-        visits: int64, likewise; how often each entry was updated.
+        visits: int64 [B, N, S, M, A]; the number of updates of each entry.
 
     Raises:
         ValueError: for an argument out of range, or a table that would be too large.
@@ -74,8 +77,6 @@ class TabularQ:
         state_of: Callable[[Any], Tensor] | None = None,
         seed: int = 0,
     ) -> None:
-        if pairing not in PAIRINGS:
-            raise ValueError(f"pairing={pairing!r}; allowed: {PAIRINGS}")
         if learning_rate != "visits" and not (
             isinstance(learning_rate, float | int) and 0 < learning_rate <= 1
         ):
@@ -87,14 +88,16 @@ class TabularQ:
         if iterations and pairing == "previous":
             raise ValueError(
                 f"iterations={iterations!r} with pairing='previous'; allowed: 0, since the iterated "
-                "mean action is drawn anew each time"
+                "mean action is redrawn each time"
             )
         if (num_states is None) != (state_of is None):
             raise ValueError("num_states and state_of: allowed: both or neither")
-        self.view, self.mean_field = view, mean_field
+        of_kind("mean_field", mean_field, bool, "True or False, since a table counts actions")
+        self.view = view
+        self.hearing = Hearing(make_mean_field(view, mean_field, "mean_action", pairing))
         self.policy = policy if policy is not None else Boltzmann(1.0)
         self.learning_rate, self.gamma = learning_rate, gamma
-        self.pairing, self.iterations = pairing, iterations
+        self.iterations = iterations
         self._state_of = state_of or _default_state_of(view.observation_space)
         states = num_states or _default_num_states(view.observation_space)
 
@@ -118,10 +121,10 @@ class TabularQ:
         self.generator = torch.Generator(view.device).manual_seed(seed)
         self.time = 0
 
-    # -- the agent's protocol --------------------------------------------------------------------
+    # -- interface of agents ---------------------------------------------------------------------
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
-        """Actions int64 [B, N]: drawn from the policy, or greedy without exploration."""
+        """Returns actions int64 [B, N]: drawn from the policy, or greedy without exploration."""
         policy = self.policy if explore else Greedy()
         q = self.values(step, self._expected_mean(step))
         actions = policy.sample(q, self.time, self.generator, step.action_mask)
@@ -129,15 +132,17 @@ class TabularQ:
         return actions
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
-        """Learns from one step of all rows: Eq. 8."""
-        mean = next_step.mean_action if self.pairing == "current" else self._expected_mean(step)
+        """Updates the table with one step of all rows (Eq. 8)."""
+        mean = self.mean_field.fitted(
+            before=lambda: self._expected_mean(step), after=lambda: self.hearing(next_step)
+        )
         entry = self._cell(step, mean) * self.view.num_actions + actions.clamp(min=0)
         target = td_target(
             next_step.reward, self._next_value(next_step), next_step.terminated, self.gamma
         )
         learns = step.learners(next_step)
 
-        # One entry an agent, so that gathering and scattering cannot collide.
+        # Each agent of each row has a table, so that no entry is updated twice.
         entry = entry[..., None]
         visits = self.visits.flatten(2).gather(-1, entry) + learns[..., None]
         self.visits.flatten(2).scatter_(-1, entry, visits)
@@ -150,11 +155,11 @@ class TabularQ:
         self.table.flatten(2).scatter_(-1, entry, q)
 
     def learn(self) -> dict[str, float]:
-        """Nothing more to do: `observe` has learned already."""
+        """Does nothing, since `observe` learns; returns {}."""
         return {}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything that the future depends on, as tensors."""
+        """Returns the complete state, as tensors."""
         return {
             "table": self.table,
             "visits": self.visits,
@@ -163,7 +168,7 @@ class TabularQ:
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes up a `state_dict`.
+        """Loads a `state_dict`.
 
         Raises:
             ValueError: if the table has another shape.
@@ -177,14 +182,23 @@ class TabularQ:
         load_generator_state(self.generator, state["generator"])
         self.time = int(state["time"])
 
-    # -- its parts ------------------------------------------------------------------------------
+    @property
+    def mean_field(self) -> MeanField:
+        """What it hears of its neighbours."""
+        return self.hearing.field
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        return (self.generator,)
+
+    # -- implementation -------------------------------------------------------------------------
 
     def values(self, step: Step, mean: Tensor) -> Tensor:
-        """Q(s, ., abar) of every agent: float32 [B, N, A]."""
+        """Returns Q(s, ., abar) of every agent: float32 [B, N, A]."""
         if step.actions.shape != self.table.shape[:2]:
             raise ValueError(
                 f"step is of {tuple(step.actions.shape)} rows and agents; allowed: "
-                f"{tuple(self.table.shape[:2])}, which the table was made for"
+                f"{tuple(self.table.shape[:2])}, as the table"
             )
         cell = self._cell(step, mean)[..., None, None]
         rows = self.table.flatten(2, 3)
@@ -197,12 +211,11 @@ class TabularQ:
         return mean_field_value(q, self.policy.probabilities(q, self.time, step.action_mask))
 
     def _expected_mean(self, step: Step) -> Tensor:
-        """The mean action that acting in this step reckons with."""
-        if not self.mean_field:
-            return step.mean_action[..., :0]
-        return iterate(
-            step.mean_action, self.iterations, step.graph, lambda mean: self._respond(step, mean)
-        )
+        """Returns the abar that acting in this step uses."""
+        heard = self.hearing(step)
+        if not self.mean_field.width:
+            return heard
+        return iterate(heard, self.iterations, step.graph, lambda mean: self._respond(step, mean))
 
     def _respond(self, step: Step, mean: Tensor) -> Tensor:
         q = self.values(step, mean)
@@ -210,9 +223,9 @@ class TabularQ:
         return actions.where(step.alive, torch.full_like(actions, -1))
 
     def _cell(self, step: Step, mean: Tensor) -> Tensor:
-        """Which of its S x M rows of the table each agent is in: int64 [B, N]."""
+        """Returns the index of each agent's (state, mean action) in S x M: int64 [B, N]."""
         cell = torch.zeros_like(step.actions)
-        if self.mean_field:
+        if self.mean_field.width:
             counts = ((mean * self._levels).round() @ self._digits).long()
             alone = mean.sum(-1) == 0
             cell = counts.masked_fill_(alone, self._cells - 1)

@@ -1,8 +1,8 @@
-"""Checkpoints: one safetensors file each, tensors beside JSON. Loading one runs no code from it.
+"""Checkpoints as safetensors files. Loading one runs no code from it.
 
-A state is a tree of dicts and lists over tensors and plain values (numbers, strings, None, booleans).
-Its tensors are stored under their paths, and the rest as JSON in the header, under the name of the
-format alone: safetensors writes several in any order, and equal states should give equal files.
+A state is a tree of dicts and lists of tensors and plain values (numbers, strings, None, booleans).
+Tensors are stored under their paths in the tree, and the rest as JSON in the header. The header has one
+entry only, since safetensors writes several in any order, and equal states should give equal files.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,10 +22,10 @@ FORMAT = "mfq-1"
 
 
 def save(state: dict[str, Any], path: str | Path) -> Path:
-    """Writes a state, whole or not at all.
+    """Writes a state atomically; returns the path.
 
     Raises:
-        TypeError: if it holds something that is neither a tensor nor plain.
+        TypeError: if it contains something other than tensors and plain values.
     """
     tensors: dict[str, Tensor] = {}
     tree = _pack(state, "", tensors)
@@ -33,11 +34,11 @@ def save(state: dict[str, Any], path: str | Path) -> Path:
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """Reads a state back, tensors on the CPU.
+    """Returns the state in a file, with tensors on the CPU.
 
     Raises:
-        OSError: if there is no such file.
-        ValueError: if it is no checkpoint of ours, or a damaged one; the message says what is wrong.
+        OSError: if the file does not exist.
+        ValueError: if it is not a checkpoint of mfq, or is damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -62,7 +63,7 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """The value as JSON, its tensors put aside under their paths."""
+    """Returns the value as JSON, and moves its tensors to ``tensors``, under their paths."""
     if isinstance(value, Tensor):
         tensors[path] = value.detach().cpu().contiguous().clone()
         return {"tensor": path}
@@ -73,6 +74,8 @@ def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         }
     if isinstance(value, list | tuple):
         return {"list": [_pack(part, f"{path}/{i}", tensors) for i, part in enumerate(value)]}
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return {"plain": value}
     raise TypeError(f"{path} is a {type(value).__name__}; allowed: tensors and plain values")
@@ -81,16 +84,16 @@ def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
 def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(tree, dict) or len(tree) != 1:
         raise KeyError(f"a node {str(tree)[:80]!r}")
-    ((kind, value),) = tree.items()
-    if kind == "tensor" and isinstance(value, str):
+    ((tag, value),) = tree.items()
+    if tag == "tensor" and isinstance(value, str):
         return tensors[value]
-    if kind == "dict" and isinstance(value, list):
+    if tag == "dict" and isinstance(value, list):
         return {key: _unpack(part, tensors) for key, part in map(_pair, value)}
-    if kind == "list" and isinstance(value, list):
+    if tag == "list" and isinstance(value, list):
         return [_unpack(part, tensors) for part in value]
-    if kind == "plain" and not isinstance(value, dict | list):
+    if tag == "plain" and not isinstance(value, dict | list):
         return value
-    raise KeyError(f"a node of kind {kind!r}")
+    raise KeyError(f"a node of kind {tag!r}")
 
 
 def _pair(item: Any) -> tuple[str | int, Any]:

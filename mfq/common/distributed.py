@@ -1,6 +1,6 @@
-"""Data-parallel training under torchrun: each process plays rows of its own, and gradients are averaged.
+"""Data-parallel training under torchrun: each process plays some rows, and gradients are averaged.
 
-Without torchrun everything here does nothing.
+Without torchrun these functions behave as in a group of one process.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import distributed as dist
 
 
 def join(device: str) -> None:
-    """Joins the processes that torchrun started, if it did, and leaves them at the exit.
+    """Joins torchrun's process group, if torchrun started this process, and leaves it at exit.
 
-    Threads of gloo's that still run when Python ends may abort the process.
+    Threads of gloo that still run when Python ends can abort the process.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
-        # Its functions take the group that there is when they are imported for a default, and so keep
-        # it, and its threads; the first optimizer would import them.
+        # Functions of this module have the current group as a default argument, which would keep its
+        # threads alive. So import it before the group exists; the first optimizer would import it later.
         importlib.import_module("torch.distributed.nn")
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
         atexit.register(_leave)
@@ -36,22 +36,22 @@ def _leave() -> None:
 
 
 def rank() -> int:
-    """Which of the processes this is."""
+    """Returns the number of this process."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def draw_apart() -> int:
-    """What to add to the seeds of this process's draws, so that no two processes draw the same."""
+    """Returns an offset for the seeds of this process, so that no two processes draw the same."""
     return 1_000_003 * rank()
 
 
 def world() -> int:
-    """How many there are."""
+    """Returns the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def total(count: int) -> int:
-    """The sum of a number over all processes, so that all decide alike by it."""
+    """Returns the sum of a number over all processes."""
     if world() == 1:
         return count
     sums = torch.tensor(count)
@@ -62,12 +62,12 @@ def total(count: int) -> int:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Makes each gradient the mean over all processes: that of one batch made up of theirs."""
+    """Replaces each gradient by its mean over all processes."""
     if world() == 1:
         return
-    found: list[Tensor] = [weight.grad for weight in parameters if weight.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in found])
+    gradients: list[Tensor] = [weight.grad for weight in parameters if weight.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
     flat /= world()
-    for gradient, part in zip(found, flat.split([g.numel() for g in found]), strict=True):
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view(gradient.shape))

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written under a temporary name, then moved into place."""
+"""Atomic writes: files are written under a temporary name, then moved into place."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Calls ``write`` with a temporary path beside ``path``, and moves the result there.
 
     Args:
-        path: where the file belongs; folders are made as needed.
-        write: writes the file that it is given. If it raises, nothing stays behind.
+        path: the file to write; missing folders are made.
+        write: a function that writes the file at a path. If it raises, the temporary file is removed.
 
     Returns:
         The path.
 
     Raises:
-        OSError: if the place cannot be written.
+        OSError: if the file cannot be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # mkstemp puts eight characters between the two, by which `clear_leftovers` knows its own.
+    # mkstemp puts eight characters between prefix and suffix, which `clear_leftovers` matches.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     try:
@@ -38,16 +38,16 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
 
 
 def clear_leftovers(folder: str | Path) -> None:
-    """Removes what `write_atomically` left half-written in a folder as its process was killed.
+    """Removes temporary files of `write_atomically` that a killed process left in a folder.
 
-    Nobody may be writing there.
+    No other process may write there at the same time.
     """
     for path in Path(folder).glob(".*-????????.*"):
         path.unlink(missing_ok=True)
 
 
 def write_csv(path: str | Path, rows: Sequence[Any]) -> Path:
-    """Writes named tuples of one kind, at least one, under their names; NaN as an empty cell."""
+    """Writes named tuples of one type, at least one, with a header; NaN becomes an empty cell."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Generators that go on where others were, on another device, too."""
+"""Restores the states of random generators, across devices too."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def load_generator_state(generator: torch.Generator, state: Tensor) -> None:
-    """Takes up a generator's state; where that is one of another kind of device, which cannot be gone on
-    from, seeds the generator by it.
+    """Loads a generator's state. If it is from another type of device, seeds the generator with a hash
+    of it instead.
 
     Args:
-        generator: to be changed.
-        state: uint8, what ``get_state`` gave.
+        generator: the generator to change.
+        state: uint8, a result of ``get_state``.
     """
     if state.shape == generator.get_state().shape:
         generator.set_state(state)

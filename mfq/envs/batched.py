@@ -16,7 +16,7 @@ STEP_INFO = {"acting", "actions", "action_mask", "reset"}
 
 
 class BatchedView(View):
-    """A BatchedEnv, whose tensors pass through as they are."""
+    """A BatchedEnv. Its tensors are passed through unchanged."""
 
     def __init__(self, env: Any, graph: GraphLike) -> None:
         self.env = env
@@ -52,6 +52,15 @@ class BatchedView(View):
         return self._step(obs, reward, terminated, truncated, info, before)
 
     @property
+    def match_measure(self) -> str | None:
+        return getattr(getattr(self.env, "game", None), "match_measure", None)
+
+    @property
+    def ends(self) -> bool:
+        game = getattr(self.env, "game", None)
+        return game is None or game.max_cycles is not None
+
+    @property
     def scripts(self) -> tuple[str, ...]:
         return getattr(getattr(self.env, "game", None), "scripts", ())
 
@@ -75,15 +84,14 @@ class BatchedView(View):
     def state_dict(self) -> dict[str, Any] | None:
         if self._last is None or not hasattr(self.env, "state_dict"):
             return None
-        # A graph that moves would no longer tell what the neighbours did.
+        # After loading, a moving graph is no longer the one of the last actions.
         return {**self.env.state_dict(), "mean_action": self._last.mean_action}
 
     def load_state_dict(self, state: dict[str, Any]) -> Step:
         self.env.load_state_dict(state)
         obs, reward, terminated, truncated, info = self.env.last()
-        step = self._step(obs, reward, terminated, truncated, info, self.graph)
-        step.__dict__["mean_action"] = state["mean_action"].to(self.device)  # as if computed
-        return step
+        mean = state["mean_action"].to(self.device)
+        return self._step(obs, reward, terminated, truncated, info, self.graph, mean)
 
     def _step(
         self,
@@ -93,6 +101,7 @@ class BatchedView(View):
         truncated: Tensor,
         info: dict[str, Tensor],
         before: NeighborGraph,
+        mean_action: Tensor | None = None,
     ) -> Step:
         self._last = Step(
             obs=obs,
@@ -108,5 +117,6 @@ class BatchedView(View):
             graph_before=before,
             num_actions=self.num_actions,
             measures={name: info[name] for name in info.keys() - STEP_INFO},
+            known_mean_action=mean_action,
         )
         return self._last

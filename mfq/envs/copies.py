@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfenvs.graph import NeighborGraph
-from mfq.envs.graphs import RowGraphs
+from mfenvs.graph import NeighborGraph, RowGraphs
 from mfq.envs.parallel import ParallelView
 from mfq.envs.step import Step
 from mfq.envs.view import View
@@ -23,15 +22,15 @@ ENV_SPEC = ("agents", "groups", "group_names", "types", "type_names", "type_spec
 
 
 class RowGroup(Protocol):
-    """Who keeps some of the rows; `send` and `receive` take turns."""
+    """Some of the rows of a view. Each `send` is followed by one `receive`."""
 
     size: int
 
     def send(self, command: str, arguments: list[Any]) -> None:
-        """Asks for "reset" with the seeds of the rows, or "step" with their actions [1, N]."""
+        """Starts "reset" with the seeds of the rows, or "step" with their actions [1, N]."""
 
     def receive(self) -> list[Step]:
-        """The steps of the rows."""
+        """Returns the steps of the rows, the results of the last `send`."""
 
     def close(self) -> None:
         """Closes the environments."""
@@ -42,13 +41,13 @@ class LocalRows:
 
     def __init__(self, views: Sequence[View]) -> None:
         self.views, self.size = list(views), len(views)
-        self._asked: tuple[str, list[Any]] = ("", [])
+        self._request: tuple[str, list[Any]] = ("", [])
 
     def send(self, command: str, arguments: list[Any]) -> None:
-        self._asked = command, arguments
+        self._request = command, arguments
 
     def receive(self) -> list[Step]:
-        return play(self.views, *self._asked)
+        return play(self.views, *self._request)
 
     def close(self) -> None:
         for view in self.views:
@@ -56,37 +55,37 @@ class LocalRows:
 
 
 def play(views: Sequence[View], command: str, arguments: list[Any]) -> list[Step]:
-    """Resets the views with seeds, or steps them with actions."""
+    """Resets the views with seeds, or steps them with actions; returns their steps."""
     return [
         getattr(view, command)(argument) for view, argument in zip(views, arguments, strict=True)
     ]
 
 
 def row_seeds(seed: int, rows: int) -> list[int]:
-    """The seeds of the rows: the first row's is the seed itself, each other's a hash of it and the row,
-    below 2^31."""
-    others = (
+    """Returns the seeds of the rows: the seed itself for row 0, a hash of the seed and the row, below
+    2^31, for each other row."""
+    hashes = (
         int(np.random.SeedSequence((seed, row)).generate_state(1)[0]) for row in range(1, rows)
     )
-    return [seed, *(number >> 1 for number in others)]
+    return [seed, *(number >> 1 for number in hashes)]
 
 
 def env_spec(view: View) -> dict[str, Any]:
-    """What copies of an environment have in common, by the names of a view's attributes."""
-    found = {name: getattr(view, name) for name in ENV_SPEC}
+    """Returns the attributes that the views of all copies of an environment share, by name."""
+    spec = {name: getattr(view, name) for name in ENV_SPEC}
     if view.type_specs is None:
-        found |= {name: getattr(view, name) for name in ("observation_space", "action_space")}
-    return found
+        spec |= {name: getattr(view, name) for name in ("observation_space", "action_space")}
+    return spec
 
 
 class Copies(View):
-    """Rows that are kept by row_groups, in this process or others.
+    """The rows of several row groups, in this process or others.
 
-    Each row starts anew on the step after its episode's last, by itself.
+    Each row resets independently, on the step after the last one of its episode.
 
     Args:
-        row_groups: who keeps the rows, in order.
-        like: the `env_spec` of each of the rows.
+        row_groups: the groups, in the order of their rows.
+        specs: the `env_spec` of each row.
 
     Raises:
         ValueError: if the rows differ in their agents or spaces.
@@ -94,19 +93,19 @@ class Copies(View):
 
     device = torch.device("cpu")
 
-    def __init__(self, row_groups: Sequence[RowGroup], like: Sequence[dict[str, Any]]) -> None:
-        first = like[0]
-        for row, other in enumerate(like):
+    def __init__(self, row_groups: Sequence[RowGroup], specs: Sequence[dict[str, Any]]) -> None:
+        first = specs[0]
+        for row, spec in enumerate(specs):
             for name in ("agents", "observation_space", "action_space"):
-                if other.get(name) != first.get(name):
+                if spec.get(name) != first.get(name):
                     raise ValueError(
-                        f"copy {row} has other {name} than copy 0: {other.get(name)}; allowed: copies "
+                        f"copy {row} has other {name} than copy 0: {spec.get(name)}; allowed: copies "
                         f"of one environment, with {first.get(name)}"
                     )
-            if not _same_kinds(first["type_specs"], other["type_specs"]):
+            if not _are_equal_types(first["type_specs"], spec["type_specs"]):
                 raise ValueError(f"copy {row} has other spaces than copy 0; allowed: copies")
         self.row_groups = list(row_groups)
-        self.num_envs, self.num_agents = len(like), len(first["agents"])
+        self.num_envs, self.num_agents = len(specs), len(first["agents"])
         self._type_names, self._moves = first["type_names"], first["graph_moves"]
         for name in first.keys() - {"type_names", "graph_moves"}:
             setattr(self, name, first[name])
@@ -114,10 +113,10 @@ class Copies(View):
 
     @classmethod
     def of(cls, views: Sequence[View]) -> Copies:
-        """Copies in this process, from a view of each.
+        """Returns copies in this process, from a view of each.
 
         Raises:
-            ValueError, TypeError: if there are none, or they differ, or have rows of their own.
+            ValueError, TypeError: if ``views`` is empty, or the views differ, or have several rows.
         """
         if not views:
             raise ValueError("env is an empty list; allowed: at least one environment")
@@ -125,7 +124,7 @@ class Copies(View):
             if not isinstance(view, ParallelView):
                 raise TypeError(
                     f"env is a list with a {type(view).__name__}; allowed: PettingZoo and Gymnasium "
-                    "environments (a BatchedEnv has rows of its own)"
+                    "environments (a BatchedEnv has several rows already)"
                 )
         return cls([LocalRows(views)], [env_spec(view) for view in views])
 
@@ -163,6 +162,8 @@ class Copies(View):
     def _join(self, rows: list[Step]) -> Step:
         joined: dict[str, Any] = {}
         for field in fields(Step):
+            if field.name in ("number", "known_mean_action"):
+                continue  # properties of the joined step, not of its rows
             parts = [getattr(row, field.name) for row in rows]
             if isinstance(parts[0], NeighborGraph):
                 joined[field.name] = RowGraphs(parts) if self._moves else parts[0]
@@ -173,16 +174,16 @@ class Copies(View):
         return Step(**{**joined, "types": self.type_specs})
 
     def _masks(self, parts: list[Tensor | None]) -> Tensor | None:
-        known = [part for part in parts if part is not None]
-        if not known:
+        masks = [part for part in parts if part is not None]
+        if not masks:
             return None
-        if len(known) < len(parts):
+        if len(masks) < len(parts):
             raise ValueError("some copies restrict actions and others do not; allowed: all or none")
-        return torch.cat(known)
+        return torch.cat(masks)
 
 
 def _cat(parts: list[Any]) -> Any:
-    """Tensors, and dicts of them however nested, one row below the other; others as the first has it."""
+    """Concatenates tensors, or nested dicts of them, along the rows; else returns the first value."""
     if isinstance(parts[0], Tensor):
         return torch.cat(parts)
     if isinstance(parts[0], dict):
@@ -190,11 +191,11 @@ def _cat(parts: list[Any]) -> Any:
     return parts[0]
 
 
-def _same_kinds(one: Any, other: Any) -> bool:
-    if one is None or other is None:
-        return one is other
+def _are_equal_types(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
     return (
-        one.observation_spaces == other.observation_spaces
-        and one.action_spaces == other.action_spaces
-        and one.of.tolist() == other.of.tolist()
+        a.observation_spaces == b.observation_spaces
+        and a.action_spaces == b.action_spaces
+        and a.of.tolist() == b.of.tolist()
     )

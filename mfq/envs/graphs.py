@@ -1,4 +1,4 @@
-"""Who is whose neighbour in an environment: the graphs that `wrap` takes.
+"""The neighbour graphs that `wrap` accepts.
 
 Legend: N agents, E directed edges.
 """
@@ -18,17 +18,18 @@ NAMES = ("all", "type", "team")
 
 @dataclass(frozen=True)
 class Within:
-    """Agents within a distance of each other listen to each other.
+    """Agents within a distance of each other are neighbours.
 
     Attributes:
-        radius: Euclidean distance up to and including which agents are neighbours; 0 or more.
-        positions: a function of the environment, called after each reset and step, that returns where
-            the agents are: numbers [N, dims], in the order of its possible agents; NaN where one is
-            nowhere.
-        among: "all", "type" or "team": who may listen to whom at all.
+        radius: the largest Euclidean distance between neighbours, inclusive; 0 or more.
+        positions: a function of the environment, called after each reset and step, that returns the
+            positions of the agents: numbers [N, dims], in the order of its possible agents; NaN for an
+            agent without a position.
+        among: "all", "type" or "team": only agents of the same type or team can be neighbours, or all.
 
     Raises:
-        ValueError: for a radius below 0, or another ``among``; TypeError for no function.
+        ValueError: for a radius below 0, or another ``among``.
+        TypeError: if ``positions`` is not callable.
     """
 
     radius: float
@@ -56,7 +57,7 @@ GraphLike = (
 
 
 class Graphs:
-    """The neighbour graph of the moment, from whichever source the user chose.
+    """The current neighbour graph, from the source that the user chose.
 
     Args:
         env: the environment.
@@ -72,9 +73,9 @@ class Graphs:
 
     def __init__(self, env: Any, graph: GraphLike, groups: np.ndarray, types: np.ndarray) -> None:
         self._env, self._num_agents = env, len(groups)
-        self.moves = True  # or may
+        self.moves = True  # until `_fix`
         self._labels = {"all": np.zeros_like(groups), "type": types, "team": groups}
-        if graph is None and (owner := _owner_of_graph(env)) is not None:
+        if graph is None and (owner := _env_with_graph(env)) is not None:
             self._source: Callable[[], Any] = lambda: owner.neighbor_graph
         elif graph is None or isinstance(graph, str):
             name = "team" if graph is None else graph
@@ -85,13 +86,13 @@ class Graphs:
                 )
             self._fix(CompleteGraph(len(groups), self._labels[name]))
         elif isinstance(graph, Within):
-            near = graph
-            self._source = lambda: near
+            within = graph
+            self._source = lambda: within
         elif isinstance(graph, NeighborGraph):
             self._fix(graph)
         elif callable(graph):
-            called = graph
-            self._source = lambda: called(env)
+            function = graph
+            self._source = lambda: function(env)
         elif isinstance(graph, np.ndarray | list | tuple):
             self._fix(EdgesGraph(graph, len(groups)))
         else:
@@ -101,22 +102,22 @@ class Graphs:
             )
 
     def now(self) -> NeighborGraph:
-        """The graph of this moment.
+        """Returns the current graph.
 
         Raises:
-            ValueError: if it has another number of agents, or is none.
+            ValueError: if it is None, or has another number of agents.
         """
-        found = self._source()
-        if found is None:
+        graph = self._source()
+        if graph is None:
             raise ValueError(
                 "the graph (what its function returned, or env.neighbor_graph) is None; allowed: an "
                 "edge list [2, E], a NeighborGraph, or mfq.Within"
             )
-        if isinstance(found, Within):
-            found = self._within(found)
-        if not isinstance(found, NeighborGraph):
-            found = EdgesGraph(found, self._num_agents)
-        return self._checked(found)
+        if isinstance(graph, Within):
+            graph = self._within(graph)
+        if not isinstance(graph, NeighborGraph):
+            graph = EdgesGraph(graph, self._num_agents)
+        return self._checked(graph)
 
     def _fix(self, graph: NeighborGraph) -> None:
         self._checked(graph)
@@ -129,46 +130,18 @@ class Graphs:
             )
         return graph
 
-    def _within(self, near: Within) -> NeighborGraph:
-        places = np.asarray(near.positions(self._env), np.float64)
-        if places.ndim != 2 or len(places) != self._num_agents:
+    def _within(self, within: Within) -> NeighborGraph:
+        positions = np.asarray(within.positions(self._env), np.float64)
+        if positions.ndim != 2 or len(positions) != self._num_agents:
             raise ValueError(
-                f"positions gave an array of shape {places.shape}; allowed: ({self._num_agents}, dims)"
+                f"positions gave an array of shape {positions.shape}; allowed: "
+                f"({self._num_agents}, dims)"
             )
-        return RadiusGraph(places[None], near.radius, self._labels[near.among])
+        return RadiusGraph(positions[None], within.radius, self._labels[within.among])
 
 
-class RowGraphs(NeighborGraph):
-    """A graph of its own for each row.
-
-    Args:
-        graphs: B of them, each of the same number of agents and of a single row.
-    """
-
-    fixed = False
-
-    def __init__(self, graphs: Sequence[NeighborGraph]) -> None:
-        self.graphs, self.num_agents = list(graphs), graphs[0].num_agents
-        self.include_self = any(graph.include_self for graph in graphs)
-
-    @property
-    def max_degree(self) -> int:
-        return max(graph.max_degree for graph in self.graphs)
-
-    def neighbors(self, agent: int, row: int = 0) -> np.ndarray:
-        if not 0 <= row < len(self.graphs):
-            raise ValueError(f"row={row!r} is out of range; allowed: 0 to {len(self.graphs) - 1}")
-        return self.graphs[row].neighbors(agent)
-
-    def _sum(self, x: Any) -> Any:
-        total = x * 0
-        for row, graph in enumerate(self.graphs):
-            total[row : row + 1] = graph._sum(x[row : row + 1])
-        return total
-
-
-def _owner_of_graph(env: Any) -> Any:
-    """The environment, or the one within PettingZoo's wrappers, that has a graph of its own."""
+def _env_with_graph(env: Any) -> Any:
+    """Returns the environment, or the one inside its PettingZoo wrappers, that has a neighbour graph."""
     while env is not None and not hasattr(env, "neighbor_graph"):
         env = getattr(env, "aec_env", None) or getattr(env, "env", None)
     return env

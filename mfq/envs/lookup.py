@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,46 +17,81 @@ from mfq.envs.view import View
 from mfq.envs.workers import Workers
 from mfq.envs.wrap import wrap
 
-KINDS = (
+ENV_NAMES = (
     "MODULE:FACTORY, a PettingZoo id such as sisl/pursuit-v5, a Gymnasium id such as CartPole-v1"
 )
 
 
+_trusted: set[str] = set()
+
+
+def trust(names: Iterable[str]) -> None:
+    """Allows files that this process loads to name these MODULE:NAMEs.
+
+    Names that `find` has imported are trusted already.
+    """
+    _trusted.update(names)
+
+
+def check_trusted(names: Mapping[str, Any], source: Any) -> None:
+    """Raises ValueError if a file names code that is not trusted: loading would import and call it.
+
+    Args:
+        names: by option, the name that the file has for it.
+        source: the file, for error messages.
+    """
+    for option, name in names.items():
+        if isinstance(name, str) and _is_code(name) and name not in _trusted:
+            raise ValueError(
+                f"{source} has {option}={name!r}; loading a file imports nothing that it names unless "
+                f"that is trusted; allowed: trust=[{name!r}], on the command line --trust {name}"
+            )
+
+
+def _is_code(name: str) -> bool:
+    """Whether a name is MODULE:NAME, and not the id of a Gymnasium environment."""
+    return ":" in name and "-v" not in name
+
+
 def find(name: str) -> Any:
-    """What "MODULE:NAME" means; modules in the current folder are found, too.
+    """Imports MODULE:NAME, trusts it, and returns it. The current folder is searched, too.
 
     Raises:
-        ValueError: if there is no such module, or nothing of that name in it.
+        ValueError: if the module does not exist, or has no such attribute.
     """
+    _trusted.add(name)
     module, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)  # the `mfq` command does not look there by itself
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # a console script does not search the current folder
     try:
-        found = importlib.import_module(module)
+        imported = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module and not module.startswith(f"{error.name}."):
-            raise  # it is there, and lacks something itself
-        raise ValueError(f"{name}: there is no module {module!r} in {here} or installed") from None
-    if not hasattr(found, attribute):
+            raise  # the module exists; one that it imports does not
+        raise ValueError(
+            f"{name}: there is no module {module!r} in {folder} or installed"
+        ) from None
+    if not hasattr(imported, attribute):
         raise ValueError(f"{name}: {module} has no {attribute!r}")
-    return getattr(found, attribute)
+    return getattr(imported, attribute)
 
 
 def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], Any] | None:
-    """A function without arguments that makes the environment of a name; None for an unknown name.
+    """Returns a function without arguments that makes a named environment; None for an unknown name.
 
     Args:
-        name: one of `KINDS`.
-        options: its keyword arguments.
+        name: a name of one of the forms in `ENV_NAMES`.
+        options: keyword arguments of the environment.
 
     Raises:
-        ValueError: for a module or factory that there is not; TypeError for one that is no function.
+        ValueError: if the module or the factory does not exist.
+        TypeError: if the factory is not callable.
     """
     options = dict(options or {})
     if name in getattr(pettingzoo, "parallel_registry", ()):
         return partial(pettingzoo.make, "parallel", name, **options)
-    if ":" in name and "-v" not in name:
+    if _is_code(name):
         factory = find(name)
         if not callable(factory):
             raise TypeError(f"{name} is a {type(factory).__name__}; allowed: a function")
@@ -69,10 +104,10 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], A
 
 
 def graph_of(name: str | None) -> GraphLike:
-    """The graph of a name: "all", "type", "team", or MODULE:NAME for one of one's own.
+    """Returns the graph that a name stands for: "all", "type" or "team", or what MODULE:NAME is.
 
     Raises:
-        ValueError: for another name.
+        ValueError: for any other name.
     """
     if name is None or name in NAMES:
         return name
@@ -82,7 +117,7 @@ def graph_of(name: str | None) -> GraphLike:
 
 
 def rows(make: Callable[[], Any], num_envs: int, workers: int, graph: GraphLike) -> View:
-    """A view of so many copies, in so many processes (0: this one)."""
+    """Returns a view of ``num_envs`` copies in ``workers`` processes; 0 means in this one."""
     if workers:
         return Workers(make, num_envs, min(workers, num_envs), graph)
     if num_envs == 1:

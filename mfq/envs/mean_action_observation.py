@@ -1,4 +1,4 @@
-"""PettingZoo wrappers that lend the mean field to learners that know nothing of it.
+"""A PettingZoo wrapper that turns any learner into a mean-field one.
 
 Legend: N agents, A actions.
 """
@@ -23,39 +23,37 @@ KEY, MASK = "mean_action", "action_mask"
 
 
 class MeanActionObservation(BaseParallelWrapper, EzPickle):
-    """Appends to each agent's observation the mean action of its neighbours in the step before.
+    """Appends the mean action of an agent's neighbours in the previous step to its observation.
 
-    So any Q-learner becomes a mean-field one: what it fits is Q(s_t, abar_{t-1}, a_t), the authors'
-    form (``pairing="previous"`` in mfq). The mean action is float [A], the mean one-hot action of the
-    neighbours that were alive when they chose, zeros if none was. Counted are the actions in effect: an
-    agent's info may say ``action`` (from 0; -1 for none) where that is not the one given, as in mfenvs.
-    After ``reset``: the actions that infos tell, else zeros. Where agents are of several types (of
-    different spaces) the actions of each type have places of their own, in the order of the types'
-    first agents, and A is their sum.
+    With it, any Q-learner fits Q(s_t, abar_{t-1}, a_t), as the authors' code does
+    (``pairing="previous"`` in mfq). The mean action is float [A]: the mean one-hot action of the
+    neighbours that were alive when they chose; zeros if none was. It counts the actions in effect: the
+    action of an agent's info (``info["action"]``, from 0; -1 for none) if there is one, as in mfenvs,
+    else the action passed to ``step``. After ``reset`` it counts the actions in infos; without any it is
+    zero. If agents are of several types (have different spaces), each type has its own range of indices,
+    in the order of the types' first agents, and A is the sum of the types' numbers of actions.
 
-    How it is appended depends on the observation space:
+    The result depends on the observation space:
 
-    - Box [D]: [D + A]; a number becomes [1 + A].
-    - Box of higher rank, [..., D]: [..., D + A], the same A numbers at every place. So pictures
-      [H, W, C] get A constant planes, as MAgent2's features are, and lists of entities A more features.
-    - A Box keeps its dtype if that is a float or uint8 (then 255 stands for 1, and pictures remain
-      pictures); other integers become float32.
+    - Box [D]: [D + A]; a scalar becomes [1 + A].
+    - Box of higher rank, [..., D]: [..., D + A], the same A numbers at every position. Images [H, W, C]
+      get A constant planes, like MAgent2's features; lists of entities get A more features.
+    - A Box keeps its dtype if that is a float or uint8 (with 255 for 1); other integers become float32.
     - Discrete, MultiDiscrete, MultiBinary: Gymnasium's `flatten` (one-hot), as float32, then as Box [D].
     - Dict with an ``action_mask``: its ``observation`` is treated as above. Any other Dict: a key
       ``mean_action`` is added, float32 [A].
 
-    Everything else of the environment is as it was. ``neighbor_graph`` is the graph that the means
-    are taken over.
+    Everything else is unchanged. ``neighbor_graph`` is the graph that the means are taken over.
 
     Args:
         env: a PettingZoo ParallelEnv with Discrete actions.
-        graph: who is whose neighbour, as for `mfq.wrap`. None takes the environment's own graph, or
-            else a complete one within each group (agents whose names differ in their number only).
+        graph: the neighbour graph, as for `mfq.wrap`. None takes that of the environment, or else a
+            complete graph within each group (agents with names that differ in their number only).
 
     Raises:
         TypeError: for another environment.
-        ValueError: for another observation or action space, or a Dict with a ``mean_action``; it names
-            the agent. If the graph has another number of agents.
+        ValueError: for an unsupported observation or action space, or a Dict with a ``mean_action``
+            (the message names the agent), or if the graph has another number of agents.
     """
 
     def __init__(self, env: Any, graph: GraphLike = None) -> None:
@@ -65,11 +63,12 @@ class MeanActionObservation(BaseParallelWrapper, EzPickle):
                 "pettingzoo.utils.conversions.aec_to_parallel makes one)"
             )
         BaseParallelWrapper.__init__(self, env)
-        EzPickle.__init__(self, env, graph)  # after it, since it calls this one without arguments
+        # Last, since BaseParallelWrapper's constructor calls it without arguments.
+        EzPickle.__init__(self, env, graph)
         agents = list(env.possible_agents)
         self._index = {agent: i for i, agent in enumerate(agents)}
         self._start = [_discrete(agent, env.action_space(agent)).start for agent in agents]
-        types, self._offset, self._width = _places(env, agents)
+        types, self._offset, self._width = _offsets(env, agents)
         self._spaces = {
             agent: _extended(agent, env.observation_space(agent), self._width) for agent in agents
         }
@@ -81,19 +80,20 @@ class MeanActionObservation(BaseParallelWrapper, EzPickle):
 
     @property
     def neighbor_graph(self) -> NeighborGraph:
-        """Who is whose neighbour now."""
+        """The current neighbour graph."""
         return self._graphs.now()
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """As the environment's. Raises ValueError if the graph does not fit."""
+        """Resets the environment. Raises ValueError if the graph does not fit."""
         obs, infos = self.env.reset(seed=seed, options=options)
         return self._extend(obs, self._means({}, infos, self.neighbor_graph)), infos
 
     def step(self, actions: dict[str, Any]) -> Any:
-        """As the environment's."""
-        living, graph = set(self.env.agents), self.neighbor_graph  # of when the actions were chosen
+        """Steps the environment."""
+        # Of the moment when the actions were chosen.
+        living, graph = set(self.env.agents), self.neighbor_graph
         obs, rewards, terminations, truncations, infos = self.env.step(actions)
         sent = {agent: int(action) for agent, action in actions.items() if agent in living}
         means = self._means(sent, infos, graph)
@@ -102,7 +102,7 @@ class MeanActionObservation(BaseParallelWrapper, EzPickle):
     def _means(
         self, sent: dict[str, int], infos: dict[str, dict[str, Any]], graph: NeighborGraph
     ) -> np.ndarray:
-        """float32 [N, A]: of the actions in effect, those sent unless infos say otherwise."""
+        """Returns mean actions float32 [N, A], of the actions in infos, or else those sent."""
         in_effect = torch.full((1, len(self._index)), -1)
         for agent, i in self._index.items():
             given = sent[agent] - self._start[i] if agent in sent else -1
@@ -113,8 +113,8 @@ class MeanActionObservation(BaseParallelWrapper, EzPickle):
 
     def _extend(self, obs: dict[str, Any], means: np.ndarray) -> dict[str, Any]:
         return {
-            agent: _append(found, self.env.observation_space(agent), means[self._index[agent]])
-            for agent, found in obs.items()
+            agent: _append(part, self.env.observation_space(agent), means[self._index[agent]])
+            for agent, part in obs.items()
         }
 
 
@@ -124,15 +124,15 @@ def _discrete(agent: str, space: spaces.Space[Any]) -> spaces.Discrete:
     return space
 
 
-def _places(env: Any, agents: list[str]) -> tuple[list[int], list[int], int]:
-    """The type of each agent, where its actions begin in a mean action, and how long that is."""
-    kind_of, kinds = by_spaces(env, agents)
-    starts = np.cumsum([0] + [int(action.n) for _, action in kinds]).tolist()
-    return kind_of, [starts[kind] for kind in kind_of], starts[-1]
+def _offsets(env: Any, agents: list[str]) -> tuple[list[int], list[int], int]:
+    """Returns each agent's type and the offset of its actions in a mean action, and A."""
+    types, type_spaces = by_spaces(env, agents)
+    starts = np.cumsum([0] + [int(action.n) for _, action in type_spaces]).tolist()
+    return types, [starts[k] for k in types], starts[-1]
 
 
 def _extended(agent: str, space: spaces.Space[Any], width: int) -> spaces.Space[Any]:
-    """The space of observations with a mean action of ``width`` appended."""
+    """Returns the space of observations with a mean action of ``width`` appended."""
     if isinstance(space, spaces.Dict):
         if KEY in space.spaces:
             raise ValueError(f"agent {agent!r} observes {space}; allowed: a Dict without {KEY!r}")
@@ -157,7 +157,7 @@ def _extended(agent: str, space: spaces.Space[Any], width: int) -> spaces.Space[
 
 
 def _append(obs: Any, space: spaces.Space[Any], mean: np.ndarray) -> Any:
-    """An observation of ``space`` with the mean action, float32 [A]; memory of its own."""
+    """Returns a copy of an observation of ``space`` with the mean action, float32 [A], appended."""
     if isinstance(space, spaces.Dict):
         if _is_masked(space):
             inner = _append(obs["observation"], space["observation"], mean)
@@ -168,7 +168,7 @@ def _append(obs: Any, space: spaces.Space[Any], mean: np.ndarray) -> Any:
 
 
 def _joined(array: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """[..., D + A]: a mean action after the last axis of an array, at every place of the others."""
+    """Returns [..., D + A]: the mean action appended along the last axis, at every other position."""
     array = np.atleast_1d(array)
     dtype = array.dtype if array.dtype.kind == "f" or array.dtype == np.uint8 else np.float32
     if dtype == np.uint8:
@@ -178,5 +178,5 @@ def _joined(array: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def _is_masked(space: spaces.Dict) -> bool:
-    """Whether it is PettingZoo's pair of an observation and what may be chosen."""
+    """Whether it is PettingZoo's Dict of an observation and an action mask."""
     return MASK in space.spaces and "observation" in space.spaces

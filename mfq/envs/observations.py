@@ -1,6 +1,6 @@
-"""Observations of third-party environments as the tensors that agents get.
+"""Converts observations of third-party environments to tensors.
 
-A Dict, however nested, becomes one dict with dotted names; an ``action_mask`` in it is taken out.
+A nested Dict becomes one dict with dotted names; an ``action_mask`` in it is removed.
 
 Legend: N agents.
 """
@@ -22,28 +22,28 @@ WIDER = {"uint16": "int32", "uint32": "int64", "uint64": "int64"}
 
 
 class Leaf(NamedTuple):
-    """One array of an observation: where it is in the dict, and its like in the tensors."""
+    """One array of an observation: its path in the dict, its space, and the dtype of its tensor."""
 
     path: tuple[str, ...]
     space: spaces.Space[Any]
     dtype: np.dtype[Any]
-    blank: Any  # what the absent observe: zeros, or the first number of a discrete space
+    blank: Any  # for absent agents: 0, or the first number of a discrete space
 
 
 class Reader:
     """Reads the observations of agents that share a space.
 
     Args:
-        agent: one of them, for messages.
+        agent: one of them, for error messages.
         space: a Box, Discrete, MultiDiscrete or MultiBinary space, or a Dict of these or of such Dicts.
 
     Attributes:
-        space: that of the tensors: without the mask, and without Dicts in a Dict. Where "observation"
-            and a mask are all that there is, the space of the observation.
-        has_mask: whether observations come with an ``action_mask``.
+        space: the space of the tensors: without the mask, and without nested Dicts. For a Dict of
+            "observation" and a mask only, the space of "observation".
+        has_mask: whether observations have an ``action_mask``.
 
     Raises:
-        ValueError: for another space; it names the agent and the space.
+        ValueError: for an unsupported space; the message names the agent and the space.
     """
 
     def __init__(self, agent: str, space: spaces.Space[Any]) -> None:
@@ -58,24 +58,24 @@ class Reader:
         parts = {name: leaf.space for name, leaf in zip(names, self._leaves, strict=True)}
         self.space = spaces.Dict(parts) if self._is_dict else self._leaves[0].space
 
-    def stack(self, agents: Sequence[str], found: Sequence[Any]) -> Any:
-        """One row of observations: [1, N, ...], or a dict of such.
+    def stack(self, agents: Sequence[str], obs: Sequence[Any]) -> Any:
+        """Returns one row of observations: [1, N, ...], or a dict of such.
 
         Args:
-            agents: N names, for messages.
-            found: N observations; None for the absent.
+            agents: N names, for error messages.
+            obs: N observations; None for absent agents.
 
         Raises:
-            ValueError: for an observation of another shape; it names the agent.
+            ValueError: for an observation of another shape; the message names the agent.
         """
-        stacked = {".".join(leaf.path): self._stack(leaf, agents, found) for leaf in self._leaves}
+        stacked = {".".join(leaf.path): self._stack(leaf, agents, obs) for leaf in self._leaves}
         return stacked if self._is_dict else next(iter(stacked.values()))
 
-    def _stack(self, leaf: Leaf, agents: Sequence[str], found: Sequence[Any]) -> Tensor:
+    def _stack(self, leaf: Leaf, agents: Sequence[str], obs: Sequence[Any]) -> Tensor:
         shape = leaf.space.shape or ()
-        stacked = np.empty((1, len(found), *shape), leaf.dtype)
+        stacked = np.empty((1, len(obs), *shape), leaf.dtype)
         stacked[...] = leaf.blank
-        for i, value in enumerate(found):
+        for i, value in enumerate(obs):
             if value is None:
                 continue
             for name in leaf.path:

@@ -23,10 +23,10 @@ STEP_PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
 class ParallelView(View):
-    """One PettingZoo ParallelEnv as one row; new tensors each step.
+    """A PettingZoo ParallelEnv as a view of one row, with new tensors in each step.
 
-    The agents are its possible agents. Who is not among its agents (dead, or yet to come) is not alive;
-    who leaves without a word, neither terminated nor truncated, counts as terminated.
+    The agents are its possible agents. An agent that is not in ``env.agents`` is not alive. An agent
+    that disappears from it without being terminated or truncated counts as terminated.
     """
 
     num_envs = 1
@@ -38,20 +38,20 @@ class ParallelView(View):
         self.device = torch.device("cpu")
         groups, names = numbered([prefix(agent) for agent in self.agents])
         self.group_names, self.groups = tuple(names), torch.tensor(groups)
-        kinds, self._readers = _types_of(env, self.agents)
-        self.types, self._type_names = kinds.of, kinds.names
-        if len(kinds.names) > 1:
-            self.type_specs = kinds
+        type_specs, self._readers = _types_of(env, self.agents)
+        self.types, self._type_names = type_specs.of, type_specs.names
+        if len(type_specs.names) > 1:
+            self.type_specs = type_specs
         else:
-            self.observation_space = kinds.observation_spaces[0]
-            self.action_space = kinds.action_spaces[0]
-        self._counts: list[int] = kinds.counts.tolist()
-        self._starts = [int(kinds.action_spaces[k].start) for k in self.types.tolist()]
+            self.observation_space = type_specs.observation_spaces[0]
+            self.action_space = type_specs.action_spaces[0]
+        self._counts: list[int] = type_specs.counts.tolist()
+        self._starts = [int(type_specs.action_spaces[k].start) for k in self.types.tolist()]
         self._members = [
-            (self.types == k).nonzero()[:, 0].tolist() for k in range(len(kinds.names))
+            (self.types == k).nonzero()[:, 0].tolist() for k in range(len(type_specs.names))
         ]
-        self._open = (np.arange(max(self._counts)) < np.array(self._counts)[:, None])[None]
-        self._open = self._open.astype(np.int8)  # every action that there is
+        self._full_mask = (np.arange(max(self._counts)) < np.array(self._counts)[:, None])[None]
+        self._full_mask = self._full_mask.astype(np.int8)  # allows all actions of each agent
         self._masked = any(reader.has_mask for reader in self._readers)
         self._graphs = Graphs(env, graph, self.groups.numpy(), self.types.numpy())
         self._over = True
@@ -87,12 +87,12 @@ class ParallelView(View):
             if agent in living and chosen[i] >= 0
         }
         before = self.graph
-        told = _parts("step", self.env.step(sent), STEP_PARTS)
-        obs, rewards, terminations, truncations, infos = told
+        parts = _parts("step", self.env.step(sent), STEP_PARTS)
+        obs, rewards, terminations, truncations, infos = parts
         self._over = not self.env.agents
-        if unpaid := [agent for agent in sent if agent not in rewards]:
+        if missing := [agent for agent in sent if agent not in rewards]:
             raise ValueError(
-                f"agent {unpaid[0]!r} acted, and step gave no reward for it; allowed: one for each "
+                f"agent {missing[0]!r} acted, and step gave no reward for it; allowed: one for each "
                 "agent that acted, 0.0 if it earned nothing"
             )
         return self._step(obs, rewards, terminations, truncations, infos, sent, before, reset=False)
@@ -113,11 +113,11 @@ class ParallelView(View):
         timed_out = {agent for agent, ended in truncations.items() if ended}
         left = self._present - present - timed_out
         terminated = [agent in left or bool(terminations.get(agent)) for agent in self.agents]
-        # An episode that a time limit ended leaves its agents alive, though PettingZoo drops them.
+        # Agents are still alive after a time limit, although PettingZoo removes them.
         living = present | timed_out
         alive = [
-            agent in living and not gone
-            for agent, gone in zip(self.agents, terminated, strict=True)
+            agent in living and not is_terminated
+            for agent, is_terminated in zip(self.agents, terminated, strict=True)
         ]
         self._present = present
         in_effect = [
@@ -127,9 +127,11 @@ class ParallelView(View):
         acting = [bool(infos[agent].get("acting", agent in sent)) for agent in self.agents]
         return Step(
             obs=self._observations(obs, alive),
-            reward=torch.tensor([[_pay(agent, rewards.get(agent, 0.0)) for agent in self.agents]]),
+            reward=torch.tensor(
+                [[_finite(agent, rewards.get(agent, 0.0)) for agent in self.agents]]
+            ),
             terminated=torch.tensor([terminated]),
-            # Of the episode: an agent whose own time is up leaves the others playing.
+            # Of the whole episode, not of a single agent while the others play on.
             truncated=torch.tensor([self._over and bool(timed_out)]),
             alive=torch.tensor([alive]),
             acting=torch.tensor([acting]),
@@ -143,30 +145,32 @@ class ParallelView(View):
         )
 
     def _observations(self, obs: dict[str, Any], alive: list[bool]) -> Any:
-        found = [
-            obs.get(agent) if here else None for agent, here in zip(self.agents, alive, strict=True)
+        by_agent = [
+            obs.get(agent) if is_alive else None
+            for agent, is_alive in zip(self.agents, alive, strict=True)
         ]
-        for agent, here, seen in zip(self.agents, alive, found, strict=True):
-            if here and seen is None:
+        for agent, is_alive, observed in zip(self.agents, alive, by_agent, strict=True):
+            if is_alive and observed is None:
                 raise ValueError(
                     f"agent {agent!r} is alive and observes nothing; allowed: an observation for each "
-                    "agent that plays on or whose time is up"
+                    "agent that plays on or is truncated"
                 )
         if self.type_specs is None:
-            return self._readers[0].stack(self.agents, found)
+            return self._readers[0].stack(self.agents, by_agent)
         stacked = {}
         for k, (name, reader) in enumerate(zip(self.type_specs.names, self._readers, strict=True)):
-            own: list[Any] = [None] * self.num_agents
+            of_type: list[Any] = [None] * self.num_agents
             for i in self._members[k]:
-                own[i] = found[i]
-            stacked[name] = reader.stack(self.agents, own)
+                of_type[i] = by_agent[i]
+            stacked[name] = reader.stack(self.agents, of_type)
         return stacked
 
     def _mask(
         self, obs: dict[str, Any], infos: dict[str, dict[str, Any]], alive: list[bool]
     ) -> Tensor | None:
-        """int8 [1, N, A], in full for whom nothing is said; None where nobody is ever told anything."""
-        masks = self._open.copy()
+        """Returns int8 [1, N, A], all actions for agents without a mask; None if the environment has no
+        masks."""
+        masks = self._full_mask.copy()
         for i, (agent, count) in enumerate(zip(self.agents, self._counts, strict=True)):
             source = obs.get(agent)
             mask = infos[agent].get(MASK)
@@ -176,7 +180,7 @@ class ParallelView(View):
                 continue
             if not self._masked:
                 raise ValueError(
-                    f"agent {agent!r} brings an action_mask, which nobody did at the reset; allowed: "
+                    f"agent {agent!r} has an action_mask, which no agent had at the reset; allowed: "
                     "masks from the reset on, or in the observation space"
                 )
             if np.shape(mask) != (count,):
@@ -192,20 +196,20 @@ class ParallelView(View):
         return torch.from_numpy(masks) if self._masked else None
 
 
-def _parts(name: str, found: Any, parts: tuple[str, ...]) -> tuple[Any, ...]:
-    """What a method of the environment returned, checked to be as many parts as it should be."""
-    several = isinstance(found, tuple | list)
-    if not several or len(found) != len(parts):
-        what = f"{len(found)} values" if several else f"a {type(found).__name__}"
-        raise ValueError(f"{name} returned {what}; allowed: {len(parts)}: {', '.join(parts)}")
-    return tuple(found)
+def _parts(method: str, values: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Checks that a method of the environment returned as many values as there are names."""
+    is_sequence = isinstance(values, tuple | list)
+    if not is_sequence or len(values) != len(names):
+        what = f"{len(values)} values" if is_sequence else f"a {type(values).__name__}"
+        raise ValueError(f"{method} returned {what}; allowed: {len(names)}: {', '.join(names)}")
+    return tuple(values)
 
 
-def _pay(agent: str, reward: Any) -> float:
-    """A reward as a number.
+def _finite(agent: str, reward: Any) -> float:
+    """Returns a reward as a float.
 
     Raises:
-        ValueError: naming the agent, if it is none or not finite.
+        ValueError: if it is not a finite number; the message names the agent.
     """
     number = float(reward) if np.ndim(reward) == 0 else math.nan
     if not math.isfinite(number):
@@ -214,10 +218,10 @@ def _pay(agent: str, reward: Any) -> float:
 
 
 def _agents_of(env: Any) -> list[str]:
-    """Everybody that there ever is, in order.
+    """Returns all possible agents of an environment, in order.
 
     Raises:
-        ValueError: if the environment does not say so.
+        ValueError: if it has no ``possible_agents``.
     """
     agents = list(getattr(env, "possible_agents", None) or ())
     if not agents:
@@ -229,25 +233,25 @@ def _agents_of(env: Any) -> list[str]:
 
 
 def _types_of(env: Any, agents: list[str]) -> tuple[AgentTypes, list[Reader]]:
-    """The types of the agents, and a reader of the observations of each.
+    """Returns the types of the agents, and a reader of the observations of each type.
 
     Raises:
-        ValueError: naming the agent whose space is not allowed.
+        ValueError: for an unsupported space; the message names the agent.
     """
-    labels, found = by_spaces(env, agents)
+    labels, type_spaces = by_spaces(env, agents)
     readers = []
-    for k, (seen, action) in enumerate(found):
+    for k, (observation_space, action_space) in enumerate(type_spaces):
         agent = agents[labels.index(k)]
-        if not isinstance(action, spaces.Discrete):
-            raise ValueError(f"agent {agent!r} acts in {action}; allowed: Discrete")
-        readers.append(Reader(agent, seen))
-    kinds = AgentTypes(
+        if not isinstance(action_space, spaces.Discrete):
+            raise ValueError(f"agent {agent!r} acts in {action_space}; allowed: Discrete")
+        readers.append(Reader(agent, observation_space))
+    types = AgentTypes(
         of=torch.tensor(labels),
         names=type_names(agents, labels),
         observation_spaces=tuple(reader.space for reader in readers),
-        action_spaces=tuple(action for _, action in found),
+        action_spaces=tuple(action_space for _, action_space in type_spaces),
     )
-    return kinds, readers
+    return types, readers
 
 
 class OneAgent(pettingzoo.ParallelEnv):
@@ -269,10 +273,10 @@ class OneAgent(pettingzoo.ParallelEnv):
         return {"agent_0": obs}, {"agent_0": info}
 
     def step(self, actions: dict[str, int]) -> Any:
-        *found, info = self.env.step(actions["agent_0"])
-        if found[2] or found[3]:
+        *values, info = self.env.step(actions["agent_0"])
+        if values[2] or values[3]:
             self.agents = []
-        return (*({"agent_0": value} for value in found), {"agent_0": info})
+        return (*({"agent_0": value} for value in values), {"agent_0": info})
 
     def render(self) -> Any:
         return self.env.render()

@@ -1,12 +1,13 @@
-"""One step of B rows of N agents: all that an agent may know.
+"""One step of B rows of N agents: everything that agents may use.
 
-Legend: B rows, N agents, A actions, S agents that have to choose.
+Legend: B rows, N agents, A actions, S agents that choose next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import torch
@@ -14,30 +15,34 @@ from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
 from mfq.envs.types import AgentTypes
-from mfq.mean_field import mean_action
+from mfq.mean_field import neighbors_mean_action
+
+_numbers = count()
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What an agent may know after a step (or a reset). Tensors stay valid through the next step.
+    """The result of a step or a reset. Its tensors stay valid through the next step.
 
     Attributes:
-        obs: [B, N, ...], or a dict of such; zeros for the dead. Of agents of several types, a dict of
-            such by the name of the type, zeros for agents of other types; see `of_type`.
+        obs: [B, N, ...], or a dict of such; zeros for dead agents. With several types, a dict of such by
+            the name of the type, zeros for agents of other types; see `of_type`.
         reward: float32 [B, N].
-        terminated: bool [B, N]; on the step of the death only.
+        terminated: bool [B, N]; True only on the step in which the agent died.
         truncated: bool [B]; the time limit ended the episode.
         alive: bool [B, N]; after the step.
-        acting: bool [B, N]; whose choice counted in the step.
+        acting: bool [B, N]; the agents that chose their action in effect in the step.
         actions: int64 [B, N]; the actions in effect in the step; -1: none.
-        action_mask: int8 [B, N, A], what may be chosen next; None if everything may.
-        reset: bool [B]; the row started anew, so this is no outcome of the actions given.
-        graph: who is whose neighbour now.
-        graph_before: who was, when ``actions`` were chosen.
-        num_actions: A; of agents of several types, the most that one has.
+        action_mask: int8 [B, N, A], the actions allowed next; None if all are.
+        reset: bool [B]; the row was reset, so that the step is not an outcome of the actions passed.
+        graph: the neighbour graph now.
+        graph_before: the neighbour graph when ``actions`` were chosen.
+        num_actions: A; with several types, the largest of theirs.
         measures: per-row quantities that the environment reports, name -> [B].
-        mine: bool [B, N]; whom the receiver of this step plays. None: everybody.
-        types: the types of the agents, where there are several.
+        mine: bool [B, N]; the agents that the receiving player plays. None: all of them.
+        types: the types of the agents if there are several, else None.
+        number: identifies the step within the process; `for_player` and `of_type` keep it.
+        known_mean_action: the `mean_action` if it is known already; None to compute it on demand.
     """
 
     obs: Any
@@ -55,55 +60,56 @@ class Step:
     measures: dict[str, Tensor] = field(default_factory=dict)
     mine: Tensor | None = None
     types: AgentTypes | None = None
+    number: int = field(default_factory=lambda: next(_numbers))
+    known_mean_action: Tensor | None = None
 
     @cached_property
     def mean_action(self) -> Tensor:
-        """abar of the step's actions, float32 [B, N, A]: what acting now may know of the others.
+        """The mean action abar_t of each agent's neighbours in this step, float32 [B, N, D].
 
-        Of agents of several types it is the mean of one-hots over (type, action), as wide as the sum
-        of the types' A."""
-        if self.types is not None:
-            places = self.types.place(self.actions)
-            return mean_action(self.graph_before, places, self.types.width)
-        return mean_action(self.graph_before, self.actions, self.num_actions)
+        D is A; with several types it is the sum of the types' A."""
+        if self.known_mean_action is not None:
+            return self.known_mean_action
+        return neighbors_mean_action(self)
 
     @cached_property
     def ended(self) -> Tensor:
-        """Whether this is a row's last step of an episode: bool [B]."""
-        nobody = ~(self.alive & ~self.terminated).any(1)
-        return (self.truncated | nobody) & ~self.reset
+        """Whether this is the last step of a row's episode: bool [B]."""
+        all_dead = ~(self.alive & ~self.terminated).any(1)
+        return (self.truncated | all_dead) & ~self.reset
 
     @cached_property
     def active_index(self) -> Tensor:
-        """Who has to choose, int64 [S]: the places b N + j of the living whom the receiver plays."""
+        """The agents that choose next, int64 [S]: the indices b N + j of living agents in ``mine``."""
         playing = self.alive if self.mine is None else self.alive & self.mine
         return playing.flatten().nonzero()[:, 0]
 
     def obs_at(self, index: Tensor) -> Any:
-        """The observations at places b N + j: [S, ...], or a dict of such."""
+        """Returns the observations at the indices b N + j: [S, ...], or a dict of such."""
         if isinstance(self.obs, dict):
             return {name: part.flatten(0, 1)[index] for name, part in self.obs.items()}
         return self.obs.flatten(0, 1)[index]
 
     def mask_at(self, index: Tensor) -> Tensor | None:
-        """What may be chosen at places b N + j: [S, A]; None if everything may."""
+        """Returns the action mask at the indices b N + j: [S, A]; None if all actions are allowed."""
         return None if self.action_mask is None else self.action_mask.flatten(0, 1)[index]
 
     def scatter_actions(self, chosen: Tensor, index: Tensor) -> Tensor:
-        """Actions [S] at their places in [B, N]; -1 elsewhere."""
+        """Returns actions [B, N]: those chosen [S] at their indices b N + j, -1 elsewhere."""
         actions = torch.full_like(self.actions, -1)
         actions.view(-1)[index] = chosen
         return actions
 
     def learners(self, next_step: Step) -> Tensor:
-        """Of whom the receiver learns what came of this step, bool [B, N]: those it plays whose choice
-        counted, in rows that went on."""
+        """Returns the agents to learn from, bool [B, N]: those in ``mine`` that chose an action in this
+        step, in rows that were not reset."""
         counted = next_step.acting & ~next_step.reset[:, None]
         return counted if self.mine is None else counted & self.mine
 
     def of_type(self, k: int) -> Step:
-        """The step as agents of type k see it: their observations, masks and actions, for them to play;
-        the mean action is everybody's. The same object when it is asked for again."""
+        """Returns the step with the observations, masks and actions of type k only.
+
+        The mean action is over all types. Repeated calls return the same object."""
         if self.types is None:
             return self
         if k not in self._by_type:
@@ -118,8 +124,8 @@ class Step:
                 num_actions=int(space.n),
                 mine=mine if self.mine is None else mine & self.mine,
                 types=None,
+                known_mean_action=self.mean_action,
             )
-            step.__dict__["mean_action"] = self.mean_action
             self._by_type[k] = step
         return self._by_type[k]
 
@@ -128,7 +134,5 @@ class Step:
         return {}
 
     def for_player(self, mine: Tensor) -> Step:
-        """The step as handed to one who plays ``mine``, bool [B, N]."""
-        step = replace(self, mine=mine)
-        step.__dict__["mean_action"] = self.mean_action  # all share it
-        return step
+        """Returns the step for a player of the agents in ``mine``, bool [B, N]."""
+        return replace(self, mine=mine, known_mean_action=self.mean_action)

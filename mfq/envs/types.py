@@ -1,4 +1,4 @@
-"""Types of agents: those of equal observation and action spaces, which one network can serve.
+"""Types of agents: agents of one type have the same spaces, so that they can share a network.
 
 Legend: N agents, K types, A_k actions of type k.
 """
@@ -21,7 +21,7 @@ class AgentTypes:
 
     Attributes:
         of: int64 [N]; the type of each agent.
-        names: of the K types.
+        names: the names of the K types.
         observation_spaces, action_spaces: of one agent of each type.
     """
 
@@ -38,54 +38,54 @@ class AgentTypes:
 
     @cached_property
     def width(self) -> int:
-        """The sum of the A_k: how wide a mean action over neighbours of several types is."""
+        """The sum of the A_k, the size of a mean action over neighbours of several types."""
         return sum(int(space.n) for space in self.action_spaces)
 
     @cached_property
     def offsets(self) -> Tensor:
-        """Where the actions of each agent's type begin in a mean action, int64 [N]."""
+        """The index in a mean action of the first action of each agent's type, int64 [N]."""
         sizes = [int(space.n) for space in self.action_spaces]
         starts = [sum(sizes[:k]) for k in range(len(sizes))]
         return torch.tensor(starts, device=self.of.device)[self.of]
 
     def place(self, actions: Tensor) -> Tensor:
-        """Actions int64 [B, N] as places in a mean action; -1 where there is none."""
+        """Returns the indices in a mean action of actions int64 [B, N]; -1 stays -1."""
         return (actions + self.offsets).where(actions >= 0, -1)
 
 
 def by_spaces(env: Any, agents: Sequence[str]) -> tuple[list[int], list[tuple[Any, Any]]]:
-    """The type of each agent by number, and the observation and action space of each type."""
-    found: list[tuple[Any, Any]] = []
+    """Returns the index of each agent's type, and the (observation, action) space of each type."""
+    type_spaces: list[tuple[Any, Any]] = []
     labels = []
     for agent in agents:
-        its = env.observation_space(agent), env.action_space(agent)
-        if its not in found:
-            found.append(its)
-        labels.append(found.index(its))
-    return labels, found
+        pair = env.observation_space(agent), env.action_space(agent)
+        if pair not in type_spaces:
+            type_spaces.append(pair)
+        labels.append(type_spaces.index(pair))
+    return labels, type_spaces
 
 
 def prefix(agent: str) -> str:
-    """The group that a name tells, as TorchRL reads it: "wolf" of "wolf_3"; a name that does not end
-    in a number is a group of its own."""
+    """Returns the group in an agent's name, as TorchRL does: "wolf" for "wolf_3", and the whole name if
+    it does not end in a number."""
     name, _, number = agent.rpartition("_")
     return name if name and number.isdecimal() else agent
 
 
 def numbered(names: Sequence[Any]) -> tuple[list[int], list[Any]]:
-    """Names as numbers in order of appearance, and the names by number."""
-    found: dict[Any, int] = {}
-    return [found.setdefault(name, len(found)) for name in names], list(found)
+    """Returns the names as numbers in order of appearance, and the distinct names."""
+    numbers: dict[Any, int] = {}
+    return [numbers.setdefault(name, len(numbers)) for name in names], list(numbers)
 
 
 def type_names(agents: Sequence[str], types: Sequence[int]) -> tuple[str, ...]:
-    """A type is called by its agents' prefix if they have one that no other type's have; else type_k."""
+    """Returns the names of the types: the prefix of a type's agents if it is unique, else type_k."""
     prefixes: dict[int, set[str]] = {}
     for agent, k in zip(agents, types, strict=True):
         prefixes.setdefault(k, set()).add(prefix(agent))
     names = []
     for k in sorted(prefixes):
-        others = set().union(*(found for other, found in prefixes.items() if other != k))
-        own = prefixes[k]
-        names.append(next(iter(own)) if len(own) == 1 and not own & others else f"type_{k}")
+        elsewhere = set().union(*(group for i, group in prefixes.items() if i != k))
+        is_unique = len(prefixes[k]) == 1 and not prefixes[k] & elsewhere
+        names.append(next(iter(prefixes[k])) if is_unique else f"type_{k}")
     return tuple(names)

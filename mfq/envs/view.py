@@ -1,4 +1,4 @@
-"""One view of any environment: B rows, N agents, tensors. Agents see nothing else.
+"""The interface between agents and environments: B rows of N agents, as tensors.
 
 `mfq.envs.wrap` makes the view of an environment.
 """
@@ -6,16 +6,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.common.config import of_kind
+from mfenvs.validate import of_kind
 from mfq.envs.step import Step
 from mfq.envs.types import AgentTypes
+
+
+class SpaceOfOneType:
+    """A space attribute of `View`. A view of several types does not set it, and reading it raises."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, view: View | None, owner: type) -> Any:
+        if view is None:
+            return self
+        if view.type_specs is None:
+            raise AttributeError(f"{type(view).__name__} has no attribute {self.name!r}")
+        raise ValueError(
+            f"{self.name} of agents of several types ({', '.join(view.type_specs.names)}); allowed: "
+            f"view.of_type(k).{self.name}, and mfq.ByType for a learner of each type"
+        )
 
 
 class View(ABC):
@@ -25,11 +42,11 @@ class View(ABC):
         num_envs, num_agents, num_actions: B, N, A.
         agents: names.
         groups, types: int64 [N].
-        group_names: by the number of the group.
-        observation_space, action_space: of one agent. Where agents are of several types, each has its
-            own (`of_type`), and asking for these is a ValueError.
-        device: where the tensors are.
-        type_specs: the types' names and spaces, where there are several; else None.
+        group_names: the name of each group.
+        observation_space, action_space: the spaces of one agent. With several types each type has its
+            spaces (see `of_type`), and reading these raises a ValueError.
+        device: the device of the tensors.
+        type_specs: names and spaces of the types if there are several; else None.
     """
 
     num_envs: int
@@ -38,20 +55,10 @@ class View(ABC):
     groups: Tensor
     group_names: tuple[str, ...]
     types: Tensor
-    observation_space: spaces.Space[Any]
-    action_space: spaces.Discrete
+    observation_space: spaces.Space[Any] = SpaceOfOneType()  # type: ignore[assignment]
+    action_space: spaces.Discrete = SpaceOfOneType()  # type: ignore[assignment]
     device: torch.device
     type_specs: AgentTypes | None = None
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            if name in ("observation_space", "action_space") and self.type_specs is not None:
-                raise ValueError(
-                    f"{name} of agents of several types ({', '.join(self.type_specs.names)}); allowed: "
-                    f"view.of_type(k).{name}, and mfq.ByType for a learner of each type"
-                )
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     @property
     def num_actions(self) -> int:
@@ -59,19 +66,19 @@ class View(ABC):
 
     @property
     def mean_action_dim(self) -> int:
-        """How wide mean actions are: A, or with several types the sum of theirs."""
+        """The size of mean actions: A, or with several types the sum of theirs."""
         return self.num_actions if self.type_specs is None else self.type_specs.width
 
     @property
     def type_names(self) -> tuple[str, ...]:
-        """By the number of the type."""
+        """The name of each type."""
         return ("type_0",) if self.type_specs is None else self.type_specs.names
 
     def of_type(self, k: int) -> View:
-        """The same rows and agents, with the spaces of type k; its steps are `Step.of_type`'s.
+        """Returns a view of the same rows and agents with the spaces and steps of type k.
 
         Raises:
-            ValueError: for a type that there is not.
+            ValueError: for a type that does not exist.
         """
         if not 0 <= k < len(self.type_names):
             raise ValueError(f"k={k!r}; allowed: 0 to {len(self.type_names) - 1}")
@@ -80,7 +87,18 @@ class View(ABC):
     @property
     @abstractmethod
     def graph(self) -> NeighborGraph:
-        """Who is whose neighbour now."""
+        """The current neighbour graph."""
+
+    @property
+    def match_measure(self) -> str | None:
+        """The name of the measure that decides a match: the group with the highest
+        ``measures[f"{group}_{match_measure}"]`` wins. None: the group with the highest return."""
+        return None
+
+    @property
+    def ends(self) -> bool:
+        """Whether episodes end; False for a game without an end or a time limit."""
+        return True
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -88,7 +106,7 @@ class View(ABC):
         return ()
 
     def scripted(self, name: str) -> Tensor:
-        """What a scripted player would do now: int64 [B, N], -1 for the dead.
+        """Returns the actions of a scripted player: int64 [B, N], -1 for dead agents.
 
         Raises:
             ValueError: for a name that is not among ``scripts``.
@@ -97,23 +115,23 @@ class View(ABC):
 
     @abstractmethod
     def reset(self, seed: int | None = None) -> Step:
-        """Starts all rows anew."""
+        """Resets all rows and returns the first step."""
 
     @abstractmethod
     def step(self, actions: Tensor) -> Step:
-        """Plays int64 [B, N]. Rows whose episode has ended start anew and ignore their actions."""
+        """Plays actions int64 [B, N]. A row with a finished episode is reset and ignores its actions."""
 
     @property
     def has_snapshots(self) -> bool:
-        """Whether there are `snapshot` and `observe`."""
+        """Whether `snapshot` and `observe` are available."""
         return False
 
     def snapshot(self) -> Any:
-        """A compact copy of what the observations of this moment depend on: a named tuple of tensors
+        """Returns a compact copy of what the current observations depend on: a named tuple of tensors
         [B, ...].
 
         Raises:
-            AttributeError: where the environment offers none.
+            AttributeError: if the environment has no snapshots.
         """
         raise AttributeError(
             f"{type(self).__name__} has no snapshots; only a BatchedEnv's view has"
@@ -121,13 +139,14 @@ class View(ABC):
 
     @property
     def agent_fields(self) -> tuple[str, ...]:
-        """The fields [B, N, ...] of a snapshot that may be zeros for agents who are gone (neither alive
-        nor terminated just now), since no observation depends on those."""
+        """The fields [B, N, ...] of a snapshot that may be zeroed for agents that are neither alive nor
+        just terminated, since no observation depends on them."""
         return ()
 
     def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
-        """Observations of agents ``agents[m]`` in rows ``rows[m]`` of a snapshot, which may be of many
-        moments, one after the other: [M, ...], or a dict of such. Raises as `snapshot` does."""
+        """Returns the observations of agents ``agents[m]`` in rows ``rows[m]`` of a snapshot: [M, ...],
+        or a dict of such. The snapshot may be a concatenation of several along the rows. Raises
+        AttributeError as `snapshot` does."""
         raise AttributeError(f"{type(self).__name__} has no snapshots to observe")
 
     def close(self) -> None:
@@ -137,11 +156,11 @@ class View(ABC):
             env.close()
 
     def state_dict(self) -> dict[str, Any] | None:
-        """The rows' whole state, to go on exactly; None where the environment cannot tell."""
+        """Returns the complete state of the rows; None if the environment cannot be saved."""
         return None
 
     def load_state_dict(self, state: dict[str, Any]) -> Step:
-        """Takes up a `state_dict`; returns the step that it was taken after."""
+        """Loads a `state_dict`; returns the step at which it was saved."""
         raise AttributeError(f"{type(self).__name__} has no state to load; allowed: reset()")
 
 
@@ -151,14 +170,14 @@ def check_view(view: Any) -> None:
 
 
 class TypeView(View):
-    """A view as agents of one type see it: what their network is made for."""
+    """A view with the spaces and the steps of one type of agents."""
 
-    def __init__(self, view: View, kinds: AgentTypes, k: int) -> None:
-        self.view, self.k, self._width = view, k, kinds.width
+    def __init__(self, view: View, types: AgentTypes, k: int) -> None:
+        self.view, self.k, self._width = view, k, types.width
         self.num_envs, self.num_agents, self.agents = view.num_envs, view.num_agents, view.agents
         self.groups, self.group_names, self.types = view.groups, view.group_names, view.types
-        self.observation_space = kinds.observation_spaces[k]
-        self.action_space = kinds.action_spaces[k]
+        self.observation_space = types.observation_spaces[k]
+        self.action_space = types.action_spaces[k]
         self.device = view.device
 
     @property

@@ -1,4 +1,4 @@
-"""Copies of a slow environment in processes of their own.
+"""Copies of a slow environment in worker processes.
 
 Legend: B rows, N agents.
 """
@@ -22,33 +22,33 @@ import torch
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
-from mfq.common.config import whole
+from mfenvs.validate import whole
 from mfq.envs.copies import Copies, env_spec, play
 from mfq.envs.graphs import GraphLike
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.envs.wrap import wrap
 
-PATIENCE = 5.0  # seconds that a worker has to end by itself
+PATIENCE = 5.0  # seconds before a worker that does not end is killed
 
 
 class Workers(Copies):
-    """B copies of an environment, played at once by worker processes.
+    """B copies of an environment, stepped in parallel by worker processes.
 
-    The same steps as ``mfq.wrap([factory() for _ in range(num_envs)], graph)`` gives. Processes are
-    started afresh, so a script that makes Workers needs ``if __name__ == "__main__":`` around what it
-    does; they end with `close`, with this process, or with an error in one of them.
+    Steps are the same as those of ``mfq.wrap([factory() for _ in range(num_envs)], graph)``. Processes
+    are started with "spawn", so a script that makes Workers needs ``if __name__ == "__main__":``. They
+    end with `close`, with this process, or with an error in one of them.
 
     Args:
-        factory: makes a PettingZoo or Gymnasium environment; a function (a lambda, too) or a class,
-            whose module the workers can import.
+        factory: a function (or a lambda) or class that makes a PettingZoo or Gymnasium environment. The
+            workers must be able to import its module.
         num_envs: B, at least 1.
-        workers: how many processes share the rows; None: one a row.
+        workers: the number of processes, which share the rows; None: one for each row.
         graph: as in `mfq.wrap`; a function is called in the workers.
 
     Raises:
-        RuntimeError: with the traceback of what went wrong in a worker, here and in each step.
-        ValueError, TypeError: for numbers out of range, or no factory.
+        RuntimeError: if a worker fails, here or in a later step; the message has its traceback.
+        ValueError, TypeError: for numbers out of range, or a factory that is not callable.
     """
 
     row_groups: list[WorkerRows]  # type: ignore[assignment]
@@ -71,8 +71,8 @@ class Workers(Copies):
         job = cloudpickle.dumps((factory, graph))
         row_groups = [WorkerRows(job, share, k) for k, share in enumerate(shares)]
         try:
-            like = [found for row_group in row_groups for found in row_group.receive_env_spec()]
-            super().__init__(row_groups, like)
+            specs = [spec for row_group in row_groups for spec in row_group.receive_env_spec()]
+            super().__init__(row_groups, specs)
         except BaseException:
             self.row_groups = row_groups
             self.close()
@@ -80,29 +80,29 @@ class Workers(Copies):
 
     def close(self) -> None:
         for row_group in self.row_groups:
-            row_group.hang_up()  # all at once, so that they end at the same time
+            row_group.request_end()  # all at once, so that they end at the same time
         super().close()
 
     def _ask(self, command: str, arguments: Sequence[Any]) -> Step:
         try:
             return super()._ask(command, arguments)
-        except BaseException:  # rows would be out of step with each other
+        except BaseException:  # some rows have stepped and others have not
             self.close()
             raise
 
 
 class WorkerRows:
-    """Rows in a process of their own."""
+    """Rows in a worker process."""
 
     def __init__(self, job: bytes, size: int, number: int) -> None:
         self.size, self.number = size, number
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
+        self._pipe, worker_pipe = context.Pipe()
         self._process = context.Process(
-            target=_work, args=(theirs, job, size), name=f"mfq-worker-{number}", daemon=True
+            target=_work, args=(worker_pipe, job, size), name=f"mfq-worker-{number}", daemon=True
         )
         self._process.start()
-        theirs.close()  # so that either end is told when the other is gone
+        worker_pipe.close()  # so that each end gets an EOFError when the other process ends
         self._graphs: list[NeighborGraph | None] = [None] * size
         self._end = weakref.finalize(self, _end, self._pipe, self._process)
 
@@ -112,18 +112,18 @@ class WorkerRows:
 
     def receive(self) -> list[Step]:
         steps = []
-        for row, found in enumerate(self._receive()):
-            before = self._graphs[row]
-            for name in ("graph_before", "graph"):  # None: the one known
-                self._graphs[row] = before = found[name] = found[name] or before
-            steps.append(Step(**_map(found, np.ndarray, torch.from_numpy)))
+        for row, packed in enumerate(self._receive()):
+            latest = self._graphs[row]
+            for name in ("graph_before", "graph"):  # None: the same as the one before
+                self._graphs[row] = latest = packed[name] = packed[name] or latest
+            steps.append(Step(**_map(packed, np.ndarray, torch.from_numpy)))
         return steps
 
     def receive_env_spec(self) -> list[dict[str, Any]]:
-        """The env_spec of each row, once after the start."""
+        """Returns the `env_spec` of each row; called once, after the start."""
         return self._receive()
 
-    def hang_up(self) -> None:
+    def request_end(self) -> None:
         """Asks the process to end, without waiting."""
         self._pipe.close()
 
@@ -138,12 +138,12 @@ class WorkerRows:
 
     def _receive(self) -> Any:
         try:
-            failed, found = pickle.loads(self._pipe.recv_bytes())
+            failed, answer = pickle.loads(self._pipe.recv_bytes())
         except (EOFError, OSError):
             raise self._gone() from None
         if failed:
-            raise RuntimeError(f"worker {self.number} failed:\n{found}")
-        return found
+            raise RuntimeError(f"worker {self.number} failed:\n{answer}")
+        return answer
 
     def _gone(self) -> RuntimeError:
         if not self._end.alive:
@@ -155,8 +155,8 @@ class WorkerRows:
 
 
 def _end(pipe: Connection, process: Any) -> None:
-    """Asks a worker to end, and sees to it."""
-    pipe.close()  # which it takes as a request
+    """Asks a worker to end by closing its pipe, and kills it if it does not."""
+    pipe.close()
     process.join(PATIENCE)
     if process.is_alive():
         process.kill()
@@ -167,8 +167,8 @@ def _end(pipe: Connection, process: Any) -> None:
 
 
 def _work(pipe: Connection, job: bytes, size: int) -> None:
-    """Makes the environments and plays as asked, until the other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's
+    """Makes the environments and runs commands until the other end of the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
     torch.set_num_threads(1)
     views: list[View] = []
     try:
@@ -179,8 +179,8 @@ def _work(pipe: Connection, job: bytes, size: int) -> None:
         sent: list[NeighborGraph | None] = [None] * size
         while True:
             command, arguments = pickle.loads(pipe.recv_bytes())
-            given = [torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in arguments]
-            steps = play(views, command, given)
+            tensors = [torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in arguments]
+            steps = play(views, command, tensors)
             _answer(pipe, [_packed(step, sent, row) for row, step in enumerate(steps)])
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
@@ -192,23 +192,24 @@ def _work(pipe: Connection, job: bytes, size: int) -> None:
             view.close()
 
 
-def _answer(pipe: Connection, found: Any) -> None:
-    pipe.send_bytes(pickle.dumps((False, found)))
+def _answer(pipe: Connection, answer: Any) -> None:
+    pipe.send_bytes(pickle.dumps((False, answer)))
 
 
 def _packed(step: Step, sent: list[NeighborGraph | None], row: int) -> dict[str, Any]:
-    """A step's fields, arrays for tensors, and of graphs only those that the other end has not got."""
-    found = {field.name: getattr(step, field.name) for field in fields(step)}
-    del found["types"]
+    """Returns a step's fields with arrays for tensors, and None for a graph that was sent last."""
+    packed = {field.name: getattr(step, field.name) for field in fields(step)}
+    for name in ("types", "number", "known_mean_action"):
+        del packed[name]
     for name in ("graph_before", "graph"):
-        graph = found[name]
-        found[name] = None if graph is sent[row] else graph
+        graph = packed[name]
+        packed[name] = None if graph is sent[row] else graph
         sent[row] = graph
-    return _map(found, Tensor, Tensor.numpy)
+    return _map(packed, Tensor, Tensor.numpy)
 
 
-def _map(tree: Any, kind: type[Any], change: Callable[[Any], Any]) -> Any:
-    """A tree of dicts with each leaf of a kind changed."""
+def _map(tree: Any, leaf_type: type[Any], convert: Callable[[Any], Any]) -> Any:
+    """Returns a tree of dicts with each leaf of a type converted."""
     if isinstance(tree, dict):
-        return {name: _map(part, kind, change) for name, part in tree.items()}
-    return change(tree) if isinstance(tree, kind) else tree
+        return {name: _map(part, leaf_type, convert) for name, part in tree.items()}
+    return convert(tree) if isinstance(tree, leaf_type) else tree

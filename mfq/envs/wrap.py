@@ -16,29 +16,29 @@ from mfq.envs.view import View
 
 
 def wrap(env: Any, graph: GraphLike = None) -> View:
-    """The view of an environment.
+    """Returns the view of an environment.
 
     Args:
-        env: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv (one whose agents act at the same time), a
-            gymnasium.Env, or a View (returned as it is). A list of environments: copies of one, each a
-            row (see `mfq.Workers` for slow ones).
-        graph: None takes the environment's own neighbour graph, or else "team". "all", "type" (equal
-            spaces) or "team" (equal names but for the number) are complete graphs among these; a
-            single agent has no neighbour. Or a NeighborGraph, a fixed edge list int [2, E], `Within` a
-            radius, or a function that is given the environment after each step and returns a
-            NeighborGraph or an edge list.
+        env: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv (with ``is_parallelizable``), a
+            gymnasium.Env, or a View (returned unchanged). A list of environments: copies of one, each
+            becomes a row (see `mfq.Workers` for slow environments).
+        graph: the neighbour graph. None takes that of the environment, or else "team". "all", "type"
+            (equal spaces) and "team" (names that differ in their number only) are complete graphs among
+            these agents; a single agent has no neighbour. Or a NeighborGraph, a fixed edge list int
+            [2, E], `Within` a radius, or a function of the environment, called after each reset and
+            step, that returns a NeighborGraph or an edge list.
 
     Raises:
-        TypeError: for anything else.
-        ValueError: if an agent has no Discrete actions, or observes what no tensor holds, or acts in
-            turns, or the graph does not fit.
+        TypeError: for any other ``env`` or ``graph``.
+        ValueError: if an action space is not Discrete, an observation space is not supported, agents
+            act in turns, or the graph does not fit.
     """
     if isinstance(env, View):
         if graph is not None:
             raise ValueError("graph is given with a View, which has one; allowed: None")
         return env
     if isinstance(env, list | tuple):
-        return Copies.of([wrap(one, graph) for one in env])
+        return Copies.of([wrap(copy, graph) for copy in env])
     if hasattr(env, "num_envs") and hasattr(env, "neighbor_graph"):
         return BatchedView(env, graph)
     if isinstance(env, gymnasium.Env):
@@ -54,12 +54,12 @@ def wrap(env: Any, graph: GraphLike = None) -> View:
 
 
 def _parallel(env: Any) -> Any:
-    """The ParallelEnv of an AECEnv whose agents act at the same time."""
+    """Returns the ParallelEnv of an AECEnv with ``is_parallelizable``."""
     try:
         return aec_to_parallel(env)
     except AssertionError:
         name = env.metadata.get("name", type(env).__name__)
         raise ValueError(
             f"{name} is played in turns (its metadata has no is_parallelizable=True); allowed: AEC "
-            "environments whose agents act at the same time, since a mean action is of one moment"
+            "environments with simultaneous actions, since a mean action is of one moment"
         ) from None

@@ -1,19 +1,19 @@
-"""Episodes without learning, as scores; matches between players, with 95% intervals.
+"""Evaluates players: mean scores of episodes, and matches with 95% intervals.
 
 Legend: B rows, N agents, G groups, E episodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple, overload
+from collections.abc import Mapping
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
 
-from mfq.agents.base import Player, parts_of, reseed
-from mfq.common.config import whole
+from mfenvs.validate import whole
+from mfq.agents import loop
+from mfq.agents.base import Player, check_player, preserved
 from mfq.envs.view import View, check_view
 from mfq.matches.intervals import student, wilson
 from mfq.matches.players import script
@@ -21,20 +21,21 @@ from mfq.matches.teams import Teams
 
 MAX_STEPS = 100_000
 EVALUATION_SEED_OFFSET = 1_000_000
-"""How far the seeds of a score are from those of training's evaluations, which choose the best
-checkpoint: what is best on some episodes looks better on these than it is."""
+"""Offset of the seeds of a final score from those of evaluations during training. These select the best
+checkpoint, so that its score on the same episodes would be biased upwards."""
 Scores = dict[str, float]
 
 
 class Episodes(NamedTuple):
-    """What E episodes came to; row b's are the b-th of E/B consecutive ones.
+    """The results of E episodes, in order of their rows: E / B consecutive ones of each.
 
     Attributes:
-        group_names: G of them.
-        sizes: int64 [G]; agents of each group.
-        earned: float64 [E, G]; the rewards of a group's agents, summed.
-        length: float64 [E]; steps.
-        measures: float64 [E] by name; what the environment reported in the last step.
+        group_names: the names of the G groups.
+        sizes: int64 [G]; the number of agents of each group.
+        earned: float64 [E, G]; the summed rewards of each group's agents.
+        length: float64 [E]; the number of steps.
+        measures: float64 [E] by name; the environment's measures in the last step.
+        match_measure: the measure that decides a match; see `mfq.View`.
     """
 
     group_names: tuple[str, ...]
@@ -42,24 +43,24 @@ class Episodes(NamedTuple):
     earned: np.ndarray
     length: np.ndarray
     measures: dict[str, np.ndarray]
+    match_measure: str | None
 
 
 class Record(NamedTuple):
-    """How E episodes went for one side.
+    """The results of E episodes for one group.
 
     Attributes:
-        won, drawn: bool [E]; more kills than any other group at the end, or as many as the best.
-            Where the environment counts no kills, returns stand in their place.
-        returns: float64 [E]; an agent's summed reward, the group's mean.
-        kills, kill_difference, survivors: float64 [E]; NaN where the environment does not count them.
+        won, drawn: bool [E]; whether the group has more points than every other group at the end, or as
+            many as the best of them. Points are the view's `match_measure`, or else returns.
+        returns: float64 [E]; the mean over the group's agents of their summed rewards.
+        measures: float64 [E] by name; the group's measures in the last step ("kills" for "red_kills"),
+            and the difference of the match measure to the best other group's ("kills_difference").
     """
 
     won: np.ndarray
     drawn: np.ndarray
     returns: np.ndarray
-    kills: np.ndarray
-    kill_difference: np.ndarray
-    survivors: np.ndarray
+    measures: dict[str, np.ndarray]
 
 
 @overload
@@ -85,40 +86,41 @@ def evaluate(
     seed: int = 0,
     explore: bool = False,
 ) -> Scores | dict[str, Scores]:
-    """Plays whole episodes and scores them.
+    """Plays whole episodes and returns scores.
 
-    Every row counts with the same number of episodes, its first ones: to count those that end first
-    would favour short ones.
+    Every row counts with the same number of episodes, its first ones. Counting the episodes that end
+    first would favour short ones.
 
     Args:
-        view: the players', or one of the same sizes. It is reset, so nobody else should be playing it.
-        players: who plays everybody; or for each group (of ``view.group_names``) who plays it, a player
-            or the name of a script.
-        episodes: at least this many, over all rows.
-        seed: of the reset, and of the players' own generators.
-        explore: whether players act as in training, instead of greedily. Either way their generators
-            and the time of their schedules are afterwards what they were, and learners store nothing.
+        view: the view of the players, or one of the same sizes. It is reset.
+        players: a player of all agents; or for each group (of ``view.group_names``) a player or the name
+            of a script.
+        episodes: the number of episodes over all rows, rounded up to the same number for each row.
+        seed: seed of the reset, and of the players' generators.
+        explore: whether players act as in training. In both cases their generators and the time of
+            their schedules are restored afterwards, and learners store nothing.
 
     Returns:
-        For one player, means over episodes: ``return``, an agent's summed reward; with several groups,
-        that of each (``return_...``); ``length``; and of each measure that the environment reports, its
-        value in the last step (``final_...``). For a mapping, by group, what `summary` says of it.
+        For one player, means over episodes: ``return``, the summed reward per agent; with several
+        groups, that of each (``return_...``); ``length``; and each measure of the environment in the
+        last step (``final_...``). For a mapping, the `summary` of each group.
 
     Raises:
-        ValueError, TypeError: unless episodes >= 1, or if the groups are not the view's, or no episode
-            ends within `MAX_STEPS`, or can.
+        ValueError, TypeError: unless episodes >= 1; if the groups are not those of the view; or if
+            episodes do not end within `MAX_STEPS`.
     """
     check_view(view)
     if isinstance(players, Mapping):
-        found = play(view, players, episodes, seed, explore)
-        return {name: summary(record_of(found, name)) for name in found.group_names}
-    found = play(view, dict.fromkeys(view.group_names, players), episodes, seed, explore)
-    scores = {"return": float(found.earned.sum(1).mean() / found.sizes.sum())}
-    if len(found.group_names) > 1:
-        for name, value in zip(found.group_names, found.earned.mean(0) / found.sizes, strict=True):
+        played = play(view, players, episodes, seed, explore)
+        return {name: summary(record_of(played, name)) for name in played.group_names}
+    played = play(view, dict.fromkeys(view.group_names, players), episodes, seed, explore)
+    scores = {"return": float(played.earned.sum(1).mean() / played.sizes.sum())}
+    if len(played.group_names) > 1:
+        returns = played.earned.mean(0) / played.sizes
+        for name, value in zip(played.group_names, returns, strict=True):
             scores[f"return_{name}"] = float(value)
-    scores["length"] = float(found.length.mean())
-    return scores | {f"final_{k}": float(v.mean()) for k, v in sorted(found.measures.items())}
+    scores["length"] = float(played.length.mean())
+    return scores | {f"final_{k}": float(v.mean()) for k, v in sorted(played.measures.items())}
 
 
 def head_to_head(
@@ -129,16 +131,16 @@ def head_to_head(
     seed: int = 0,
     explore: bool = False,
 ) -> dict[str, Scores]:
-    """A match in which each plays both sides, half of the episodes each, from the same seeds.
+    """Plays a match of two players. Each plays both sides in half of the episodes, from the same seeds.
 
     Args:
-        view: of two groups.
+        view: a view of two groups.
         a, b: players, or names of scripts.
-        episodes: in all; at least 2.
+        episodes: the total number of episodes, at least 2.
         seed, explore: as in `evaluate`.
 
     Returns:
-        `summary` of how it went for ``a``: by the group that it was, and together as "both".
+        The `summary` for ``a``: by the group that it played, and of all episodes as "both".
 
     Raises:
         ValueError, TypeError: as `evaluate`, or unless the view has two groups.
@@ -150,21 +152,31 @@ def head_to_head(
 def match(
     view: View, a: Player | str, b: Player | str, episodes: int, seed: int, explore: bool = False
 ) -> tuple[dict[str, Record], dict[str, Record]]:
-    """`head_to_head` by episode: how it went for a and for b, by the group that each was, and "both"."""
+    """Returns the records of ``a`` and of ``b`` in a `head_to_head`, by group played, and "both"."""
     check_view(view)
     if len(view.group_names) != 2:
         raise ValueError(f"the view has groups {view.group_names}; allowed: two")
     whole("episodes", episodes, 2)
     first, second = view.group_names
-    ours: dict[str, Record] = {}
-    theirs: dict[str, Record] = {}
-    for mine, its in ((first, second), (second, first)):
-        found = play(view, {mine: a, its: b}, -(-episodes // 2), seed, explore)
-        ours[mine], theirs[its] = record_of(found, mine), record_of(found, its)
-    theirs = {first: theirs[first], second: theirs[second]}
-    for side in (ours, theirs):
-        side["both"] = Record(*map(np.concatenate, zip(side[first], side[second], strict=True)))
-    return ours, theirs
+    of_a: dict[str, Record] = {}
+    of_b: dict[str, Record] = {}
+    for side_a, side_b in ((first, second), (second, first)):
+        played = play(view, {side_a: a, side_b: b}, -(-episodes // 2), seed, explore)
+        of_a[side_a], of_b[side_b] = record_of(played, side_a), record_of(played, side_b)
+    of_b = {first: of_b[first], second: of_b[second]}
+    for records in (of_a, of_b):
+        records["both"] = _concatenate(records[first], records[second])
+    return of_a, of_b
+
+
+def _concatenate(a: Record, b: Record) -> Record:
+    """Returns the episodes of two records as one."""
+    return Record(
+        np.concatenate([a.won, b.won]),
+        np.concatenate([a.drawn, b.drawn]),
+        np.concatenate([a.returns, b.returns]),
+        {name: np.concatenate([values, b.measures[name]]) for name, values in a.measures.items()},
+    )
 
 
 def play(
@@ -174,12 +186,11 @@ def play(
     seed: int,
     explore: bool = False,
 ) -> Episodes:
-    """The episodes behind `evaluate`: of each row the first ones, as many as ``episodes`` needs."""
+    """Plays the episodes of `evaluate`, and returns the first ones of each row."""
     check_view(view)
     whole("episodes", episodes, 1)
     whole("seed", seed, 0)
-    game = getattr(getattr(view, "env", None), "game", None)
-    if game is not None and game.max_cycles is None:
+    if not view.ends:
         raise ValueError("max_cycles=None: no episode ever ends; allowed for evaluation: a number")
     teams = _teams(view, players)
     each, rows, names = -(-episodes // view.num_envs), view.num_envs, view.group_names
@@ -187,92 +198,86 @@ def play(
     done = torch.zeros(rows, dtype=torch.int64, device=view.device)
     earned = torch.zeros((rows, len(names)), dtype=torch.float64, device=view.device)
     length = torch.zeros(rows, dtype=torch.int64, device=view.device)
-    found: dict[str, torch.Tensor] = {}
-    since = 0
-    with torch.no_grad(), undisturbed(teams, seed):
-        step = view.reset(seed=seed)
-        while int(done.min()) < each:
-            step = view.step(teams.act(step, explore))
+    totals: dict[str, torch.Tensor] = {}  # [rows, each, ...] by name, of episodes that have ended
+    steps_since_end = 0
+    with preserved(list(teams.players.values()), seed):
+        for transition in loop.play(view, teams, view.reset(seed=seed), explore):
+            step = transition.next_step
             earned = (earned + step.reward.double() @ member).masked_fill(step.reset[:, None], 0.0)
             length = (length + 1).masked_fill(step.reset, 0)
             over = step.ended.nonzero()[:, 0]
-            since = 0 if len(over) else since + 1
-            if since > MAX_STEPS:
+            steps_since_end = 0 if len(over) else steps_since_end + 1
+            if steps_since_end > MAX_STEPS:
                 raise ValueError(
                     f"no episode ended within {MAX_STEPS} steps; allowed: episodes that end"
                 )
             over = over[done[over] < each]
             measures = {f"final_{name}": values for name, values in step.measures.items()}
             for name, values in {"earned": earned, "length": length, **measures}.items():
-                if name not in found:
+                if name not in totals:
                     shape = (rows, each, *values.shape[1:])
-                    found[name] = torch.zeros(shape, dtype=torch.float64, device=view.device)
-                found[name][over, done[over]] = values[over].double()
+                    totals[name] = torch.zeros(shape, dtype=torch.float64, device=view.device)
+                totals[name][over, done[over]] = values[over].double()
             done[over] += 1
-    by_episode = {name: values.flatten(0, 1).cpu().numpy() for name, values in found.items()}
+            if int(done.min()) >= each:
+                break
+    by_episode = {name: values.flatten(0, 1).cpu().numpy() for name, values in totals.items()}
     return Episodes(
         group_names=names,
         sizes=torch.bincount(view.groups, minlength=len(names)).cpu().numpy(),
         earned=by_episode.pop("earned"),
         length=by_episode.pop("length"),
         measures={name.removeprefix("final_"): values for name, values in by_episode.items()},
+        match_measure=view.match_measure,
     )
 
 
 def record_of(episodes: Episodes, group: str) -> Record:
-    """How the episodes went for a group."""
-    names = episodes.group_names
-    own = names.index(group)
+    """Returns the record of a group."""
+    names, deciding = episodes.group_names, episodes.match_measure
+    index = names.index(group)
     returns = episodes.earned / episodes.sizes
-    nothing = np.full(len(returns), np.nan)
-    kills = [episodes.measures.get(f"{name}_kills") for name in names]
-    counted = all(count is not None for count in kills)
-    points = np.stack(kills, 1) if counted else returns  # type: ignore[arg-type]
-    others = np.delete(points, own, 1)
-    margin = points[:, own] - (others.max(1) if len(names) > 1 else 0.0)
-    return Record(
-        won=margin > 0,
-        drawn=margin == 0,
-        returns=returns[:, own],
-        kills=points[:, own] if counted else nothing,
-        kill_difference=margin if counted else nothing,
-        survivors=episodes.measures.get(f"{group}_alive", nothing),
-    )
+    counts = [episodes.measures.get(f"{name}_{deciding}") for name in names]
+    has_measure = all(count is not None for count in counts)
+    points = np.stack(counts, 1) if has_measure else returns  # type: ignore[arg-type]
+    others = np.delete(points, index, 1)
+    margin = points[:, index] - (others.max(1) if len(names) > 1 else 0.0)
+    measures = {
+        name.removeprefix(f"{group}_"): values
+        for name, values in sorted(episodes.measures.items())
+        if name.startswith(f"{group}_")
+    }
+    if has_measure:
+        measures[f"{deciding}_difference"] = margin
+    return Record(margin > 0, margin == 0, returns[:, index], measures)
 
 
 def summary(record: Record) -> Scores:
-    """What a record says, with 95% intervals (``..._low``, ``..._high``).
+    """Returns the scores of a record, with 95% intervals (``..._low``, ``..._high``).
 
     Args:
-        record: one side's.
+        record: the record of a group.
 
     Returns:
-        ``episodes``, ``win_rate`` (Wilson's interval), ``draw_rate``, ``return`` (Student's), and where
-        they are counted ``kills``, ``kill_difference`` (Student's) and ``survivors``, means at the end.
+        ``episodes``, ``win_rate`` (with Wilson's interval), ``draw_rate``, the means of the measures,
+        and ``return``. Differences and ``return`` have Student's interval.
     """
     count = len(record.won)
     scores: Scores = {"episodes": count, "win_rate": float(record.won.mean())}
     scores["win_rate_low"], scores["win_rate_high"] = wilson(int(record.won.sum()), count)
     scores["draw_rate"] = float(record.drawn.mean())
-    for name, values in (
-        ("kills", record.kills),
-        ("kill_difference", record.kill_difference),
-        ("survivors", record.survivors),
-        ("return", record.returns),
-    ):
-        if np.isnan(values).any():
-            continue
+    for name, values in {**record.measures, "return": record.returns}.items():
         scores[name] = float(values.mean())
-        if name in ("kill_difference", "return"):
+        if name == "return" or name.endswith("_difference"):
             scores[f"{name}_low"], scores[f"{name}_high"] = student(values)
     return scores
 
 
 def selection_score(scores: Scores) -> float:
-    """What tells a better evaluation from a worse one.
+    """Returns the score that selects the best checkpoint.
 
-    The return; or, against opponents, the win rate on the side where it is lower, the mean over them: an
-    army that wins from one side alone has found a gap, not how to fight.
+    It is the return; or with opponents, the mean over them of the win rate on the side where it is
+    lower, since a player that wins from one side only exploits a gap of the opponent.
     """
     lower: Scores = {}
     for name, value in scores.items():
@@ -285,34 +290,13 @@ def selection_score(scores: Scores) -> float:
 def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
     if players.keys() != set(view.group_names):
         raise ValueError(
-            f"players has {', '.join(map(repr, players)) or 'nobody'}; "
+            f"players has {', '.join(map(repr, players)) or 'no groups'}; "
             f"allowed: one for each of {', '.join(map(repr, view.group_names))}"
         )
-    seated = {
+    by_group = {
         name: script(player, view) if isinstance(player, str) else player
         for name, player in ((name, players[name]) for name in view.group_names)
     }
-    for name, player in seated.items():
-        if not hasattr(player, "act"):
-            kind = type(player).__name__
-            raise TypeError(f"players[{name!r}] is a {kind}; allowed: a player, or a script's name")
-    return Teams(view, seated, view.groups.expand(view.num_envs, -1))
-
-
-@contextmanager
-def undisturbed(teams: Teams, seed: int) -> Iterator[None]:
-    """Within, the players' generators are freshly seeded; afterwards players are as before."""
-    players: list[Any] = [part for player in teams.players.values() for part in parts_of(player)]
-    generators = [getattr(player, "generator", None) for player in players]
-    before = [None if generator is None else generator.get_state() for generator in generators]
-    times = [getattr(player, "time", None) for player in players]
-    for k, player in enumerate(players):
-        reseed(player, seed + k)
-    try:
-        yield
-    finally:
-        for player, generator, state, time in zip(players, generators, before, times, strict=True):
-            if generator is not None:
-                generator.set_state(state)
-            if time is not None:
-                player.time = time
+    for name, player in by_group.items():
+        check_player(f"players[{name!r}]", player)
+    return Teams(view, by_group, view.groups.expand(view.num_envs, -1))

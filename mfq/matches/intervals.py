@@ -1,4 +1,4 @@
-"""95% intervals: Wilson's of a rate, Student's of a mean, over episodes or over runs."""
+"""95% intervals: Wilson's for a rate, Student's for a mean, over episodes or over runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
-Z = 1.959963984540054  # of 95%, two-sided
+Z = 1.959963984540054  # for 95%, two-sided
 
 
 def wilson(successes: float, trials: int) -> tuple[float, float]:
-    """Wilson's interval of a rate (Wilson 1927); unlike the normal one it stays within [0, 1].
+    """Returns Wilson's interval for a rate (Wilson 1927), which stays within [0, 1].
 
     Raises:
         ValueError: unless trials >= 1 and 0 <= successes <= trials.
@@ -23,7 +23,7 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
     rate, weight = successes / trials, Z * Z / trials
     centre = (rate + weight / 2) / (1 + weight)
     half = math.sqrt(rate * (1 - rate) * weight + weight * weight / 4) / (1 + weight)
-    # At 0 and at 1 the bounds are those, but for rounding.
+    # Exact bounds at 0 and 1, without rounding.
     return (
         0.0 if successes == 0 else centre - half,
         1.0 if successes == trials else centre + half,
@@ -31,20 +31,21 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
 
 
 def student(values: np.ndarray) -> tuple[float, float]:
-    """Student's interval of a mean.
+    """Returns Student's interval for a mean.
+
+    The interval depends on the number of runs. For one run against one it is over episodes, and says
+    nothing about other runs of the same learner. For R runs against one, or one against S, it is over
+    the means of the runs; for R against S over both, see `student_of_runs`. If pairs share the seeds of
+    their episodes, it holds for these seeds.
 
     Args:
-        values: [E], one an episode; or [R, S, E], E episodes of each of R runs against each of S.
-            One run against one has an interval over episodes: it says nothing about other runs of
-            the same learner. R runs against one player, or one against S, have one over the means
-            of the runs; R against S one over both, see `student_of_runs`. All hold for the seeds of
-            the episodes where pairs share them.
+        values: [E], one per episode; or [R, S, E], E episodes of each of R runs against each of S.
 
     Returns:
-        (low, high); NaN for a single value, and the value twice where all are alike.
+        (low, high); NaN for a single value, and the value twice if all values are equal.
 
     Raises:
-        ValueError: if there are no values, or their axes are neither of these.
+        ValueError: for an empty array, or another number of axes.
     """
     if values.ndim not in (1, 3) or values.size == 0:
         raise ValueError(f"values={values.shape}; allowed: arrays [E] or [R, S, E], not empty")
@@ -54,31 +55,31 @@ def student(values: np.ndarray) -> tuple[float, float]:
 
 
 def student_of_runs(rows: np.ndarray, columns: np.ndarray | None = None) -> tuple[float, float]:
-    """Student's interval of a mean over R runs against S, each drawn from its own learner's.
+    """Returns Student's interval for a mean over R runs of one learner against S runs of another.
 
-    With several on either side the variance is s^2(rows) / R + s^2(columns) / S, with Satterthwaite's
-    (1946) degrees of freedom. It counts twice what only a pair shows, episodes' noise and who suits
-    whom, so that the interval covers more than 95% where that is most of what varies.
+    The variance is s^2(rows) / R + s^2(columns) / S, with Satterthwaite's (1946) degrees of freedom. It
+    counts the variance within pairs (episodes, and interactions of two runs) twice. If that variance
+    dominates, the interval covers more than 95%.
 
     Args:
         rows: [R], the mean of each run against all of the opponent's.
         columns: [S], the mean of all runs against each of the opponent's. None: a single one.
 
     Returns:
-        (low, high); NaN for a single run on either side.
+        (low, high); NaN for one run against one.
     """
     mean, half = float(np.mean(rows)), _half_width(rows, columns)
     return mean - half, mean + half
 
 
 def rate(won: np.ndarray) -> tuple[float, float]:
-    """The interval of a rate: Wilson's for one run against one, else over runs, see `rate_of_runs`.
+    """Returns the interval for a rate: Wilson's for one run against one, else that of `rate_of_runs`.
 
     Args:
-        won: bool [E] or [R, S, E], as of `student`.
+        won: bool [E] or [R, S, E], as in `student`.
 
     Raises:
-        ValueError: if there are no values, or their axes are neither of these.
+        ValueError: for an empty array, or another number of axes.
     """
     if won.ndim not in (1, 3) or won.size == 0:
         raise ValueError(f"won={won.shape}; allowed: arrays [E] or [R, S, E], not empty")
@@ -89,37 +90,37 @@ def rate(won: np.ndarray) -> tuple[float, float]:
 def rate_of_runs(
     rows: np.ndarray, columns: np.ndarray | None = None, episodes: int | None = None
 ) -> tuple[float, float]:
-    """The interval of a rate over R runs against S: Student's of its log-odds, and nowhere narrower
-    than Wilson's.
+    """Returns the interval for a rate over R runs against S: Student's for the log-odds, but at least
+    Wilson's.
 
     With h half the width of `student_of_runs`, the bounds are expit(logit(m) -+ h / (m (1 - m))). They
-    stay within [0, 1]; the longer arm points away from the nearer of 0 and 1.
+    stay within [0, 1]; the longer side points away from the nearer of 0 and 1.
 
-    Wilson's interval ignores differences between runs. If all runs have the same rate, it is the result:
-    it bounds what these runs win in further episodes, not what further runs do.
+    Wilson's interval ignores differences between runs. If all runs have the same rate, it is the result.
+    It then bounds the rate of these runs in more episodes, not that of other runs.
 
-    Few runs cannot show a failure that none of them had. If one run in five wins nothing and the others
-    everything, three runs cover the mean in half of all trials, five in .7, ten in .88. Show the
-    single runs beside the interval.
+    A few runs cannot show a failure that none of them had. If one run in five wins nothing and the
+    others everything, three runs cover the mean in half of all trials, five in .7, ten in .88. Report
+    the single runs beside the interval.
 
     Args:
         rows: [R], the rate of each run against all of the opponent's.
         columns: [S], the rate of all runs against each of the opponent's. None: a single one.
-        episodes: of all runs together. None leaves Wilson's out.
+        episodes: the number of episodes of all runs together. None omits Wilson's interval.
 
     Returns:
-        (low, high); without episodes NaN for a single run on either side, and the rate twice where runs
-        do not differ.
+        (low, high). Without ``episodes``: NaN for one run against one, and the rate twice if all runs
+        are equal.
     """
     mean, half = float(np.mean(rows)), _half_width(rows, columns)
     if half > 0 and 0 < mean < 1:
         odds, reach = logit(mean), half / (mean * (1 - mean))
         low, high = float(expit(odds - reach)), float(expit(odds + reach))
-    else:  # no difference but for rounding, or NaN
+    else:  # all runs are equal up to rounding, or NaN
         low, high = mean - half, mean + half
     if episodes is None:
         return low, high
-    # The sum of means is a count but for rounding.
+    # A count up to rounding.
     least, most = wilson(min(max(mean * episodes, 0), episodes), episodes)
     return (least, most) if math.isnan(half) else (min(low, least), max(high, most))
 
@@ -135,6 +136,6 @@ def _half_width(rows: np.ndarray, columns: np.ndarray | None) -> float:
     variance = sum(part for part, _ in parts)
     if variance == 0:
         return 0.0
-    # In shares of the variance, which may be too small a number to be squared.
+    # As shares of the variance, since the square of a small variance could underflow.
     freedom = 1 / sum((part / variance) ** 2 / degrees for part, degrees in parts)
     return float(stdtrit(freedom, 0.975)) * math.sqrt(variance)

@@ -1,91 +1,48 @@
-"""Past selves of a learner as its opponents.
-
-They are made by the learner's ``player()``: a copy that only plays, whose ``module`` holds its weights.
-"""
+"""Self-play: past copies of a learner as its opponents, made by ``learner.player()``."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mfq.agents.base import Player, parts_of, reseed, restore, state_of
+from mfq.agents.base import Agent, Player, check_agent
 from mfq.envs.step import Step
 
 
-class Copy(Player, Protocol):
-    """A learner as it was, to play only; with a ``generator`` of its own, where it draws."""
-
-    module: nn.Module
-
-
-class Copied(Protocol):
-    """A learner that can be copied."""
-
-    def player(self) -> Copy:
-        """A copy of what its play depends on, as of now."""
-
-
-def copy_of(learner: Copied, seed: int) -> Copy:
-    """The learner as it is, with fresh coins.
+def copy_of(learner: Agent, seed: int) -> Player:
+    """Returns a copy of the learner that plays as it does now, with freshly seeded generators.
 
     Raises:
-        TypeError: if it cannot be copied.
+        TypeError: if it is not an agent, or cannot be copied.
     """
-    if not hasattr(learner, "player"):
-        kind = type(learner).__name__
-        raise TypeError(f"learner is a {kind}; allowed: one that can be copied, by player()")
+    check_agent("learner", learner)
     player = learner.player()
-    reseed(player, seed)
+    player.reseed(seed)
     return player
 
 
-class Follower(ABC):
-    """An opponent made of what a learner was."""
+class Lagged(Player):
+    """A copy that moves towards the learner when it is beaten (the self-play of the authors' code).
 
-    @abstractmethod
-    def act(self, step: Step, explore: bool = True) -> Tensor:
-        """Actions int64 [B, N]; only those of ``step.mine`` count."""
-
-    @abstractmethod
-    def on_episodes_end(self, ended: int, beaten: int) -> None:
-        """Takes note of episodes against it that have ended now.
-
-        Args:
-            ended: how many, at least 0.
-            beaten: in how many of them the others earned more than it did, all rewards summed.
-        """
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that its play depends on."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`."""
-
-
-class Lagged(Follower):
-    """A copy that follows the learner once it is beaten (the self-play of the authors' code).
-
-    After each episode in which the learner's side earned more than the copy's, the copy's weights become
-    (1 - rate) of its own plus rate of the learner's. Episodes that end together count one after the
-    other. What else its play depends on (schedules) is the learner's, as of the last episode's end.
+    After each episode in which the learner's side earned more than the copy's, the copy's weights w
+    become (1 - rate) w + rate w_learner. Episodes that end in the same step count one after the other.
+    The rest of its state (schedules) is that of the learner at the end of the last episode.
 
     Args:
-        learner: whom it follows.
-        rate: above 0, up to 1. The authors' is 0.99: nearly a copy, after each episode won.
-        every: if above 0, the weights are copied whole after every so many episodes instead, whoever
-            won.
-        seed: of its own generator.
+        learner: the agent to copy.
+        rate: above 0, up to 1. The authors use 0.99, nearly a full copy after each lost episode.
+        every: if above 0, the weights are instead copied completely after every so many episodes,
+            whoever wins.
+        seed: seed of the copy's generators.
 
     Raises:
         ValueError: for a rate or a number out of range.
     """
 
-    def __init__(self, learner: Copied, rate: float = 0.99, every: int = 0, seed: int = 0) -> None:
+    def __init__(self, learner: Agent, rate: float = 0.99, every: int = 0, seed: int = 0) -> None:
         if not 0 < rate <= 1:
             raise ValueError(f"rate={rate!r}; allowed: above 0, up to 1")
         if every < 0:
@@ -107,49 +64,58 @@ class Lagged(Follower):
 
     def _move(self, share: float) -> None:
         old, self.player = self.player, self.learner.player()
-        for before, now in zip(parts_of(old), parts_of(self.player), strict=True):
-            if (generator := getattr(before, "generator", None)) is not None:
-                now.generator.set_state(generator.get_state())
-            own = before.module.state_dict()
+        for before, now in zip(old.parts, self.player.parts, strict=True):
+            for source, target in zip(before.generators, now.generators, strict=True):
+                target.set_state(source.get_state())
+            if before.module is None or now.module is None:
+                continue
+            weights = before.module.state_dict()
             with torch.no_grad():
                 for name, values in now.module.state_dict().items():
                     if values.is_floating_point():
-                        values.lerp_(own[name], 1 - share)
+                        values.lerp_(weights[name], 1 - share)
+
+    @property
+    def parts(self) -> Sequence[Player]:
+        return self.player.parts
+
+    def reseed(self, seed: int) -> None:
+        self.player.reseed(seed)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"player": state_of(self.player), "episodes": self.episodes}
+        return {"player": self.player.state_dict(), "episodes": self.episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.player = self.learner.player()
-        restore(self.player, state["player"])
+        self.player.load_state_dict(state["player"])
         self.episodes = state["episodes"]
 
 
-class Pool(Follower):
-    """Past selves of the learner; each row plays against one drawn anew with each of its episodes.
+class Pool(Player):
+    """Past copies of the learner. Each row plays an episode against a randomly drawn one.
 
-    At first the pool holds one, the learner as it is.
+    The pool starts with one copy of the learner.
 
     Args:
-        learner: whom it follows.
-        size: how many selves are kept, at least 1; when there are more, the newest takes the place of
-            the oldest, also in rows that are in the middle of an episode against it.
-        every: after how many episodes a self is added, at least 1.
-        seed: of the draws, and of the selves' own generators.
+        learner: the agent to copy.
+        size: the largest number of copies, at least 1. A new copy then replaces the oldest one, also in
+            rows that are in the middle of an episode.
+        every: the number of episodes after which a copy is added, at least 1.
+        seed: seed of the draws, and of the copies' generators.
 
     Raises:
         ValueError: for a number out of range.
     """
 
-    def __init__(self, learner: Copied, size: int = 8, every: int = 100, seed: int = 0) -> None:
+    def __init__(self, learner: Agent, size: int = 8, every: int = 100, seed: int = 0) -> None:
         for name, value in (("size", size), ("every", every)):
             if value < 1:
                 raise ValueError(f"{name}={value!r}; allowed: at least 1")
         self.learner, self.size, self.every, self.seed = learner, size, every, seed
-        self.members: list[Copy] = []
+        self.members: list[Player] = []
         self.episodes = self.added = 0
         self.generator = torch.Generator().manual_seed(seed)
-        self.against = torch.zeros(0, dtype=torch.int64)  # [B], by row, once it has played
+        self.against = torch.zeros(0, dtype=torch.int64)  # [B] after the first step
         self._add()
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
@@ -178,7 +144,7 @@ class Pool(Follower):
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "members": [state_of(member) for member in self.members],
+            "members": [member.state_dict() for member in self.members],
             "episodes": self.episodes,
             "added": self.added,
             "generator": self.generator.get_state(),
@@ -188,7 +154,27 @@ class Pool(Follower):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.members = [self.learner.player() for _ in state["members"]]
         for member, saved in zip(self.members, state["members"], strict=True):
-            restore(member, saved)
+            member.load_state_dict(saved)
         self.episodes, self.added = state["episodes"], state["added"]
         self.generator.set_state(state["generator"])
         self.against = state["against"].cpu()
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        parts = [part for member in self.members for part in member.parts]
+        return [self.generator, *(generator for part in parts for generator in part.generators)]
+
+    def acting_state(self) -> dict[str, Any]:
+        parts = [part for member in self.members for part in member.parts]
+        return {
+            **super().acting_state(),
+            "members": [part.acting_state() for part in parts],
+            "against": self.against,
+        }
+
+    def load_acting_state(self, state: dict[str, Any]) -> None:
+        super().load_acting_state(state)
+        parts = [part for member in self.members for part in member.parts]
+        for part, saved in zip(parts, state["members"], strict=True):
+            part.load_acting_state(saved)
+        self.against = state["against"]

@@ -1,39 +1,40 @@
-"""Which player plays which agents: opponents, self-play, and mixtures of these over rows.
+"""Assigns agents to players: opponents, self-play, and mixtures of these over rows.
 
 Legend: B rows, N agents, P players.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mfq.agents.base import Agent, Player, reseed, restore, state_of
+from mfq.agents.base import Agent, Player, check_agent, check_player
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.matches.players import load_player
-from mfq.matches.self_play import Follower, Lagged, Pool
+from mfq.matches.self_play import Lagged, Pool
 
 
-class Teams:
-    """Several players, each of the agents assigned to it, together one `Agent`.
+class Teams(Agent):
+    """An `Agent` that consists of several players, each of which plays the agents assigned to it.
 
-    Learners learn; the others only play, and those that follow a learner (`Lagged`, `Pool`) are told
-    when episodes end. Any agents may be assigned to a player; it gets one step, with them in ``mine``.
+    Learners learn; the others only play. `Player.on_episodes_end` is called for all. Any agents may be
+    assigned to a player; it gets steps with these agents in ``mine``.
 
     Args:
-        view: what is played.
-        players: by name, at least one. Several names of one object are one player, under the first.
-        assignment: int64 [B, N]; who plays each agent of each row, as a place in ``players``.
-        learners: the names of those that learn; they must be `Agent`s.
+        view: the view to play.
+        players: name -> player, at least one. An object with several names is one player, under the
+            first name.
+        assignment: int64 [B, N]; the player of each agent of each row, as an index in ``players``.
+        learners: the names of the players that learn, which must be `Agent`s.
 
     Attributes:
-        players: by name.
-        learners: those of them that learn.
+        players: name -> player.
+        learners: name -> player, of those that learn.
         assignment: int64 [B, N].
 
     Raises:
@@ -62,15 +63,15 @@ class Teams:
         for name in names:
             if name not in players:
                 raise ValueError(f"learner {name!r}; allowed: {', '.join(players)}")
-            if not hasattr(players[name], "learn"):
-                kind = type(players[name]).__name__
-                raise TypeError(f"learner {name!r} is a {kind}; allowed: an Agent")
+            check_agent(f"learner {name!r}", players[name])
+        for name, player in players.items():
+            check_player(f"players[{name!r}]", player)
         self.players: dict[str, Player] = {}
         places = []
         for name, player in players.items():
-            known = next((n for n, other in self.players.items() if other is player), name)
-            self.players[known] = player
-            places.append(list(self.players).index(known))
+            first_name = next((n for n, other in self.players.items() if other is player), name)
+            self.players[first_name] = player
+            places.append(list(self.players).index(first_name))
         learning = [players[name] for name in names]
         self.learners: dict[str, Agent] = {
             name: player  # type: ignore[misc]
@@ -79,55 +80,64 @@ class Teams:
         }
         self.assignment = torch.tensor(places, device=view.device)[assignment.to(view.device)]
         self._mine = [self.assignment == k for k in range(len(self.players))]
+        self._notified = [  # those that override `on_episodes_end`
+            (k, player)
+            for k, player in enumerate(self.players.values())
+            if type(player).on_episodes_end is not Player.on_episodes_end
+        ]
         self._plays = torch.stack([mine.any(1) for mine in self._mine])
         self._earned = torch.zeros(
             (view.num_envs, len(self.players)), dtype=torch.float64, device=view.device
         )
-        self._dealt: list[tuple[Step, list[Step]]] = []
+        self._cached: list[tuple[Step, list[Step]]] = []
 
-    # -- the agent's protocol --------------------------------------------------------------------
+    # -- interface of agents ---------------------------------------------------------------------
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
-        """Actions int64 [B, N], each from who sits there; -1 for the dead."""
+        """Returns actions int64 [B, N], each from the agent's player; -1 for dead agents."""
         actions = torch.full_like(step.actions, -1)
-        deal = zip(self.players.values(), self._mine, self._deal(step), strict=True)
-        for player, mine, given in deal:
-            actions = player.act(given, explore).where(mine & step.alive, actions)
+        shares = zip(self.players.values(), self._mine, self._steps(step), strict=True)
+        for player, mine, player_step in shares:
+            actions = player.act(player_step, explore).where(mine & step.alive, actions)
         return actions
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
-        """Tells learners what their actions led to, and followers how ended episodes went."""
-        before, after = self._deal(step), self._deal(next_step)
+        """Calls `observe` of learners, and `on_episodes_end` of all players if episodes ended."""
+        before, after = self._steps(step), self._steps(next_step)
         for k, name in enumerate(self.players):
             if name in self.learners:
                 self.learners[name].observe(before[k], actions, after[k])
         self._earned.scatter_add_(1, self.assignment, next_step.reward.double())
         self._earned.masked_fill_(next_step.reset[:, None], 0.0)
-        followers = [(k, p) for k, p in enumerate(self.players.values()) if isinstance(p, Follower)]
-        if followers and bool(next_step.ended.any()):
+        if self._notified and bool(next_step.ended.any()):
             total = self._earned.sum(1)
-            for k, follower in followers:
-                rows, own = next_step.ended & self._plays[k], self._earned[:, k]
-                follower.on_episodes_end(int(rows.sum()), int((rows & (total - own > own)).sum()))
+            for k, player in self._notified:
+                rows, earned = next_step.ended & self._plays[k], self._earned[:, k]
+                beaten = rows & (total - earned > earned)
+                player.on_episodes_end(int(rows.sum()), int(beaten.sum()))
 
     def learn(self) -> dict[str, float]:
-        """The learner's metrics; with several learners, each with its name before it."""
-        found = {name: learner.learn() for name, learner in self.learners.items()}
-        if len(found) == 1:
-            return next(iter(found.values()))
-        return {f"{name}_{key}": v for name, metrics in found.items() for key, v in metrics.items()}
+        """Calls `learn` of learners; returns metrics, with several learners prefixed by their names."""
+        return self._named({name: learner.learn() for name, learner in self.learners.items()})
+
+    def metrics(self) -> dict[str, float]:
+        return self._named({name: learner.metrics() for name, learner in self.learners.items()})
+
+    @property
+    def parts(self) -> Sequence[Player]:
+        return [part for player in self.players.values() for part in player.parts]
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        return [generator for part in self.parts for generator in part.generators]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the future depends on."""
-        players = {
-            name: state_of(player) if keeper is None else keeper.state_dict()
-            for name, player in self.players.items()
-            for keeper in [self._keeper(name)]
-        }
+        """Returns the complete state of all players."""
+        players = {name: player.state_dict() for name, player in self.players.items()}
         return {"players": players, "earned": self._earned.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict` of like teams.
+        """Loads a `state_dict` of teams with the same players.
 
         Raises:
             ValueError: if the players have other names.
@@ -135,54 +145,54 @@ class Teams:
         saved = state["players"]
         if saved.keys() != self.players.keys():
             raise ValueError(f"state has players {list(saved)}; allowed: {list(self.players)}")
-        for name in self.players:
-            keeper = self._keeper(name)
-            if keeper is None:
-                restore(self.players[name], saved[name])
-            else:
-                keeper.load_state_dict(saved[name])
+        for name, player in self.players.items():
+            player.load_state_dict(saved[name])
         self._earned.copy_(state["earned"])
-        self._dealt = []
+        self._cached = []
 
-    # -- its parts ------------------------------------------------------------------------------
+    # -- implementation -------------------------------------------------------------------------
 
-    def _keeper(self, name: str) -> Agent | Follower | None:
-        """The player, if it has a state to keep that is more than how it plays."""
-        player = self.players[name]
-        return player if isinstance(player, Follower) else self.learners.get(name)
+    def _named(self, by_learner: dict[str, dict[str, float]]) -> dict[str, float]:
+        if len(by_learner) == 1:
+            return next(iter(by_learner.values()))
+        return {
+            f"{name}_{key}": value
+            for name, metrics in by_learner.items()
+            for key, value in metrics.items()
+        }
 
-    def _deal(self, step: Step) -> list[Step]:
-        """The step as each player is given it: the same objects when it is asked for again."""
-        for known, given in self._dealt:
-            if known is step:
-                return given
-        given = [step.for_player(mine) for mine in self._mine]
-        self._dealt = [*self._dealt[-1:], (step, given)]
-        return given
+    def _steps(self, step: Step) -> list[Step]:
+        """Returns the step for each player. Repeated calls return the same objects."""
+        for cached, by_player in self._cached:
+            if cached.number == step.number:
+                return by_player
+        by_player = [step.for_player(mine) for mine in self._mine]
+        self._cached = [*self._cached[-1:], (step, by_player)]
+        return by_player
 
 
-# -- who sits where ------------------------------------------------------------------------------
+# -- a learner and its opponents -----------------------------------------------------------------
 
 
-def seating(
+def make_teams(
     view: View,
     learner: Agent,
     shares: Mapping[Any, float],
     sides: str = "both",
     seed: int = 0,
 ) -> Teams:
-    """A learner against a mixture of opponents, each in some of the rows.
+    """Returns teams of a learner and a mixture of opponents, each of which plays in some of the rows.
 
     Args:
-        view: of two groups (of any number, if the learner plays itself alone).
-        learner: plays in every row.
-        shares: opponent -> its share of the rows, above 0 (they are taken in proportion). An opponent is
+        view: a view of two groups (or of any number, if the only opponent is "self").
+        learner: the learner, which plays in every row.
+        shares: opponent -> its share of the rows, above 0; shares need not sum to 1. An opponent is
             "self" (the learner plays both sides, and learns from both), "lagged" (`Lagged`), "pool"
-            (`Pool`), the name of a script, a checkpoint or the folder of a run, or a player; a player
-            stays as it is, unless it follows the learner (`mfq.matches.self_play`).
-        sides: "both": the learner is the first group in half of each opponent's rows and the second
-            group in the other half, since sides may matter; or the name of the group that it always is.
-        seed: of the opponents' generators.
+            (`Pool`), the name of a script, a checkpoint or the folder of a run, or a player. A player
+            does not change, unless its `Player.on_episodes_end` changes it.
+        sides: "both": the learner plays the first group in half of each opponent's rows and the second
+            group in the other half; or the name of the group that it always plays.
+        seed: seed of the opponents' generators.
 
     Raises:
         ValueError, TypeError: for shares, sides or rows that do not fit; OSError for a missing file.
@@ -218,7 +228,7 @@ def seating(
     for opponent, count in zip(shares, counts, strict=True):
         if opponent != "self":
             place += 1
-            # Turns go on from one opponent to the next, so that odd numbers even out.
+            # Sides alternate across opponents, so that odd numbers of rows even out.
             learners = (
                 (turn + torch.arange(count)) % 2
                 if sides == "both"
@@ -230,26 +240,26 @@ def seating(
     return Teams(view, players, assignment, ["learner"])
 
 
-def _opponent(view: View, learner: Any, opponent: Any, seed: int) -> Player:
+def _opponent(view: View, learner: Agent, opponent: Any, seed: int) -> Player:
     if opponent == "lagged":
         return Lagged(learner, seed=seed)
     if opponent == "pool":
         return Pool(learner, seed=seed)
     if isinstance(opponent, str | Path):
         player = load_player(opponent, view)
-        reseed(player, seed)
+        player.reseed(seed)
         return player
-    if not hasattr(opponent, "act"):
-        raise TypeError(f"shares has a {type(opponent).__name__}; allowed: a name or a player")
+    if not isinstance(opponent, Player):
+        raise TypeError(f"shares has a {type(opponent).__name__}; allowed: a name or an mfq.Player")
     return opponent
 
 
 def _rows_of(shares: list[float], rows: int, least: list[int]) -> list[int]:
-    """Whole numbers of rows, in proportion as far as each gets its least; the first come first."""
-    due = [rows * share / sum(shares) for share in shares]
-    counts = [max(int(d), few) for d, few in zip(due, least, strict=True)]
+    """Returns the number of rows of each share, at least ``least``; ties go to the first share."""
+    exact = [rows * share / sum(shares) for share in shares]
+    counts = [max(int(x), minimum) for x, minimum in zip(exact, least, strict=True)]
     while sum(counts) != rows:
         step = 1 if sum(counts) < rows else -1
-        may = [k for k, count in enumerate(counts) if step > 0 or count > least[k]]
-        counts[max(may, key=lambda k: step * (due[k] - counts[k]))] += step
+        candidates = [k for k, count in enumerate(counts) if step > 0 or count > least[k]]
+        counts[max(candidates, key=lambda k: step * (exact[k] - counts[k]))] += step
     return counts

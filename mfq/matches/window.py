@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from mfq.agents.base import reseed
+from mfq.agents import loop
 from mfq.envs.wrap import wrap
 from mfq.matches.players import load_player, options_of
 from mfq.matches.teams import Teams
@@ -17,17 +17,19 @@ PRETRAINED = {"red": "mfq", "blue": "iql"}
 
 @dataclass(frozen=True)
 class PlayConfig:
-    """Two armies fight: scripts or pretrained players (see `mfq list`), checkpoints, or folders of runs.
+    """Plays battle between two armies: scripts or pretrained players (see `mfq list`), checkpoints, or
+    folders of runs.
 
     Attributes:
-        red, blue: the players of the armies; who is not named is rush, or if neither is, they are the
-            pretrained "mfq" and "iql".
-        episodes: how many episodes.
-        seed: of the first; the others go on with its stream.
-        select: the agent whose view is shown, such as red_3; a click in the window selects one, too.
-        window: whether to open a window, where there is a display.
-        explore: whether learned players act as in training.
-        env_options: of the game; else those of the first run, or a map of 40 and 400 steps.
+        red, blue: the players of the armies. If only one is given, the other is rush; without both they
+            are the pretrained "mfq" and "iql".
+        episodes: the number of episodes.
+        seed: seed of the first episode; the others continue its random stream.
+        select: the agent to show the view of, such as red_3. A click in the window selects one, too.
+        window: whether to open a window, if there is a display.
+        explore: whether trained players act as in training.
+        env_options: options of the game. Defaults are those of the first run, or a map of size 40 and
+            400 steps.
     """
 
     red: str | None = None
@@ -45,15 +47,15 @@ class PlayConfig:
 
 
 def play(config: PlayConfig) -> None:
-    """Plays, and prints a line an episode.
+    """Plays, and prints a line for each episode.
 
-    The players see a batch of one row; the environment with the window plays the same game beside it.
+    The players play a batch of one row. The environment with the window plays the same game in parallel.
     """
     from mfenvs import battle_v0, game_class
 
     named = {army: getattr(config, army) for army in ARMIES}
-    others = PRETRAINED if not any(named.values()) else dict.fromkeys(ARMIES, "rush")
-    sources = {army: source or others[army] for army, source in named.items()}
+    defaults = PRETRAINED if not any(named.values()) else dict.fromkeys(ARMIES, "rush")
+    sources = {army: source or defaults[army] for army, source in named.items()}
     trained = options_of(sources.values(), "battle_v0", game_class("battle_v0").players)
     basis = {"map_size": 40, "max_cycles": 400} if trained is None else trained
     options = {**basis, **config.env_options}
@@ -63,7 +65,7 @@ def play(config: PlayConfig) -> None:
     players = {army: load_player(source, view) for army, source in sources.items()}
     teams = Teams(view, players, view.groups[None])
     for k, player in enumerate(teams.players.values()):
-        reseed(player, config.seed + k)
+        player.reseed(config.seed + k)
     try:
         env.reset(seed=config.seed)
     except RuntimeError as error:  # no display
@@ -77,12 +79,12 @@ def play(config: PlayConfig) -> None:
                 env.reset()
                 step = view.reset()
             steps = 0
-            while env.agents and not env.window_closed:
+            for transition in loop.play(view, teams, step, config.explore):
                 steps += 1
-                actions = teams.act(step, config.explore)
-                told = dict(zip(view.agents, actions[0].tolist(), strict=True))
-                env.step({agent: told[agent] for agent in env.agents})
-                step = view.step(actions)
+                chosen = dict(zip(view.agents, transition.actions[0].tolist(), strict=True))
+                env.step({agent: chosen[agent] for agent in env.agents})
+                if not env.agents or env.window_closed:
+                    break
             _print_result(episode, steps, env.measures)
             if env.window_closed:
                 break

@@ -1,6 +1,6 @@
-"""What an agent observes as features: an encoder for each kind of space, and the layers of networks.
+"""Encoders of observations, one for each type of space, and layers of networks.
 
-Weights are Glorot uniform and biases zero, drawn from a generator of the caller's.
+Weights are Glorot uniform, drawn from the caller's generator; biases are zero.
 
 Legend: M samples.
 """
@@ -18,15 +18,15 @@ from torch import Tensor, nn
 
 from mfq.networks.precision import Output
 
-BESIDE = 32  # numbers to which a vector beside a picture is encoded
+BESIDE = 32  # features of a vector in a Dict with a picture
 
 
 class Conv(NamedTuple):
-    """The two convolutions of a picture, those of the authors' network unless told otherwise.
+    """The two convolutions of a picture; by default those of the authors' network.
 
     Attributes:
-        filters: of each.
-        stride: of the second.
+        filters: the number of filters of each.
+        stride: the stride of the second.
     """
 
     filters: int = 32
@@ -37,13 +37,13 @@ PAPER = Conv()
 
 
 class Encoder(nn.Module):
-    """A part of the observation as features; ``size`` says how many."""
+    """Encodes an observation, or a part of one, as features [M, size]."""
 
     size: int
 
 
 class Vector(Encoder):
-    """Numbers [M, ...] of any shape, as they are, in one row of ``size``."""
+    """Flattens numbers [M, ...] to [M, size]."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Vector(Encoder):
 
 
 class OneHot(Encoder):
-    """One of ``size`` numbers from ``start`` on, int64 [M]."""
+    """Encodes integers int64 [M], from ``start`` to ``start + size - 1``, as one-hots."""
 
     def __init__(self, size: int, start: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class OneHot(Encoder):
 
 
 class OneHots(Encoder):
-    """Numbers [M, ...] of a MultiDiscrete space, each as a one-hot."""
+    """Encodes each integer of a MultiDiscrete space, [M, ...], as a one-hot."""
 
     start: Tensor
 
@@ -83,14 +83,14 @@ class OneHots(Encoder):
 
 
 class Cells(nn.Module):
-    """Features [M, C, height, width] in a row, cell by cell, as they lie in memory (channels last)."""
+    """Flattens features [M, C, height, width] in channels-last order, which is their memory layout."""
 
     def forward(self, features: Tensor) -> Tensor:
         return features.movedim(1, -1).flatten(1)
 
 
 class Picture(Encoder):
-    """[M, height, width, channels]: two valid 3 x 3 convolutions, then 256."""
+    """Encodes pictures [M, height, width, channels]: two 3 x 3 convolutions, and a layer of 256."""
 
     size = 256
 
@@ -109,7 +109,7 @@ class Picture(Encoder):
             linear(filters * cells, self.size, generator),
             nn.ReLU(),
         )
-        # As observations lie in memory; several times faster than the other way round.
+        # The memory layout of observations; several times faster than the default.
         self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class Picture(Encoder):
 
 
 class Flat(Encoder):
-    """Numbers [M, ...] of any shape in one row, then ``size`` (the authors' actor-critic has 256)."""
+    """Flattens numbers [M, ...], then a layer of ``size`` (256 in the authors' actor-critic)."""
 
     def __init__(self, shape: Sequence[int], generator: torch.Generator, size: int = 256) -> None:
         super().__init__()
@@ -129,12 +129,12 @@ class Flat(Encoder):
 
 
 class Parts(Encoder):
-    """A dict of observations, each with an encoder of its own."""
+    """Encodes a dict of observations, each with a separate encoder."""
 
     def __init__(self, parts: dict[str, Encoder]) -> None:
         super().__init__()
         self.names = list(parts)
-        # A module's name has no dots; those of nested observations have.
+        # The names of nested observations have dots, which names of modules cannot have.
         self.parts = nn.ModuleDict({name.replace(".", "/"): part for name, part in parts.items()})
         self.size = sum(part.size for part in parts.values())
 
@@ -144,12 +144,12 @@ class Parts(Encoder):
 
 
 class InParts(nn.Module):
-    """A network of a picture and vectors beside it, which also takes them in MAgent2's layout: as one
-    picture whose last channels repeat the vectors in each cell.
+    """A network of a picture and vectors that also accepts them in MAgent2's layout: as one picture
+    with the vectors repeated in each cell, as its last channels.
 
     Args:
-        network: takes a dict of the parts.
-        parts: the channels of each part by its name, in their order; the first is the picture.
+        network: a network of a dict of the parts.
+        parts: name of each part -> its channels, in order; the first is the picture.
     """
 
     def __init__(self, network: nn.Module, parts: dict[str, int]) -> None:
@@ -157,7 +157,7 @@ class InParts(nn.Module):
         self.network, self.parts = network, dict(parts)
 
     def forward(self, obs: Any, *others: Tensor) -> Tensor:
-        """As the network's; ``obs`` may be [M, height, width, channels], too."""
+        """Calls the network; ``obs`` is a dict of the parts, or [M, height, width, channels]."""
         if isinstance(obs, Tensor):
             picture, *vectors = obs.split(list(self.parts.values()), -1)
             values = [picture, *(vector[:, 0, 0] for vector in vectors)]
@@ -166,9 +166,8 @@ class InParts(nn.Module):
 
 
 def picture_parts(space: spaces.Space[Any]) -> dict[str, int] | None:
-    """The channels of a picture and the lengths of vectors beside it, by name, the picture first.
-
-    None if a space is no Dict of one picture and vectors.
+    """Returns the channels of a picture and the lengths of the vectors beside it, by name, the picture
+    first; None if the space is not a Dict of one picture and vectors.
     """
     if not isinstance(space, spaces.Dict):
         return None
@@ -180,10 +179,10 @@ def picture_parts(space: spaces.Space[Any]) -> dict[str, int] | None:
 
 
 def split(space: spaces.Space[Any], parts: dict[str, int]) -> spaces.Dict:
-    """The Dict of a picture and vectors that a picture holds, as in `InParts`.
+    """Splits the space of a picture in MAgent2's layout into a Dict of its parts; see `InParts`.
 
     Raises:
-        ValueError: if the space is no picture of so many channels.
+        ValueError: if the space is not a picture with these channels.
     """
     if not isinstance(space, spaces.Box) or len(space.shape) != 3:
         raise ValueError(f"agents observe {space}; allowed: a picture of {parts}")
@@ -199,21 +198,21 @@ def split(space: spaces.Space[Any], parts: dict[str, int]) -> spaces.Dict:
 def encoder(
     space: spaces.Space[Any], generator: torch.Generator, conv: Conv | None = PAPER
 ) -> Encoder:
-    """The encoder that fits a space.
+    """Returns the encoder of a space.
 
-    A Box of rank 3, at least 5 x 5 in its first two, is a picture [height, width, channels]; other
-    Boxes and MultiBinary are numbers in a row; Discrete is a one-hot, MultiDiscrete several; a Dict has
-    the encoders of its parts. Observations of dtype uint8 are taken as shares of 255, other integers
-    as they are.
+    A Box of rank 3, at least 5 x 5 in the first two dimensions, is a picture [height, width, channels].
+    Other Boxes and MultiBinary are flattened; Discrete and MultiDiscrete become one-hots; each part of a
+    Dict has an encoder. Observations of dtype uint8 are divided by 255.
 
     Args:
-        space: of the observations.
+        space: the observation space.
         generator: draws the weights.
-        conv: of `Picture`, with the vectors beside it in a Dict encoded to `BESIDE`, as the authors'
-            Q-network has it; or None: pictures, and each Box of a Dict, become `Flat`.
+        conv: the convolutions of `Picture`; vectors beside it in a Dict are encoded to `BESIDE`
+            features, as in the authors' Q-network. None: pictures, and each Box of a Dict, become
+            `Flat`.
 
     Raises:
-        ValueError: for a space without one.
+        ValueError: for an unsupported space.
     """
     if isinstance(space, spaces.Discrete):
         return OneHot(int(space.n), int(space.start))
@@ -250,12 +249,12 @@ def _parts(space: spaces.Dict, generator: torch.Generator, conv: Conv | None) ->
 
 
 def _real(obs: Tensor) -> Tensor:
-    """Float32; of bytes their shares of 255, as pictures have them."""
+    """Converts to float32; divides uint8 by 255."""
     return obs.float() / 255 if obs.dtype == torch.uint8 else obs.float()
 
 
 def mlp(sizes: Sequence[int], generator: torch.Generator, last_relu: bool = False) -> nn.Sequential:
-    """Linear layers with relu between them; the last is an `Output`, or has a relu, too."""
+    """Returns linear layers with ReLU between them; the last is an `Output`, or has a ReLU, too."""
     pairs = list(pairwise(sizes))
     inner = pairs if last_relu else pairs[:-1]
     layers = [part for pair in inner for part in (linear(*pair, generator), nn.ReLU())]

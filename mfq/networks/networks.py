@@ -1,7 +1,6 @@
-"""Q-networks, actors and critics, put together from the spaces (Yang et al. 2018, appendix C; the
-authors' base.py and ac.py).
+"""Q-networks, actors and critics (Yang et al. 2018, appendix C; the authors' base.py and ac.py).
 
-Weights are Glorot uniform and biases zero, drawn from a generator of the caller's.
+Weights are Glorot uniform, drawn from the caller's generator; biases are zero.
 
 Legend: M samples, A actions.
 """
@@ -15,31 +14,57 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq.mean_field import MeanField
 from mfq.networks.encoders import PAPER, Conv, encoder, mlp, output
 
 MEAN_HIDDEN, MEAN_SIZE = 64, 32
 
 
+class MeanActionEmbedding(nn.Sequential):
+    """The paper's encoder of the mean action: two layers, 64 and 32 wide, with ReLU."""
+
+    size = MEAN_SIZE
+
+    def __init__(self, width: int, generator: torch.Generator) -> None:
+        super().__init__(*mlp([width, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True))
+
+    def forward(self, heard: Tensor, features: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(heard)
+
+
+def embedding_of(mean_field: MeanField, generator: torch.Generator, features: int) -> Any:
+    """Returns the module that encodes what agents hear; None if the mean field's width is 0.
+
+    Args:
+        mean_field: the agents' mean field.
+        generator: draws the weights.
+        features: the number of features of the observation.
+    """
+    if not mean_field.width:
+        return None
+    embedding = mean_field.embed(generator, features)
+    return MeanActionEmbedding(mean_field.width, generator) if embedding is None else embedding
+
+
 class QNetwork(nn.Module):
     """Q(o_j, abar_j, .) of agent j, one network for all agents.
 
-    What an agent observes, its mean action (64 -> 32, relu) and an embedding of who it is are encoded
-    apart, joined, and put through an MLP.
+    The observation, the mean action (64 -> 32, ReLU) and an embedding of the agent's index are encoded
+    separately, concatenated, and passed through an MLP.
 
     Args:
         observation_space: see `encoder`.
-        num_agents: N, how many agents the embedding tells apart.
+        num_agents: N, the number of embeddings.
         num_actions: A.
-        mean_field: whether there is a mean action among the inputs.
-        hidden: widths of the joint layers.
-        agent_embedding: size of the embedding; 0 for none, so that agents are told apart by what they
-            observe alone.
+        mean_field: the agents' mean field.
+        hidden: widths of the MLP's hidden layers.
+        agent_embedding: size of the embedding; 0 for none, so that agents with equal observations have
+            equal values.
         generator: draws the weights.
-        mean_action_dim: numbers of a mean action; None: A.
         conv: see `encoder`.
 
     Raises:
-        ValueError: for another space.
+        ValueError: for an unsupported space.
     """
 
     def __init__(
@@ -47,31 +72,28 @@ class QNetwork(nn.Module):
         observation_space: spaces.Space[Any],
         num_agents: int,
         num_actions: int,
-        mean_field: bool,
+        mean_field: MeanField,
         hidden: Sequence[int],
         agent_embedding: int,
         generator: torch.Generator,
-        mean_action_dim: int | None = None,
         conv: Conv | None = PAPER,
     ) -> None:
         super().__init__()
         self.observe = encoder(observation_space, generator, conv)
         size = self.observe.size
-        self.mean: nn.Module | None = None
-        if mean_field:
-            width = num_actions if mean_action_dim is None else mean_action_dim
-            self.mean = mlp([width, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
-            size += MEAN_SIZE
+        self.mean = embedding_of(mean_field, generator, size)
+        if self.mean is not None:
+            size += self.mean.size
         self.identity = _embedding(num_agents, agent_embedding, generator)
         size += agent_embedding
         self.joint = mlp([size, *hidden, num_actions], generator)
 
     def forward(self, obs: Any, mean: Tensor, agent: Tensor) -> Tensor:
-        """Action values.
+        """Returns action values.
 
         Args:
             obs: [M, ...], or a dict of such.
-            mean: float32 [M, mean_action_dim]; not read without ``mean_field``.
+            mean: float32 [M, D], what the agents hear; ignored if D is 0.
             agent: int64 [M].
 
         Returns:
@@ -79,19 +101,19 @@ class QNetwork(nn.Module):
         """
         parts = [self.observe(obs)]
         if self.mean is not None:
-            parts.append(self.mean(mean))
+            parts.append(self.mean(mean, parts[0]))
         if self.identity is not None:
             parts.append(self.identity(agent))
         return self.joint(torch.cat(parts, -1))
 
 
 class Trunk(nn.Module):
-    """What an agent observes and who it is, encoded, joined, and put through an MLP: [M, size].
+    """The observation and the agent's index, encoded and passed through an MLP: [M, size].
 
     Args:
         observation_space, num_agents, hidden, agent_embedding, generator: as in `QNetwork`; ``hidden``
-            has a width at least.
-        pictures: "conv", the paper's convolutions, or "flat", none; see `encoder`.
+            must not be empty.
+        pictures: "conv" for the paper's convolutions, "flat" for none; see `encoder`.
     """
 
     def __init__(
@@ -118,7 +140,7 @@ class Trunk(nn.Module):
 
 
 class Actor(nn.Module):
-    """The logits of pi(. | o_j), one network for all agents: float32 [M, A]. It sees no mean action."""
+    """The logits of pi(. | o_j), one network for all agents: float32 [M, A]. It has no mean action."""
 
     def __init__(self, trunk: Trunk, num_actions: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -132,37 +154,35 @@ class Actor(nn.Module):
 class Critic(nn.Module):
     """Q(o_j, ., abar_j) [M, A], or V(o_j, abar_j) [M, 1]: one network for all agents.
 
-    The mean action (64 -> 32, relu) is joined to the trunk's output and goes with it through ``hidden``.
-    Without a mean action there is nothing to join, and the trunk's output is all.
+    The encoded mean action (64 -> 32, ReLU) is concatenated to the trunk's output and passed through
+    layers of widths ``hidden``. Without a mean action the trunk's output goes to the last layer.
     """
 
     def __init__(
         self,
         trunk: Trunk,
-        mean_action_dim: int,
         num_outputs: int,
-        mean_field: bool,
+        mean_field: MeanField,
         hidden: Sequence[int],
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.mean: nn.Module | None = None
+        self.mean = embedding_of(mean_field, generator, trunk.size)
         sizes = [trunk.size]
-        if mean_field:
-            self.mean = mlp([mean_action_dim, MEAN_HIDDEN, MEAN_SIZE], generator, last_relu=True)
-            sizes = [trunk.size + MEAN_SIZE, *hidden]
+        if self.mean is not None:
+            sizes = [trunk.size + self.mean.size, *hidden]
         self.head = mlp([*sizes, num_outputs], generator)
 
     def forward(self, obs: Any, mean: Tensor, agent: Tensor) -> Tensor:
         parts = [self.trunk(obs, agent)]
         if self.mean is not None:
-            parts.append(self.mean(mean))
+            parts.append(self.mean(mean, parts[0]))
         return self.head(torch.cat(parts, -1))
 
 
 def _embedding(num_agents: int, size: int, generator: torch.Generator) -> nn.Embedding | None:
-    """Who an agent is; None for a size of 0."""
+    """Returns an embedding of agents' indices; None for a size of 0."""
     if not size:
         return None
     layer: nn.Embedding = nn.utils.skip_init(nn.Embedding, num_agents, size)

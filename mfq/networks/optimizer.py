@@ -1,4 +1,4 @@
-"""Adam in one kernel, and target networks that follow."""
+"""Adam in one kernel, and the update of target networks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 def adam(parameters: Any, device: torch.device, rate: float = 1e-3) -> torch.optim.Adam:
-    """Adam of parameters (or groups of them) in one kernel: on a CPU, several times as fast as an
-    operation for each of its terms."""
+    """Returns a fused Adam optimizer of parameters, or of groups of them.
+
+    On a CPU it is several times as fast as the default."""
     return torch.optim.Adam(parameters, rate, fused=device.type in ("cpu", "cuda"))
 
 
 def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
-    """Takes up a state of `adam`'s.
+    """Loads a ``state_dict`` of an optimizer of `adam`.
 
-    The kernel goes through memory as it lies, so moments must lie as their weights do (channels last,
-    of convolutions), which saving does not keep.
+    The fused kernel requires moments in the same memory layout as their weights (channels last for
+    convolutions), which checkpoints do not preserve.
     """
     optimizer.load_state_dict(state)
     for weights, moments in optimizer.state.items():
@@ -30,5 +31,5 @@ def load_adam(optimizer: torch.optim.Adam, state: dict[str, Any]) -> None:
 
 
 def polyak_update(slow: Iterable[Tensor], fast: Iterable[Tensor], share: float) -> None:
-    """Moves target weights by a share of the way to those they follow (Polyak), all in one call."""
+    """Moves target weights by a share of the way to the online ones: slow += share (fast - slow)."""
     get_ema_multi_avg_fn(1 - share)(list(slow), list(fast), 0)

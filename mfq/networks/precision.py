@@ -12,30 +12,31 @@ import torch
 from torch import Tensor, nn
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-# Below so many weights, converting numbers takes longer than multiplying them in bfloat16 saves; and on
-# a GPU, which has to be told of every conversion, below so many samples.
+# With fewer weights than LARGE, conversions take longer than multiplication in bfloat16 saves; so they
+# do on a GPU with fewer samples, since each conversion is a kernel launch.
 LARGE = 2**18
-MANY = {"cpu": 0, "cuda": 2**14}
-CPU_FLAGS = ("amx_bf16", "avx512_bf16")  # of processors that multiply bfloat16 faster than float32
+MIN_SAMPLES = {"cpu": 0, "cuda": 2**14}
+CPU_FLAGS = ("amx_bf16", "avx512_bf16")  # of CPUs that multiply bfloat16 faster than float32
 
 
 class Precision:
-    """Asks networks in a precision: called with a network and its inputs, of which the last has an
-    entry for each sample, it returns float32.
+    """Calls networks in a precision; the result is float32.
 
-    Weights, their gradients and Adam's moments are float32 in any. In bfloat16 what enters a product and
-    what passes from layer to layer is rounded to 8 bits, but for an `Output`.
+    Weights, their gradients and Adam's moments are always float32. With bfloat16, the inputs of products
+    and the outputs of layers are rounded to 8 bits, except in an `Output`.
+
+    A precision is called with a network and its inputs. The length of the last input is the number of
+    samples.
 
     Args:
-        name: one of PRECISIONS; "auto" is bfloat16 where the device multiplies it faster and the network
-            has weights enough to gain by that, and on a GPU a call samples enough; else float32, and
-            `exactly`.
-        network: whose weights are counted.
-        device: where it computes.
+        name: one of PRECISIONS. "auto" is bfloat16 if the device multiplies it faster, the network is
+            large and, on a GPU, a call has many samples; else float32. Inside `exactly` it is float32.
+        network: the network to count the weights of.
+        device: the network's device.
 
     Attributes:
         name: "float32" or "bfloat16".
-        least: samples from which on it is bfloat16.
+        least: the smallest number of samples for bfloat16.
     """
 
     def __init__(self, name: str, network: nn.Module, device: torch.device) -> None:
@@ -44,13 +45,13 @@ class Precision:
         if self._auto:
             large = sum(weights.numel() for weights in network.parameters()) >= LARGE
             name = "bfloat16" if large and _has_bfloat16(device.type) else "float32"
-            self.least = MANY.get(device.type, 0)
+            self.least = MIN_SAMPLES.get(device.type, 0)
         self.name, self._device = name, device.type
 
     @contextmanager
     def exactly(self, wanted: bool) -> Iterator[None]:
-        """Within, if wanted, "auto" is float32. Learned players tell near-equal values apart: matches
-        come out otherwise in bfloat16, and should come out alike on all CPUs."""
+        """Returns a context in which "auto" is float32, if wanted. Values of trained networks are often
+        nearly equal, and matches should have the same result on all CPUs."""
         self._exact = wanted and self._auto
         try:
             yield
@@ -64,21 +65,21 @@ class Precision:
 
 
 class Output(nn.Linear):
-    """The layer that tells values or logits: in float32 always, since bfloat16 knows no difference
-    below .03 between values above 4, and a step costs .005 in battle."""
+    """The last layer, of values or logits, which is always float32. Between values above 4, bfloat16 has
+    a resolution of .03, and the reward of a step in battle is -.005."""
 
     def forward(self, features: Tensor) -> Tensor:
-        kind = features.device.type
-        if not torch.is_autocast_enabled(kind):
+        device = features.device.type
+        if not torch.is_autocast_enabled(device):
             return super().forward(features)
-        with torch.autocast(kind, enabled=False):
+        with torch.autocast(device, enabled=False):
             return super().forward(features.float())
 
 
 @cache
-def _has_bfloat16(kind: str) -> bool:
-    """Whether a device multiplies bfloat16 matrices faster than float32 ones."""
-    if kind == "cuda":
+def _has_bfloat16(device: str) -> bool:
+    """Whether a device type multiplies bfloat16 matrices faster than float32 ones."""
+    if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     cpu = Path("/proc/cpuinfo")
     if not cpu.exists():

@@ -1,4 +1,4 @@
-"""Players that come with the package: a safetensors file for each game and player, in this folder.
+"""Pretrained players: a safetensors file for each game and player, in this folder.
 
 `mfq.load_pretrained` loads them, `mfq.training.export` writes them.
 """
@@ -11,10 +11,10 @@ FOLDER = Path(__file__).parent
 
 
 def files(game: str) -> dict[str, Path]:
-    """The checkpoints of a game, by player.
+    """Returns the checkpoints of a game, by player.
 
     Args:
-        game: its id.
+        game: the game's id.
     """
-    found = sorted(FOLDER.glob(f"{game}-*.safetensors"))
-    return {path.stem.removeprefix(f"{game}-"): path for path in found}
+    paths = sorted(FOLDER.glob(f"{game}-*.safetensors"))
+    return {path.stem.removeprefix(f"{game}-"): path for path in paths}

@@ -1,4 +1,4 @@
-"""Memory of transitions on the learner's device: a ring that forgets the oldest."""
+"""A replay memory on the learner's device: a ring in which new transitions replace the oldest."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import torch
 from torch import Tensor
 
 from mfq.common.generators import load_generator_state
+from mfq.envs.step import Step
+from mfq.replay.base import Fields, Replay
 
 
-class Replay:
-    """The last ``capacity`` transitions; each is one agent's, in one row, at one time.
+class RingReplay(Replay):
+    """The last ``capacity`` transitions, each of a single agent.
 
-    Fields are tensors, told by name, or nested names for dict observations ("obs.view"). Their shapes
-    and dtypes are those of the first batch added.
+    Fields have the shapes and dtypes of the first batch added.
 
     Args:
-        capacity: how many transitions; at least 1.
-        device: where they are kept.
-        seed: of the draws.
+        capacity: the number of transitions, at least 1.
+        device: the device that stores them.
+        seed: seed of the samples.
     """
 
     def __init__(self, capacity: int, device: torch.device, seed: int) -> None:
@@ -33,7 +34,10 @@ class Replay:
     def __len__(self) -> int:
         return min(self.added, self.capacity)
 
-    def add(self, batch: dict[str, Tensor]) -> None:
+    def add(self, step: Step, next_step: Step, learns: Tensor, fields: Fields) -> None:
+        self.extend({name: values[learns] for name, values in fields().items()})
+
+    def extend(self, batch: dict[str, Tensor]) -> None:
         """Adds M transitions.
 
         Args:
@@ -52,26 +56,21 @@ class Replay:
         if batch.keys() != self._fields.keys():
             raise ValueError(f"batch has {list(batch)}; allowed: {list(self._fields)}")
         count = len(next(iter(batch.values())))
-        # Of more than fits, only the last would survive.
+        # If the batch is larger than the ring, only its last transitions are kept.
         kept = min(count, self.capacity)
-        place = (torch.arange(count - kept, count, device=self.device) + self.added) % self.capacity
+        index = (torch.arange(count - kept, count, device=self.device) + self.added) % self.capacity
         for name, values in batch.items():
-            self._fields[name][place] = values[count - kept :]
+            self._fields[name][index] = values[count - kept :]
         self.added += count
 
     def sample(self, size: int) -> dict[str, Tensor]:
-        """``size`` transitions, uniformly and with replacement.
-
-        Raises:
-            ValueError: if there are none.
-        """
         if not self.added:
             raise ValueError("the replay is empty; allowed: sampling after the first add")
-        place = torch.randint(len(self), (size,), generator=self.generator, device=self.device)
-        return {name: values[place] for name, values in self._fields.items()}
+        index = torch.randint(len(self), (size,), generator=self.generator, device=self.device)
+        return {name: values[index] for name, values in self._fields.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, transitions included."""
+        """Returns the complete state, transitions included."""
         return {
             "added": self.added,
             "generator": self.generator.get_state(),
@@ -79,36 +78,19 @@ class Replay:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up a `state_dict`.
+        """Loads a `state_dict`.
 
         Raises:
-            ValueError: if it holds more transitions than fit.
+            ValueError: if it has another number of transitions than this replay would hold.
         """
         size = min(state["added"], self.capacity)
         self._fields = {}
         for name, values in state["fields"].items():
             if len(values) != size:
                 raise ValueError(f"{name} has {len(values)} transitions; allowed: {size}")
-            room = torch.zeros(
+            self._fields[name] = torch.zeros(
                 (self.capacity, *values.shape[1:]), dtype=values.dtype, device=self.device
             )
-            room[:size] = values
-            self._fields[name] = room
+            self._fields[name][:size] = values
         self.added = state["added"]
         load_generator_state(self.generator, state["generator"])
-
-
-def named(name: str, obs: Any) -> dict[str, Tensor]:
-    """An observation as tensors by name: "obs", or "obs.view" and so on for a dict."""
-    if isinstance(obs, dict):
-        return {f"{name}.{key}": value for key, value in obs.items()}
-    return {name: obs}
-
-
-def observation(name: str, batch: dict[str, Tensor]) -> Any:
-    """The observation again, from tensors by name."""
-    if name in batch:
-        return batch[name]
-    return {
-        key.partition(".")[2]: part for key, part in batch.items() if key.startswith(name + ".")
-    }

@@ -1,60 +1,121 @@
-"""Options of a run, and ready sets of them."""
+"""Options of a run, and presets of them (the YAML files in presets/)."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import reduce
+from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, ClassVar
 
-from mfq.agents.ac_config import AUTHORS, ACConfig
-from mfq.agents.q_config import QConfig
-from mfq.common.config import build, number, of_kind, positive, whole
+from mfenvs.validate import number, of_kind, positive, whole
+from mfq.agents.registry import algorithm
+from mfq.common.config import Alias, Nested, build, read_yaml
 
-# torch and the games take 64 bits with a sign, and rows, ranks and steps are counted on from a seed.
-MOST_SEED = 2**62
+# torch and the games accept signed 64-bit seeds; rows, ranks and steps are added to this one.
+MAX_SEED = 2**62
+PRESETS = tuple(sorted(path.stem for path in (Path(__file__).parent / "presets").glob("*.yaml")))
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class EvaluationConfig:
+    """The evaluations of a run.
+
+    Attributes:
+        every: environment steps between evaluations; 0: only at the end.
+        episodes: episodes of an evaluation, against each of ``against``.
+        num_envs: rows of the evaluation.
+        against: opponents: scripts, checkpoints or folders of runs. The best checkpoint is the one with
+            the highest win rate against them (see `mfq.matches.evaluate.selection_score`), or without
+            opponents the highest return; the latest of equal ones.
+    """
+
+    every: int = 500
+    episodes: int = 1
+    num_envs: int = 1
+    against: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, least in (("every", 0), ("episodes", 1), ("num_envs", 1)):
+            whole(name, getattr(self, name), least)
+        of_kind("against", self.against, (tuple, list), "a list of names")
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """The log of a run.
+
+    Attributes:
+        every: environment steps between rows; 0: only at the end.
+        tensorboard: if True, also writes TensorBoard events.
+    """
+
+    every: int = 50
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        whole("every", self.every, 0)
+        of_kind("tensorboard", self.tensorboard, bool, "True or False")
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """The checkpoints of a run.
+
+    Attributes:
+        every: environment steps between checkpoints; 0: only at the end.
+        replay: whether checkpoints contain the replay. Without it a resumed run starts with an empty
+            replay, and warns.
+    """
+
+    every: int = 500
+    replay: bool = True
+
+    def __post_init__(self) -> None:
+        whole("every", self.every, 0)
+        of_kind("replay", self.replay, bool, "True or False")
+
+
+@dataclass(frozen=True)
+class RunConfig(Nested):
     """Options of a `Runner`, and of `mfq train`.
 
     Attributes:
-        env: id of the game, such as "gaussian_squeeze_v0"; or of any environment: MODULE:FACTORY (a
-            function or class that makes one), or PettingZoo's or Gymnasium's id.
-        algo: "mfq", "iql", "mfac" or "ac".
+        env: id of a game of mfenvs, such as "gaussian_squeeze_v0"; MODULE:FACTORY of any environment;
+            or an id of PettingZoo or Gymnasium.
+        algo: "mfq", "iql", "mfac" or "ac"; or MODULE:CLASS of any algorithm.
         steps: environment steps of each row.
-        rounds: if above 0, trains until so many episodes have ended, over all rows, instead.
-        minutes: if above 0, stops after so much training even if there is more to do (a run that is
-            resumed counts anew).
-        num_envs: rows that play at once; of an environment of one's own, copies.
-        workers: processes that play these copies; 0: the learner's own. For slow environments.
-        graph: neighbours: "all", "type" or "team", or MODULE:NAME of anything that `mfq.wrap` takes.
-            None: the environment's own, or else "team".
-        seed: of everything.
-        device: where games and networks are.
+        episodes: if above 0, trains until this number of episodes has ended, over all rows, instead.
+        minutes: if above 0, stops after this time (a resumed run starts counting at 0).
+        num_envs: rows that are played in parallel; for environments by MODULE:FACTORY or id, copies.
+        workers: processes for these copies; 0: in the process of the learner. For slow environments.
+        graph: the neighbour graph: "all", "type" or "team", or MODULE:NAME of any that `mfq.wrap`
+            accepts. None: the environment's graph, or else "team".
+        seed: seed of environments, agents and opponents.
+        device: the device of games and networks.
         out: folder for config.json, log.csv and checkpoints. None writes nothing.
-        opponents: whom the learner plays in games of two groups, and in which share of the rows: "self"
-            (both sides learn), "lagged" and "pool" (past selves), scripts, checkpoints or folders of
-            runs. None at all: the learner plays everybody.
-        sides: "both", or the group that the learner always is; see `mfq.seating`.
-        log_every, evaluate_every, save_every: in environment steps; 0 for never (but at the end).
-        evaluation_episodes: of each evaluation, and against each of ``evaluate_against``.
-        evaluate_against: scripts or runs; the best checkpoint is the one with the highest win rate
-            against all of them, or without them with the highest return, the latest of equal ones.
-        evaluation_envs: rows of an evaluation.
-        save_replay: whether checkpoints hold the replay. Without it a resumed run starts with none, and
-            says so.
-        tensorboard: also logs there.
-        quiet: shows no progress bar.
-        env_options: of the game, or keyword arguments of the factory.
-        agent: see `QConfig`.
-        actor_critic: see `ACConfig`; for "mfac" and "ac".
+        opponents: the learner's opponents in games of two groups, and the share of the rows of each:
+            "self" (both sides learn), "lagged" and "pool" (past copies), scripts, checkpoints or
+            folders of runs. Without any, the learner plays all agents.
+        sides: "both", or the group that the learner always plays; see `mfq.make_teams`.
+        quiet: if True, shows no progress bar.
+        env_options: options of the game, or keyword arguments of the factory.
+        evaluation: see `EvaluationConfig`.
+        log: see `LogConfig`.
+        checkpoints: see `CheckpointConfig`.
+        agent: the options of the algorithm, such as a `QConfig`; a dict of them; or None for the
+            defaults.
+
+    Raises:
+        ValueError, TypeError: for a value out of range, an unknown algorithm, or an option that the
+            algorithm ignores.
     """
 
     env: str = "gaussian_squeeze_v0"
     algo: str = "mfq"
     steps: int = 3000
-    rounds: int = 0
+    episodes: int = 0
     minutes: float = 0.0
     num_envs: int = 1
     workers: int = 0
@@ -64,256 +125,114 @@ class RunConfig:
     out: str | None = None
     opponents: dict[str, float] = field(default_factory=dict)
     sides: str = "both"
-    log_every: int = 50
-    evaluate_every: int = 500
-    evaluation_episodes: int = 1
-    evaluate_against: tuple[str, ...] = ()
-    evaluation_envs: int = 1
-    save_every: int = 500
-    save_replay: bool = True
-    tensorboard: bool = False
     quiet: bool = False
     env_options: dict[str, Any] = field(default_factory=dict)
-    agent: QConfig = field(default_factory=QConfig)
-    actor_critic: ACConfig = field(default_factory=ACConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    agent: Any = None
+
+    ALIASES: ClassVar[dict[str, Alias]] = {
+        "rounds": "episodes",
+        "evaluate_every": "evaluation.every",
+        "evaluation_episodes": "evaluation.episodes",
+        "evaluation_envs": "evaluation.num_envs",
+        "evaluate_against": "evaluation.against",
+        "log_every": "log.every",
+        "tensorboard": "log.tensorboard",
+        "save_every": "checkpoints.every",
+        "save_replay": "checkpoints.replay",
+    }
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("steps", 1),
-            ("rounds", 0),
-            ("num_envs", 1),
-            ("workers", 0),
-            ("log_every", 0),
-            ("evaluate_every", 0),
-            ("evaluation_episodes", 1),
-            ("evaluation_envs", 1),
-            ("save_every", 0),
-        ):
+        super().__post_init__()
+        for name, least in (("steps", 1), ("episodes", 0), ("num_envs", 1), ("workers", 0)):
             whole(name, getattr(self, name), least)
-        whole("seed", self.seed, 0, MOST_SEED)
-        number("minutes", self.minutes)
-        for name in ("save_replay", "tensorboard", "quiet"):
-            of_kind(name, getattr(self, name), bool, "True or False")
+        whole("seed", self.seed, 0, MAX_SEED)
+        number("minutes", self.minutes, 0.0)
+        of_kind("quiet", self.quiet, bool, "True or False")
         for name in ("env", "algo", "device", "sides"):
             of_kind(name, getattr(self, name), str, "a name")
         of_kind("out", self.out, (str, NoneType), "a folder's name, or None")
-        of_kind("evaluate_against", self.evaluate_against, (tuple, list), "a list of names")
         of_kind("env_options", self.env_options, dict, "options by name")
         of_kind("opponents", self.opponents, dict, "shares by opponent, such as {'rush': 0.5}")
         for opponent, share in self.opponents.items():
             positive(f"opponents[{opponent!r}]", share)
+        self._check_agent()
+
+    def _check_agent(self) -> None:
+        """Converts the agent's options to the algorithm's dataclass, and checks them."""
+        _, entry = algorithm(self.algo)
+        agent = {} if self.agent is None else self.agent
+        if isinstance(agent, Mapping):
+            agent = build(entry.config, agent)
+            object.__setattr__(self, "agent", agent)
+        of_kind("agent", agent, entry.config, f"a {entry.config.__name__}, for algo={self.algo!r}")
+        default = entry.config()
+        for place in entry.ignores:
+            value = _at(agent, place)
+            if value != _at(default, place):
+                raise ValueError(
+                    f"agent.{place}={value!r}, which algo={self.algo!r} ignores; allowed: leaving it out"
+                )
 
 
-# The network that the paper and the authors' code train on battle (fidelity D), one for an army; its
-# features tell who an agent is, so that it needs no embedding.
-_BATTLE_NET = {"hidden": (128, 64), "agent_embedding": 0}
-# What beats rush from the start that it trains on (docs/armies.md): a short horizon, gradient steps of
-# little noise, and no convolutions, which takes half the time.
-_RECIPE = {
-    **_BATTLE_NET,
-    "policy": "epsilon_greedy",
-    "explore_start": 1.0,
-    "explore_end": 0.05,
-    "gamma": 0.8,
-    "filters": 0,
-    "learning_rate": 3e-4,
-    "learning_rate_end": 1e-5,
-    "batch_size": 256,
-    "learning_starts": 2000,
-    "samples_per_insert": 4.0,
-    "polyak": 0.005,
-}
-# The same of the actor-critics, for whom half the samples are enough.
-_AC_RECIPE = {
-    "pairing": "previous",
-    "gamma": 0.8,
-    "entropy": 0.02,
-    "actor_learning_rate": 3e-4,
-    "critic_learning_rate": 6e-4,
-    "learning_rate_left": 0.05,
-    "hidden": (128,),
-    "mean_hidden": (64,),
-    "agent_embedding": 0,
-    "samples_per_insert": 2.0,
-    "polyak": 0.005,
-}
-_AGAINST = {"rush": 0.8, "lagged": 0.14, "random": 0.06}
-_BATTLE = {"minimap_mode": True, "extra_features": True, "copied_start": False}
-_ROUNDS = {
-    "env": "battle_v0",
-    "rounds": 2000,
-    "env_options": {**_BATTLE, "map_size": 40, "max_cycles": 400, "placement": "paper"},
-    "evaluate_against": ("random", "rush"),
-    "evaluation_envs": 8,
-    "evaluation_episodes": 8,
-    "evaluate_every": 2000,
-    "log_every": 100,
-    "save_every": 500,
-}
-_FAST: dict[str, Any] = {
-    **_ROUNDS,
-    "num_envs": 16,
-    "opponents": _AGAINST,
-    "evaluation_envs": 10,
-    "evaluation_episodes": 20,
-    "evaluate_every": 1000,
-    "agent": {
-        **_RECIPE,
-        "explore_rounds": 100,
-        "learning_rate_steps": 2000,
-        "batch_size": 512,
-        "replay_size": 500_000,
-        "samples_per_insert": 2.0,
-    },
-    "actor_critic": {
-        **_AC_RECIPE,
-        "learning_rate_steps": 8000,  # about 2,000 rounds
-        "batch_size": 512,
-        "replay_size": 500_000,
-    },
-}
+def run_config(options: Mapping[str, Any], default: RunConfig | None = None) -> RunConfig:
+    """Returns a `RunConfig` from a dict, such as that of a YAML file or of a checkpoint.
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # The paper's appendix C.3: exploration from 1 to .05 over 2,000 rounds against a lagged self,
-    # minibatches of 128, a replay of 500,000; its equations (v^MF, the mean action of the same time).
-    "paper": {
-        **_ROUNDS,
-        "opponents": {"lagged": 1.0},
-        "sides": "red",
-        "agent": {
-            **_BATTLE_NET,
-            "policy": "epsilon_greedy",
-            "explore_start": 1.0,
-            "explore_end": 0.05,
-            "explore_rounds": 2000,
-            "learning_rate": 1e-4,
-            "batch_size": 128,
-            "replay_size": 500_000,
-            "samples_per_insert": 2.0,
-            "polyak": 0.005,
-            "clip_gradient": 0.0,
-        },
-    },
-    # The authors' code of today: double Q on the previous mean action, no exploration at all.
-    "authors": {
-        **_ROUNDS,
-        "opponents": {"lagged": 1.0},
-        "sides": "red",
-        "agent": {
-            **_BATTLE_NET,
-            "policy": "epsilon_greedy",
-            "explore_start": 0.0,
-            "explore_end": 0.0,
-            "value": "double",
-            "pairing": "previous",
-            "learning_rate": 1e-4,
-            "batch_size": 64,
-            "replay_size": 80_000,
-            "samples_per_insert": 2.0,
-            "polyak": 0.005,
-            "clip_gradient": 0.0,
-        },
-    },
-    # The same code's MF-AC; its AC with algo "ac". A round is an episode, and one gradient step.
-    "authors-mfac": {
-        **_ROUNDS,
-        "algo": "mfac",
-        "opponents": {"lagged": 1.0},
-        "sides": "red",
-        "actor_critic": asdict(AUTHORS),
-    },
-    # The paper's game by the recipe, with batches of 512: the fastest.
-    "fast": _FAST,
-    # MFQ and IQL with the paper's network, four times the samples in larger batches: the best players so
-    # far, though not of every training. For GPUs, and for processors that multiply bfloat16 faster.
-    "large": {
-        **_FAST,
-        "num_envs": 64,
-        "evaluate_every": 300,
-        "log_every": 25,
-        "save_every": 50,
-        "agent": {
-            **_FAST["agent"],
-            "filters": 32,
-            "pairing": "previous",
-            "learning_rate_steps": 1700,
-            "batch_size": 1024,
-            "samples_per_insert": 8.0,
-        },
-        "actor_critic": {**_FAST["actor_critic"], "learning_rate_steps": 2000},
-    },
-    # Twelve against twelve on a map of 20, in minutes. MFQ is fitted to the mean action that it acts on
-    # (docs/armies.md has what the other pairing comes to).
-    "small": {
-        "env": "battle_v0",
-        "steps": 16_000,
-        "num_envs": 32,
-        "env_options": {**_BATTLE, "map_size": 20, "max_cycles": 200},
-        "opponents": _AGAINST,
-        "evaluate_against": ("random", "rush"),
-        "evaluation_envs": 20,
-        "evaluation_episodes": 40,
-        "evaluate_every": 500,
-        "log_every": 50,
-        "save_every": 500,
-        "agent": {
-            **_RECIPE,
-            "pairing": "previous",
-            "explore_steps": 300,
-            "learning_rate_steps": 16_000,
-            "replay_size": 200_000,
-        },
-        "actor_critic": {**_AC_RECIPE, "learning_rate_steps": 16_000},
-    },
-    # One agent and few numbers: 8 copies of 8,000 steps, four gradient steps each (docs/your_env.md).
-    # Values of a long horizon are large and alike; gamma .98 keeps them apart. They go on moving while
-    # the pole stands, so the rate falls.
-    "cartpole": {
-        "env": "CartPole-v1",
-        "steps": 8000,
-        "num_envs": 8,
-        "evaluate_every": 500,
-        "evaluation_episodes": 20,
-        "evaluation_envs": 20,
-        "log_every": 500,
-        "save_every": 2000,
-        "agent": {
-            "policy": "epsilon_greedy",
-            "explore_start": 1.0,
-            "explore_end": 0.04,
-            "explore_steps": 1000,
-            "value": "double",
-            "gamma": 0.98,
-            "hidden": (128, 128),
-            "agent_embedding": 0,
-            "learning_rate": 5e-4,
-            "learning_rate_steps": 8000,
-            "learning_rate_end": 1e-5,
-            "batch_size": 64,
-            "replay_size": 100_000,
-            "samples_per_insert": 32.0,
-            "polyak": 0.01,
-        },
-    },
-}
+    Args:
+        options: fields of `RunConfig`; those that are dataclasses may be dicts. ``preset`` names a
+            preset to start from. ``algorithms`` has options of agents by algorithm; those of the chosen
+            one are used. Former names of fields are accepted.
+        default: the values of missing fields; its agent's options only if they are of the same
+            dataclass.
+
+    Raises:
+        ValueError, TypeError: for an unknown field, or as `RunConfig`.
+    """
+    options = dict(options)
+    if (name := options.pop("preset", None)) is not None:
+        chosen = {"algo": options["algo"]} if "algo" in options else {}
+        default = run_config({**_preset_options(name), **chosen}, default)
+    algo, entry = algorithm(options.get("algo", "mfq" if default is None else default.algo))
+    by_algorithm = options.pop("algorithms", None) or {}
+    agent = options.pop("agent", None)
+    is_like = default is not None and type(default.agent) is entry.config
+    basis = default.agent if default is not None and is_like else None
+    if algo in by_algorithm:
+        basis = build(entry.config, by_algorithm[algo], basis)
+    if isinstance(agent, Mapping):
+        agent = build(entry.config, agent, basis)
+    options |= {"algo": algo, "agent": basis if agent is None else agent}
+    if default is not None and "env_options" in options and "env" not in options:
+        options["env_options"] = {**default.env_options, **options["env_options"]}
+    return build(RunConfig, options, default)
 
 
-# The same with armies that start elsewhere in each episode, in evaluations too (docs/battle.md).
-PRESETS |= {
-    f"{name}-random": {
-        **PRESETS[name],
-        "env_options": {**PRESETS[name]["env_options"], "placement": "random"},
-    }
-    for name in ("fast", "large", "small")
-}
+def preset(name: str, algo: str | None = None) -> RunConfig:
+    """Returns the options of a preset.
 
-
-def preset(name: str) -> RunConfig:
-    """A ready set of options.
+    Args:
+        name: one of `PRESETS`.
+        algo: the algorithm; None for the preset's.
 
     Raises:
         ValueError: for an unknown name.
     """
+    return run_config({"preset": name, **({} if algo is None else {"algo": algo})})
+
+
+def _preset_options(name: str) -> dict[str, Any]:
     if name not in PRESETS:
         raise ValueError(f"preset={name!r}; allowed: {', '.join(PRESETS)}")
-    return build(RunConfig, PRESETS[name])
+    return read_yaml(Path(__file__).parent / "presets" / f"{name}.yaml")
+
+
+def _at(config: Any, place: str) -> Any:
+    """Returns the value of a nested field, such as "network.hidden"."""
+    return reduce(getattr, place.split("."), config)
+
+
+def as_dict(config: RunConfig) -> dict[str, Any]:
+    """Returns the fields of a config as a dict, without converting nested ones."""
+    return {field.name: getattr(config, field.name) for field in fields(config)}

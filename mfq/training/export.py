@@ -1,4 +1,4 @@
-"""Small files of what a run has learned: to play, or to go on training."""
+"""Writes small files from runs: pretrained players, and checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -8,49 +8,53 @@ from typing import Any
 import torch
 
 from mfq.agents.actor_critic import ACTOR
+from mfq.agents.registry import BUILT_IN, saved_algorithm
 from mfq.common import checkpoint
 from mfq.matches.players import read_run
 
 
 def export(source: str | Path, path: str | Path) -> Path:
-    """Writes what a run's player needs to play, its weights in float16: a file for this folder.
+    """Writes the player of a run, with weights in float16: a file for `mfq.pretrained`.
 
     Args:
-        source: a checkpoint, or the folder of a run, whose agents are of one type.
+        source: a checkpoint, or the folder of a run, of a built-in algorithm and one type of agents.
         path: the file to write.
 
     Raises:
-        OSError, ValueError: as `mfq.load_player`; or if the run is of an algorithm of one's own, or of
-            agents of several types.
+        OSError, ValueError: as `mfq.load_player`; or for a run of another algorithm, or of several types
+            of agents.
     """
     _, state = read_run(source)
     config = state["config"]
-    if not state["own_algo"] or "types" in state["agent"]:
+    if saved_algorithm(state) not in BUILT_IN or "types" in state["agent"]:
         raise ValueError(
-            f"{source} is a run of one's own algorithm, or of several types of agents; allowed: one of "
-            "mfq, iql, mfac, ac"
+            f"{source} is a run of an algorithm of your own, or of several types of agents; allowed: "
+            f"{', '.join(BUILT_IN)}"
         )
-    agent = _narrow(_played(state["agent"]), torch.float16)
-    own = {**state, "config": {**config, "out": None}, "agent": agent, "teams": None, "view": None}
-    return checkpoint.save(own, path)
+    agent = _narrow(_acting_state(state["agent"]), torch.float16)
+    config = {**config, "out": None}
+    exported = {**state, "config": config, "agent": agent, "teams": None, "view": None}
+    return checkpoint.save(exported, path)
 
 
-def _played(agent: dict[str, Any]) -> dict[str, Any]:
-    """Of an agent's state, what its play needs."""
+def _acting_state(agent: dict[str, Any]) -> dict[str, Any]:
+    """Returns the part of an agent's state that its player needs."""
     if "online" not in agent:
-        return {name: agent[name] for name in ("module", "time", "rounds", "generator")}
+        names = ("module", "time", "episodes", "rounds", "generator")
+        return {name: agent[name] for name in names if name in agent}
     return {"online": {name: w for name, w in agent["online"].items() if name.startswith(ACTOR)}}
 
 
 def export_training(source: str | Path, folder: str | Path) -> Path:
-    """Writes what a run's training goes on from, in little room: a folder for `mfq train --resume`.
+    """Writes a small checkpoint of a run to a folder that `mfq train --resume` accepts.
 
-    It holds no replay and no state of the rows: both start anew. Weights are in float16, Adam's moments
-    in bfloat16, since float16 does not reach down to the squares of gradients.
+    It has neither the replay nor the state of the environment; a resumed run starts with an empty replay
+    and new episodes. Weights are in float16. Adam's moments are in bfloat16, since squares of gradients
+    underflow in float16.
 
     Args:
         source: the folder of a run (its last checkpoint), or a checkpoint.
-        folder: in which last.safetensors is written.
+        folder: the folder to write last.safetensors to.
 
     Raises:
         OSError, ValueError: as `mfq.load_player`.
@@ -59,18 +63,24 @@ def export_training(source: str | Path, folder: str | Path) -> Path:
     _, state = read_run(source / "last.safetensors" if source.is_dir() else source)
     agent = {name: part for name, part in state["agent"].items() if name != "replay"}
     optimizer = _narrow(agent.pop("optimizer"), torch.bfloat16)
-    own = {
+    exported = {
         **state,
-        "config": {**state["config"], "out": None, "save_replay": False},
+        "config": _without_replay({**state["config"], "out": None}),
         "agent": {**_narrow(agent, torch.float16), "optimizer": optimizer},
         "teams": _narrow(state["teams"], torch.float16),
         "view": None,
     }
-    return checkpoint.save(own, Path(folder) / "last.safetensors")
+    return checkpoint.save(exported, Path(folder) / "last.safetensors")
+
+
+def _without_replay(config: dict[str, Any]) -> dict[str, Any]:
+    if "checkpoints" not in config:  # older checkpoints
+        return {**config, "save_replay": False}
+    return {**config, "checkpoints": {**config["checkpoints"], "replay": False}}
 
 
 def _narrow(state: Any, dtype: torch.dtype) -> Any:
-    """A state with its float32 tensors in another type, but for single numbers."""
+    """Returns a state with its float32 tensors, except scalars, converted to ``dtype``."""
     if isinstance(state, dict):
         return {name: _narrow(part, dtype) for name, part in state.items()}
     if isinstance(state, list):

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: a CSV always, TensorBoard on request, one progress bar."""
+"""The log of a run: a CSV file, TensorBoard on request, and a progress bar."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from mfq.common.files import write_atomically
 
 
 class Log:
-    """Rows of metrics by environment step, appended to ``log.csv``; one bar on standard error.
+    """Appends rows of metrics to ``log.csv``, and shows a progress bar on standard error.
 
-    A run that resumes first drops the rows after the step that it resumes from, so that the file reads
-    as if nothing had happened.
+    A resumed run first drops the rows after the step that it resumes from, so that the file is the same
+    as without an interruption.
 
     Args:
-        folder: where to write; None writes nothing.
-        columns: the metrics that will come; others get a column when they do.
-        total, done: how long the run is, and how much of it is done, for the bar.
+        folder: the folder of the files; None writes nothing.
+        columns: the first columns; other metrics get a column when they first occur.
+        total, done: the length of the run, and the part of it that is done, for the bar.
         start: the step that the run resumes from.
-        unit: of ``total`` and ``done``.
-        tensorboard: also writes TensorBoard events.
-        quiet: shows no bar.
+        unit: the unit of ``total`` and ``done``.
+        tensorboard: if True, also writes TensorBoard events.
+        quiet: if True, shows no bar.
 
     Raises:
-        ImportError: if TensorBoard is asked for and not installed.
+        ImportError: if ``tensorboard`` is True and TensorBoard is not installed.
     """
 
     def __init__(
@@ -54,15 +54,16 @@ class Log:
                     "tensorboard is not installed: pip install 'mfenvs[log]'"
                 ) from None
             self._board = SummaryWriter(str(folder), purge_step=start + 1)
+        self._done = done
         self._bar = tqdm(
             total=total, initial=done, unit=unit, dynamic_ncols=True, disable=quiet or None
         )
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Adds a row, and shows it beside the bar."""
+        """Appends a row, and shows its first metrics beside the bar."""
         if self._path is not None:
             new = [name for name in metrics if name not in self._columns]
-            if new:  # a metric nobody announced: the file gets a column more
+            if new:  # rewrites the file with more columns
                 self._columns += new
                 self._keep_until(self._path, step)
             with self._path.open("a", newline="", encoding="utf-8") as file:
@@ -72,12 +73,18 @@ class Log:
                 self._board.add_scalar(name, value, step)
         self._bar.set_postfix({name: f"{value:.3g}" for name, value in list(metrics.items())[:4]})
 
+    @property
+    def done(self) -> int:
+        """The position of the bar."""
+        return self._done
+
     def advance(self, by: int = 1) -> None:
         """Moves the bar."""
+        self._done += by
         self._bar.update(by)
 
     def close(self) -> None:
-        """Leaves the bar as it is and closes files."""
+        """Closes the bar and the files."""
         self._bar.close()
         if self._board is not None:
             self._board.close()
@@ -86,13 +93,13 @@ class Log:
         kept = []
         if start and path.exists():
             with path.open(newline="", encoding="utf-8") as file:
-                found = csv.DictReader(file)
-                names = found.fieldnames or []
+                reader = csv.DictReader(file)
+                names = reader.fieldnames or []
                 self._columns += [name for name in names if name not in self._columns]
-                # A kill may have cut the last line short.
+                # The last line may be incomplete if the process was killed.
                 kept = [
                     row
-                    for row in found
+                    for row in reader
                     if None not in row.values()
                     and row["step"].isdigit()
                     and int(row["step"]) <= start

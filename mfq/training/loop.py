@@ -1,14 +1,14 @@
-"""The loop: act, step, observe, learn."""
+"""`mfq.train`: training without a Runner."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from tqdm import tqdm
 
-from mfq.agents.base import Agent
-from mfq.common.config import whole
+from mfenvs.validate import whole
+from mfq.agents import loop
+from mfq.agents.base import Agent, check_agent
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 
@@ -24,34 +24,27 @@ def train(
     """Plays and learns for a number of environment steps.
 
     Args:
-        view: the rows to play.
-        agent: plays every group.
+        view: the view to play.
+        agent: the agent, which plays all groups.
         steps: environment steps of each row.
-        step: where to go on; None resets the view first.
-        after: called with (steps done, the step) after each.
-        progress: whether to show a bar with the steps done and their pace.
+        step: the view's latest step; None resets the view first.
+        after: a function called with (steps done, the step) after each step.
+        progress: whether to show a progress bar.
 
     Returns:
-        The last step, to go on from.
+        The last step, which a later call can continue from.
 
     Raises:
-        ValueError, TypeError: for no view, a player that does not learn, or steps below 0.
+        ValueError, TypeError: if ``view`` is not a `View`, ``agent`` not an `Agent`, or ``steps``
+            below 0.
     """
     check_view(view)
     whole("steps", steps, 0)
-    for method in ("act", "observe", "learn"):
-        if not hasattr(agent, method):
-            raise TypeError(f"agent={agent!r} has no {method}; allowed: a learner")
+    check_agent("agent", agent)
     step = view.reset() if step is None else step
-    with torch.no_grad():
-        for done in tqdm(
-            range(1, steps + 1), unit="step", disable=not progress, dynamic_ncols=True
-        ):
-            actions = agent.act(step)
-            next_step = view.step(actions)
-            agent.observe(step, actions, next_step)
-            agent.learn()
-            step = next_step
-            if after is not None:
-                after(done, step)
+    bar = tqdm(range(1, steps + 1), unit="step", disable=not progress, dynamic_ncols=True)
+    for done, transition in zip(bar, loop.learn(view, agent, step), strict=False):
+        step = transition.next_step
+        if after is not None:
+            after(done, step)
     return step

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.ising import METHODS, WARM_UP, Result
 from mfenvs.ising import exact
+from mfq.studies.ising import Result
+from mfq.studies.ising.learners import METHODS, WARM_UP
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "baselines/results"

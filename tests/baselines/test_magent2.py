@@ -10,10 +10,12 @@ from baselines import magent2
 from baselines.magent2 import MAgent2Study
 from mfq.matches.teams import Teams
 
+pytestmark = pytest.mark.third_party
+
 GAME = {"map_size": 14, "max_cycles": 60, "minimap_mode": True, "extra_features": True}
 
 
-class Strikes:
+class Strikes(mfq.Player):
     """Moves up to the enemy's side and strikes there: enough to kill who does nothing."""
 
     def __init__(self, right):
@@ -29,7 +31,7 @@ class Strikes:
         return actions[None].where(step.alive, -1)
 
 
-class Stays:
+class Stays(mfq.Player):
     def act(self, step, explore=True):
         return torch.full_like(step.actions, 6).where(step.alive, -1)
 
@@ -50,11 +52,14 @@ def test_kills_and_losses_are_counted_to_the_last(side):
 def test_a_run_against_random(tmp_path, capsys):
     config = {
         "steps": 4,
-        "evaluate_every": 0,
+        "evaluation": {"every": 0},
         "quiet": True,
         "env_options": GAME,
         "out": str(tmp_path / "run"),
-        "agent": {"hidden": [8], "agent_embedding": 0, "filters": 0, "learning_starts": 10**6},
+        "agent": {
+            "network": {"hidden": [8], "agent_embedding": 0, "filters": 0},
+            "replay": {"learning_starts": 10**6},
+        },
     }
     mfq.Runner("battle_v0", config=config).train()
     found = magent2.run(MAgent2Study((str(tmp_path / "run"),), 2, out=str(tmp_path / "out")))

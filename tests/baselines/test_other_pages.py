@@ -10,7 +10,8 @@ import re
 import numpy as np
 import pytest
 
-from baselines.dilemma import Contrast, Findings, Payoff, markdown
+from mfq.studies.dilemma import Contrast, Payoff
+from mfq.studies.dilemma.config import CHOICES
 from tests.baselines.test_pages import ROOT, last, minutes, rows, share, singles, text
 
 
@@ -37,7 +38,7 @@ def gpu():
         yield f"| {algo.upper()} | {' | '.join(cells)} |".replace("|  |", "| |")
     titles = {
         "fast": "`--preset fast`",
-        "paper-net": "and `--agent.filters 32` (the paper's network)",
+        "paper-net": "and `--agent.network.filters 32` (the paper's network)",
         "paper-net-8": "`--preset large`",
         "mfac": "`--preset fast --algo mfac`",
     }
@@ -168,11 +169,31 @@ def clients():
     )
 
 
+def dilemma_table(payoffs, contrasts):
+    """A line for each run and side."""
+    kills = {payoff[:4]: payoff.kill_difference for payoff in payoffs}
+    gains = {contrast[:3]: contrast for contrast in contrasts}
+    lines = [
+        "| run | side | kills as learned, and if all strike "
+        "| the one gains, others as learned | and if they strike |",
+        "|---|---|---|---|---|",
+    ]
+    for name, side in dict.fromkeys(contrast[:2] for contrast in contrasts):
+        margins = [f"{kills[name, side, both, both]:+.1f}" for both in CHOICES]
+        cells = []
+        for others in CHOICES:
+            c = gains[name, side, others]
+            p = "p < .001" if c.p_adjusted < 0.001 else f"p {c.p_adjusted:.3f}".replace("0.", ".")
+            cells.append(f"{c.gain:+.2f} ({c.low:+.2f} to {c.high:+.2f}), {p}")
+        lines.append(f"| {name} | {side} | {', '.join(margins)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def struck():
     """docs/armies.md on what an agent gains by fighting."""
 
     def typed(name, kind):
-        words = ("name", "side", "others", "own")
+        words = ("name", "side", "others", "agent")
         return [
             kind(*(value if column in words else float(value) for column, value in found.items()))
             for found in rows(name)
@@ -183,9 +204,9 @@ def struck():
     assert len(contrasts) == 12
     earned = {payoff[:4]: payoff.earned for payoff in payoffs}
     for contrast in contrasts:
-        strikes, learned = (earned[*contrast[:3], own] for own in ("strikes", "learned"))
+        strikes, learned = (earned[*contrast[:3], choice] for choice in ("strikes", "learned"))
         assert contrast.gain == pytest.approx(strikes - learned)
-    yield " ".join(markdown(Findings(payoffs, contrasts)).split())
+    yield " ".join(dilemma_table(payoffs, contrasts).split())
     yield f"{contrasts[0].episodes:.0f} episodes for each choice"
     gains = sum(contrast.low > 0 for contrast in contrasts)
     assert not any(contrast.high < 0 for contrast in contrasts)

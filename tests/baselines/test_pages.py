@@ -321,11 +321,11 @@ def tuned():
     last = {entry["run"]: entry for entry in more}
     assert {entry["step"] for entry in last.values()} == {"1000"}
     assert all(float(entry["rush_win_rate"]) == 0 for entry in more)
-    best = max(last.values(), key=lambda entry: float(entry["rush_kill_difference"]))
+    best = max(last.values(), key=lambda entry: float(entry["rush_kills_difference"]))
     assert "gamma0.8" in best["run"]
     assert "rush0.8" in best["run"]
     yield f"{len(last)} more recipes of 1,000 steps each"
-    yield f"the best kill difference is {float(best['rush_kill_difference']):.2f}"
+    yield f"the best kill difference is {float(best['rush_kills_difference']):.2f}"
     yield f"IQL has {7 + len(last)} runs, too, but fewer steps ({38_500 + 1000 * len(last):,})"
     scripts = "battle-scripts-map-20"
     yield f"it beats *focus* in {rate(scripts, 'rush', 'focus')} of the battles"

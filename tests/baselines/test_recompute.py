@@ -3,9 +3,9 @@
 import pytest
 
 from baselines import recompute
-from baselines.battle import Result
-from baselines.curves import Point
 from baselines.third_party import Summary
+from mfq.studies.battle import Result, Single
+from mfq.studies.curves import Point
 
 
 def assert_equal(found, kept):
@@ -19,7 +19,7 @@ def test_battles(name):
     kept = recompute.read(name, Result)
     assert_equal(recompute.battle_results(name), kept)
     # What the intervals are about follows from the runs as well.
-    singles = recompute.read(f"{name}_runs", recompute.battle.Single)
+    singles = recompute.read(f"{name}_runs", Single)
     checked = 0
     for r in kept:
         mine = [s for s in singles if s[:1] + s[2:4] == (r.player, r.opponent, r.side)]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.battle import Single, table_of_runs
+from mfq.studies.battle import Single
+from mfq.studies.battle.tables import table_of_runs
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/armies.md").read_text()

@@ -9,6 +9,8 @@ from baselines import third_party
 from baselines.third_party import GAMES, Game, Result, ThirdPartyStudy
 from tests.fakes.meadow import Meadow
 
+pytestmark = pytest.mark.third_party
+
 SMALL = {"envs": ("simple_spread_v3",), "seeds": 2, "steps": 60, "episodes": 4, "points": 2}
 
 
@@ -59,7 +61,7 @@ def test_where_sides_fight_one_learns_and_the_score_is_its_own():
     view = mfq.wrap(game.make(), game.graph)
     assert set(game.learners) < set(view.group_names)
 
-    class Idle:
+    class Idle(mfq.Player):
         def act(self, step, explore=True):
             return step.scatter_actions(step.active_index * 0, step.active_index)
 
@@ -83,7 +85,7 @@ def test_a_run_is_scored_on_other_episodes_than_its_curve(tmp_path, monkeypatch)
         made.append(Meadow())
         return made[-1]
 
-    agent = {"hidden": (8,), "learning_starts": 10**6}
+    agent = {"network": {"hidden": (8,)}, "replay": {"learning_starts": 10**6}}
     monkeypatch.setitem(GAMES, "meadow", Game(make, num_envs=1, agent=agent))
     study = ThirdPartyStudy(("meadow",), seeds=2, seed=4, steps=12, points=2, out=str(tmp_path))
     third_party.run(study)

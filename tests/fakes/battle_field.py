@@ -3,14 +3,14 @@
 import numpy as np
 
 from mfenvs import battle_v0
-from mfenvs.battle import board, rules
-from mfenvs.battle.game import BattleConfig, BattleGame
 from mfenvs.engine.backend import CpuBackend
+from mfenvs.gridworld import attack, board
+from mfenvs.gridworld.games.battle import BattleConfig, BattleGame
 from tests.reference import battle as naive_rules
 from tests.reference.battle import NaiveBattle
 
 STATUS = {"gone": board.GONE, "alive": board.ALIVE, "dying": board.DYING}
-DEED = {"nothing": rules.NOTHING, "miss": rules.MISS, "hit": rules.HIT, "kill": rules.KILL}
+RESULT = {"nothing": attack.NOTHING, "miss": attack.MISS, "hit": attack.HIT, "kill": attack.KILL}
 # Moves by the name of where they lead, attacks by that of whom they hit.
 STAY, UP, LEFT, RIGHT, DOWN = 6, 2, 5, 7, 10
 UP2, LEFT2, RIGHT2, DOWN2 = 0, 4, 8, 12
@@ -80,7 +80,7 @@ def assert_same_state(state, row, params, naive, what):
     for name in ("hp", "reward", "last_reward"):
         assert_same(getattr(state, name)[row], column(agents, name), (what, name))
     assert state.status[row].tolist() == [STATUS[agent.status] for agent in agents], what
-    assert state.attack_result[row].tolist() == [DEED[agent.attack_result] for agent in agents], (
+    assert state.attack_result[row].tolist() == [RESULT[agent.attack_result] for agent in agents], (
         what
     )
     fresh = naive.num_actions

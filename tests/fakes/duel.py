@@ -7,6 +7,7 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
+import mfq
 from mfenvs.graph import CompleteGraph
 from mfq.envs.step import Step
 from mfq.envs.view import View
@@ -40,6 +41,10 @@ class Duel(View):
     @property
     def graph(self):
         return CompleteGraph(self.num_agents, self.groups.numpy())
+
+    @property
+    def match_measure(self):
+        return "kills" if self.counted else None
 
     @property
     def scripts(self):
@@ -101,7 +106,7 @@ class Duel(View):
         )
 
 
-class Always:
+class Always(mfq.Player):
     """Plays one action, and keeps the steps that it was given."""
 
     def __init__(self, action):
@@ -113,8 +118,8 @@ class Always:
         return torch.full_like(step.actions, self.action)
 
 
-class Pupil(Always):
-    """Learns nothing; keeps what it was told. Its copies play the action that their weight says."""
+class Pupil(Always, mfq.Agent):
+    """Learns nothing, and keeps what it observes. Its copies play the action that their weight says."""
 
     def __init__(self, action=1):
         super().__init__(action)
@@ -145,14 +150,18 @@ class Pupil(Always):
         self.lessons = state["lessons"]
 
 
-class Past:
-    """A copy of a pupil, with coins of its own."""
+class Past(mfq.Player):
+    """A copy of a pupil, with a generator of its own."""
 
     def __init__(self, pupil):
         self.module = nn.Linear(1, 1)
         self.module.register_buffer("count", torch.zeros((), dtype=torch.int64))
         self.module.load_state_dict(pupil.module.state_dict())
         self.time, self.generator = pupil.time, torch.Generator().manual_seed(99)
+
+    @property
+    def generators(self):
+        return (self.generator,)
 
     @property
     def weight(self):

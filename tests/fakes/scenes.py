@@ -5,6 +5,7 @@ import pettingzoo
 from gymnasium import spaces
 
 import mfq
+from mfq.common.config import build
 
 
 class Scene(pettingzoo.ParallelEnv):
@@ -52,10 +53,10 @@ class Scene(pettingzoo.ParallelEnv):
         self.time += 1
         over = self.time >= len(self.present)
         now = before if over else list(self.present[self.time])
-        told = list(dict.fromkeys([*before, *now]))
-        obs, infos = self._seen(told)
-        dead = {agent: self.dies.get(agent) == self.time for agent in told}
-        late = {agent: over and not dead[agent] for agent in told}
+        all_of_them = list(dict.fromkeys([*before, *now]))
+        obs, infos = self._seen(all_of_them)
+        dead = {agent: self.dies.get(agent) == self.time for agent in all_of_them}
+        late = {agent: over and not dead[agent] for agent in all_of_them}
         rewards = {agent: self.earn(agent, actions.get(agent), self.time) for agent in before}
         self.agents = [] if over else [agent for agent in now if not dead[agent]]
         return obs, rewards, dead, late, infos
@@ -72,7 +73,15 @@ def number(agent, time):
     return np.array([time], np.float32)
 
 
+LEARNER = mfq.QConfig(
+    gamma=0.0,
+    exploration={"steps": 200},
+    network={"hidden": (16,), "agent_embedding": 0},
+    optimizer={"learning_rate": 5e-3, "batch_size": 32},
+    replay={"learning_starts": 50},
+)
+
+
 def learner(view, seed=0, **options):
-    config = {"gamma": 0.0, "learning_starts": 50, "batch_size": 32, "hidden": (16,)}
-    config |= {"explore_steps": 200, "learning_rate": 5e-3, "agent_embedding": 0}
-    return mfq.QAgent(view, True, mfq.QConfig(**config | options), seed)
+    """An MFQ learner with the options of `LEARNER`, but for those given."""
+    return mfq.QAgent(view, True, build(mfq.QConfig, options, LEARNER), seed)

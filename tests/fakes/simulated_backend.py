@@ -37,8 +37,8 @@ class SimulatedBackend(CudaBackend):
 
     def __init__(self) -> None:
         self._torch, self._cuda = FakeTorch(), cuda_library()
-        self._place, self.device = torch.device("cpu"), "cpu"
-        self._kept, self._launches = {}, {}
+        self._device, self.device = torch.device("cpu"), "cpu"
+        self._pinned, self._launches = {}, {}
         self._calls, self._graphs = {}, {}
 
     @property
@@ -50,11 +50,11 @@ class SimulatedBackend(CudaBackend):
         self._launches[key] = lambda *arguments: cuda.launch(launch, *arguments)
         return self._launches[key]
 
-    def _seen_by_numba(self, argument):
+    def _numba_argument(self, argument):
         if isinstance(argument, Tensor):
             # As a device's array: the simulator would copy any other in and out again.
             return FakeCUDAArray(argument.numpy())
-        return super()._seen_by_numba(argument)
+        return super()._numba_argument(argument)
 
 
 def trace(env: BatchedEnv, steps: int) -> list[Tensor]:

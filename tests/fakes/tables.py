@@ -1,6 +1,7 @@
 """Actor-critics whose networks are tables of numbers, and steps made by hand."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,8 +11,23 @@ import mfq
 from mfenvs.graph import CompleteGraph
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.actor_critic import ActorCritic
+from mfq.common.config import build
 from mfq.envs.step import Step
+from mfq.mean_field import MeanAction, NoMeanField
 from tests.reference.matrix_game import MatrixGame
+
+
+class Sizes(NamedTuple):
+    """The sizes that mean fields read of a view."""
+
+    num_agents: int = 10
+    num_actions: int = 4
+    mean_action_dim: int = 4
+    device: torch.device = torch.device("cpu")
+
+
+FIELDS = {True: MeanAction(Sizes()), False: NoMeanField(Sizes())}
+"""Of four actions; with and without a mean action."""
 
 
 class Table(nn.Module):
@@ -30,6 +46,9 @@ class Table(nn.Module):
         return out + 10 * mean if out.shape[-1] > 1 else out + 10 * mean[:, -1:] / 3
 
 
+DEFAULT = ACConfig(
+    gamma=0.5, entropy=0.0, optimizer={"clip_gradient": 0.0}, replay={"learning_starts": 1}
+)
 LOGITS, Q = [0.5, -0.3, 1.1], [1.0, 2.0, 4.0]
 
 
@@ -37,10 +56,12 @@ def agent_with(logits=LOGITS, values=Q, mean_field=True, agents=2, **config):
     """An agent on a game of three actions whose networks are tables."""
     view = mfq.wrap(MatrixGame(torch.zeros(1, 3, 3, 2)))
     view.num_agents = agents
-    config = {"learning_starts": 1, "gamma": 0.5, "entropy": 0.0, "clip_gradient": 0.0, **config}
     return ActorCritic(
-        view, mean_field, ACConfig(**config), network=lambda view, coin: (Table(logits), Table(values))
-    )  # fmt: skip
+        view,
+        mean_field,
+        build(ACConfig, config, DEFAULT),
+        network=lambda view, coin: (Table(logits), Table(values)),
+    )
 
 
 def softmax(x):
@@ -79,4 +100,4 @@ def in_rows(step, rows):
 
 def stored(agent):
     """The transitions in the replay."""
-    return {name: part[: len(agent.replay)] for name, part in agent.replay._fields.items()}
+    return agent.replay.state_dict()["fields"]

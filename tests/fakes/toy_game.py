@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import DTypeLike
 
 from mfenvs.engine.backend import CpuBackend
 from mfenvs.game import Game, Step
@@ -180,28 +179,24 @@ class ToyGame(Game):
     Config = ToyConfig
 
     def __init__(self, config: ToyConfig, backend: CpuBackend) -> None:
-        self.config, self.backend = config, backend
+        super().__init__(config, backend)
         size, length = config.agents, config.length
         self.agents = tuple(f"walker_{agent}" for agent in range(size))
         self.groups = np.arange(size, dtype=np.int64) % 2
         self.group_names = ("even", "odd")
-        self.types = np.zeros(size, np.int64)
         own = spaces.Box(0.0, 1.0, (2,), np.float32)
         near = spaces.Box(0.0, size, (3,), np.float32)
         self.single_observation_space = spaces.Dict({"own": own, "near": near})
         self.single_action_space = spaces.Discrete(4)
         self.state_space = spaces.Box(0.0, max(length, 2), (2 * size,), np.float32)
-        limit = -1 if config.max_cycles is None else config.max_cycles
         group = backend.asarray(self.groups, np.int64)
-        self.params = Params(length, config.hazard, group, config.masked, config.duel, limit)
+        self.params = Params(
+            length, config.hazard, group, config.masked, config.duel, self.time_limit
+        )
 
     @property
     def masks_actions(self) -> bool:
         return self.config.masked
-
-    @property
-    def max_cycles(self) -> int | None:
-        return self.config.max_cycles
 
     def allocate(self, num_rows: int) -> State:
         zeros, each = self.backend.zeros, (num_rows, self.num_agents)
@@ -213,19 +208,6 @@ class ToyGame(Game):
             status=zeros(each, np.int8),
             asleep=zeros(each, np.bool_),
         )
-
-    def allocate_observation(
-        self, shape: tuple[int, ...], dtype: DTypeLike = np.float32
-    ) -> dict[str, Any]:
-        zeros = self.backend.zeros
-        return {"own": zeros((*shape, 2), dtype), "near": zeros((*shape, 3), dtype)}
-
-    def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
-        if seeds is not None:
-            state.key[:] = self.backend.asarray(seeds, np.int64)
-            state.counter[:] = 0
-        out.over[:] = True
-        self.step(state, out.actions, out, out)
 
     def step(self, state: State, actions: Any, last: Step, out: Step) -> None:
         each, run = state.place.shape, self.backend.run

@@ -5,12 +5,14 @@ import torch
 
 import mfenvs
 import mfq
+from mfq.agents.ac_config import AUTHORS
 from mfq.agents.actor_critic import ActorCritic
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
+from mfq.common.config import build
 from mfq.matches.players import load_player
 from mfq.replay.compact import CompactReplay
-from mfq.training.config import PRESETS
+from mfq.training.config import preset
 from mfq.training.runner import Runner
 from tests.gpu.test_games import waiting_is_an_error
 
@@ -18,17 +20,22 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch see
 
 BATTLE = {"map_size": 14, "max_cycles": 40, "minimap_mode": True, "extra_features": True}
 SMALL = {
-    **PRESETS["small"],
+    "preset": "small",
     "device": "cuda",
     "steps": 60,
     "num_envs": 8,
-    "env_options": {**PRESETS["small"]["env_options"], "max_cycles": 40},
-    "evaluate_every": 30,
-    "evaluation_envs": 2,
-    "evaluation_episodes": 4,
-    "save_every": 30,
+    "env_options": {"max_cycles": 40},
+    "evaluation": {"every": 30, "num_envs": 2, "episodes": 4},
+    "checkpoints": {"every": 30},
     "quiet": True,
 }
+
+
+STORING = QConfig(
+    precision="float32",
+    network={"agent_embedding": 0},
+    replay={"learning_starts": 10**9},
+)
 
 
 def battle(device, rows=8):
@@ -38,8 +45,7 @@ def battle(device, rows=8):
 def played(device, steps=25, **options):
     """An agent that has stored what all armies did by actions drawn on the CPU, and learned nothing."""
     view = battle(device)
-    config = QConfig(learning_starts=10**9, agent_embedding=0, precision="float32", **options)
-    agent = QAgent(view, config=config)
+    agent = QAgent(view, config=build(QConfig, options, STORING))
     coin = torch.Generator().manual_seed(5)
     step = view.reset(seed=3)
     for _ in range(steps):
@@ -54,7 +60,7 @@ def played(device, steps=25, **options):
 
 @pytest.mark.parametrize("filters", [0, 32])
 def test_a_gradient_step_there_is_a_cpus(filters):
-    cpu, gpu = (played(device, filters=filters) for device in ("cpu", "cuda"))
+    cpu, gpu = (played(device, network={"filters": filters}) for device in ("cpu", "cuda"))
     assert cpu.replay.added == gpu.replay.added > 0
     batch = cpu.replay.sample(200)
     moved = {name: part.cuda() for name, part in batch.items()}
@@ -73,7 +79,7 @@ def test_a_gradient_step_there_is_a_cpus(filters):
 @pytest.mark.parametrize("pairing", ["current", "previous"])
 def test_observations_drawn_again_there_are_those_that_were(pairing):
     compact, ring = (
-        played("cuda", replay=kind, pairing=pairing).replay.sample(300)
+        played("cuda", replay={"kind": kind}, pairing=pairing).replay.sample(300)
         for kind in ("compact", "ring")
     )
     assert compact.keys() == ring.keys()
@@ -98,7 +104,7 @@ def test_a_run_there_learns_evaluates_and_plays_on_a_cpu(algo, tmp_path):
     assert all(part.isfinite().all() for part in runner.agent.module.parameters())
     assert (tmp_path / "best.safetensors").exists()
     for device in ("cpu", "cuda"):
-        options = SMALL["env_options"]
+        options = {**preset("small").env_options, **SMALL["env_options"]}
         view = mfq.wrap(mfenvs.make_batched("battle_v0", num_envs=4, device=device, **options))
         scores = mfq.head_to_head(view, load_player(tmp_path, view), "rush", 8)
         assert scores["both"]["episodes"] == 8
@@ -107,9 +113,9 @@ def test_a_run_there_learns_evaluates_and_plays_on_a_cpu(algo, tmp_path):
 @pytest.mark.parametrize("algo", ["mfq", "mfac", "authors-mfac"])
 def test_a_run_there_goes_on_exactly(algo, tmp_path):
     # The network without convolutions adds in one order. (Of cuDNN's not every algorithm does.)
-    config = {**SMALL, "evaluate_every": 0}
+    config = {**SMALL, "evaluation": {"every": 0}}
     if algo == "authors-mfac":
-        algo, config["actor_critic"] = "mfac", PRESETS[algo]["actor_critic"]
+        algo, config["agent"] = "mfac", AUTHORS
     whole = Runner(None, algo, config)
     assert whole.train()
     Runner(None, algo, {**config, "steps": 37, "out": str(tmp_path)}).train()
@@ -123,7 +129,7 @@ def test_a_run_there_goes_on_exactly(algo, tmp_path):
 def test_a_run_goes_on_on_the_other_device(tmp_path):
     Runner(None, "mfq", {**SMALL, "steps": 20, "out": str(tmp_path)}).train()
     for device, steps in (("cpu", 30), ("cuda", 40)):
-        with pytest.warns(UserWarning, match="goes on on"):
+        with pytest.warns(UserWarning, match="and resumes on"):
             runner = Runner.load(tmp_path, device=device, steps=steps)
         assert runner.train()
         assert runner.done == steps

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfenvs.graph import CompleteGraph, EdgesGraph, LatticeGraph, RadiusGraph
+from mfenvs.graph import CompleteGraph, EdgesGraph, LatticeGraph, RadiusGraph, RowGraphs
 
 
 def naive_mean(graph, x, alive):
@@ -34,11 +34,13 @@ def random_graph(kind, coin, rows, include_self):
         positions = coin.integers(0, 6, (rows, agents, 2))
         groups = coin.integers(0, 2, agents) if coin.random() < 0.5 else None
         return RadiusGraph(positions, 2.5, groups, include_self=include_self)
-    edges = coin.integers(0, agents, (2, int(coin.integers(0, 20))))
-    return EdgesGraph(edges, agents)
+    lists = [coin.integers(0, agents, (2, int(coin.integers(0, 20)))) for _ in range(rows)]
+    if kind == "rows":
+        return RowGraphs([EdgesGraph(edges, agents) for edges in lists])
+    return EdgesGraph(lists[0], agents)
 
 
-KINDS = ["complete", "groups", "lattice", "radius", "edges"]
+KINDS = ["complete", "groups", "lattice", "radius", "edges", "rows"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,7 +74,7 @@ def test_edge_index_lists_the_neighbours(kind, seed):
     assert edges.shape[0] == 2
     for agent in range(graph.num_agents):
         assert edges[1, edges[0] == agent].tolist() == graph.neighbors(agent).tolist()
-    if kind != "edges":
+    if kind not in ("edges", "rows"):
         assert not (edges[0] == edges[1]).any()
         assert set(zip(*edges.tolist(), strict=True)) == set(
             zip(*edges[::-1].tolist(), strict=True)
@@ -136,3 +138,11 @@ def test_means_leave_their_input_alone():
 def test_bad_arguments_are_named(call, argument):
     with pytest.raises(ValueError, match=argument):
         call()
+
+
+@pytest.mark.parametrize("row", [-1, 2])
+def test_a_graph_of_rows_refuses_other_rows(row):
+    graph = RowGraphs([CompleteGraph(3), CompleteGraph(3)])
+    assert graph.neighbors(0, 1).tolist() == [1, 2]
+    with pytest.raises(ValueError, match=f"row={row} is out of range; allowed: 0 to 1"):
+        graph.neighbors(0, row)

@@ -21,7 +21,10 @@ from tests.mutation.trees import copy_sources, linked_copy
 from tests.mutation.trial import SLACK, Verdict, judge, run, stamp_of
 
 FILES = ("mfq/**/*.py", "mfenvs/engine/actions.py", "mfenvs/rng.py")
-RULES = ("rules", "moves", "observe", "board", "compact", "scripted")
+RULES = (
+    *("rules", "moves", "observe", "board", "compact", "scripted"),
+    *("start", "orders", "attack", "move", "reward"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

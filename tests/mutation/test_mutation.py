@@ -125,6 +125,7 @@ def mutate(toy, *arguments):
         return {row["mutant"]: row for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_a_toy_s_mutants_die_live_or_are_not_tested(toy, capsys):
     killed = "mfq/toy.py:2:8:plus-one"  # a constant: those who run a line that names it see it
     lives = "mfq/toy.py:7:13:compare"  # low itself is returned as low

@@ -26,11 +26,11 @@ ISING += [
 ]
 
 
-def told(options):
+def label(options):
     return " ".join(f"{name}={value}" for name, value in options.items())
 
 
-@pytest.mark.parametrize("options", ISING, ids=told)
+@pytest.mark.parametrize("options", ISING, ids=label)
 def test_ising_keeps_the_contract(options):
     report = check(IsingGame, steps=STEPS, **options)
     assert report.passed == tuple(CHECKS)
@@ -41,7 +41,7 @@ def test_ising_keeps_the_contract(options):
 @pytest.mark.parametrize(
     "options",
     [{}, {"masked": False}, {"duel": False, "hazard": 0.2}, {"agents": 1, "duel": False}],
-    ids=told,
+    ids=label,
 )
 def test_a_game_with_deaths_keeps_the_contract(options):
     assert check(ToyGame, steps=STEPS, **options).passed == tuple(CHECKS)
@@ -62,10 +62,10 @@ def test_every_check_has_a_game_that_fails_it():
     assert {broken.check for broken in BROKEN} == set(CHECKS)
 
 
-def test_every_check_says_what_it_looks_after_in_a_line():
-    for look in CHECKS.values():
-        assert look.__doc__.endswith(".")
-        assert "\n" not in look.__doc__
+def test_every_check_has_a_docstring_of_one_line():
+    for run in CHECKS.values():
+        assert run.__doc__.endswith(".")
+        assert "\n" not in run.__doc__
 
 
 def test_a_failure_names_the_place_and_can_be_repeated():
@@ -73,7 +73,7 @@ def test_a_failure_names_the_place_and_can_be_repeated():
         check(PaysTheDead, steps=STEPS, hazard=0.2)
     where, message = caught.value.where, str(caught.value)
     assert set(where) == {"step", "row", "agent"}
-    assert "expected: reward 0 for the dead\n  found:    1.0\n  where:    step" in message
+    assert "expected: reward 0 for the dead\n  actual:   1.0\n  where:    step" in message
     assert "'walker_" in message
     repeat = f"check(PaysTheDead, num_rows=3, steps={STEPS}, seed=0, hazard=0.2, max_cycles=5)"
     assert message.endswith(repeat)
@@ -82,7 +82,7 @@ def test_a_failure_names_the_place_and_can_be_repeated():
     assert again.value.where == where
 
 
-def test_a_game_that_crashes_is_told_with_its_cause():
+def test_the_error_of_a_game_that_crashes_has_its_cause():
     class Crashes(ToyGame):
         def measures(self, state):
             raise KeyError("living")

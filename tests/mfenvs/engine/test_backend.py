@@ -81,16 +81,16 @@ def fill_pair(row, pair):
     pair.out[row] = row / 2 * pair.factor
 
 
-@pytest.mark.parametrize("lasting", [False, True])
-def test_arguments_of_other_types_run_other_machine_code(cpu, lasting):
-    """The backend looks code up by less than the types; what it looks at must tell them apart."""
-    keep = cpu.pin if lasting else lambda pair: pair
+@pytest.mark.parametrize("pinned", [False, True])
+def test_arguments_of_other_types_run_other_machine_code(cpu, pinned):
+    """The backend looks compiled loops up by keys, which must differ where types do."""
+    prepare = cpu.pin if pinned else lambda pair: pair
     wide = np.zeros(10)
-    rooms = [np.zeros(5), np.zeros(5, np.int64), np.zeros(5, np.float32), wide[::2]]
+    arrays = [np.zeros(5), np.zeros(5, np.int64), np.zeros(5, np.float32), wide[::2]]
     pairs = [
-        keep(kind(room, factor))
-        for kind in (Pair, OtherPair)
-        for room in rooms
+        prepare(pair_type(array, factor))
+        for pair_type in (Pair, OtherPair)
+        for array in arrays
         for factor in (2, 3.0, np.float32(4.0), True)
     ]
     for _ in range(2):
@@ -102,15 +102,16 @@ def test_arguments_of_other_types_run_other_machine_code(cpu, lasting):
     assert not wide[1::2].any()
 
 
-def test_only_what_is_kept_stays_alive(cpu):
-    pairs = [Pair(np.zeros(5), 2), cpu.pin(Pair(np.zeros(5), 2))]
+def test_a_backend_holds_pinned_arguments_alone_for_as_long_as_it_lives():
+    backend = get_backend("cpu")
+    pairs = [Pair(np.zeros(5), 2), backend.pin(Pair(np.zeros(5), 2))]
     watched = [weakref.ref(pair.out) for pair in pairs]
     for pair in pairs:
-        cpu.run(fill_pair, (5,), pair)
+        backend.run(fill_pair, (5,), pair)
     del pairs, pair
     assert watched[0]() is None
     assert watched[1]() is not None
-    cpu._kept.clear()
+    del backend
     assert watched[1]() is None
 
 
@@ -125,12 +126,12 @@ def test_an_unknown_device_is_named():
 
 
 def test_rows_are_split_over_threads_without_gaps(cpu, monkeypatch):
-    monkeypatch.setattr(backend_module, "_cores", lambda: 3)
-    backend_module._pool.cache_clear()
+    monkeypatch.setattr(backend_module, "num_cores", lambda: 3)
+    backend_module.thread_pool.cache_clear()
     out = cpu.zeros((4001, 64), np.int64)
     cpu.run(fill_agents, out.shape, out)
     assert np.array_equal(out, 10 * np.arange(4001)[:, None] + 3 * np.arange(64))
-    backend_module._pool.cache_clear()
+    backend_module.thread_pool.cache_clear()
 
 
 def rollout(seed, steps=8):
@@ -146,17 +147,17 @@ def rollout(seed, steps=8):
 
 def test_several_threads_may_step_at_once():
     expected = [rollout(seed) for seed in range(4)]
-    found = [None] * 4
+    results = [None] * 4
 
     def work(seed):
-        found[seed] = rollout(seed)
+        results[seed] = rollout(seed)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == expected
+    assert results == expected
 
 
 # In a process of its own: a fork copies only the forking thread, so pytest's and torch's are kept out.
@@ -165,9 +166,9 @@ FORKED = """
     sys.path.insert(0, {root!r})
     from tests.mfenvs.engine.test_backend import rollout
     from mfenvs.engine import backend
-    backend._cores = lambda: 2
+    backend.num_cores = lambda: 2
     expected = rollout(1)
-    assert backend._pool.cache_info().currsize == 1, "the parent used no pool"
+    assert backend.thread_pool.cache_info().currsize == 1, "the parent used no pool"
     child = os.fork()
     if child == 0:
         os._exit(0 if rollout(1) == expected else 1)
@@ -190,6 +191,7 @@ def python(code, **environment):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_forked_child_makes_its_own_pool():
     python(FORKED.format(root=os.getcwd()), OMP_NUM_THREADS="1")
 
@@ -218,6 +220,7 @@ ISING_BODY = """
 """
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(tmp_path):
     body = textwrap.indent(textwrap.dedent(ISING_BODY).strip(), "    ").strip()
     code = COUNT_COMPILATIONS.format(folder=str(tmp_path), body=body)
@@ -228,7 +231,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert state == again
 
 
-FORGET_A_TYPE = """
+MOVED_TYPE = """
 import sys
 sys.path.insert(0, {folder!r})
 import numpy as np, toy_rules
@@ -244,11 +247,12 @@ print(state.out.tolist())
 """
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_read_is_made_anew(tmp_path):
     (tmp_path / "toy_rules.py").write_text("def fill(row, state):\n    state.out[row] = row\n")
     cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     for name in ("Old", "New", "New"):  # the first leaves an index that names a type now gone
-        code = FORGET_A_TYPE.format(folder=str(tmp_path), name=name)
+        code = MOVED_TYPE.format(folder=str(tmp_path), name=name)
         assert json.loads(python(code, **cache)) == [0, 1, 2, 3]
 
 
@@ -261,6 +265,7 @@ TOY_BODY = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [("toy_helper.py", "row + 1", "row + 5"), ("toy_constants.py", "= 2", "= 7")],

@@ -21,6 +21,8 @@ from tests.fakes.ptx_backend import PtxBackend, why_not
 from tests.fakes.simulated_backend import GAMES as SIMULATED
 from tests.fakes.simulated_backend import trace
 
+pytestmark = pytest.mark.slow
+
 MOST_PARAMETERS = 32_764  # bytes of a kernel's, from sm_70 on
 GAMES = {
     "ising": ("ising_v0", {"side": 4}),
@@ -83,7 +85,7 @@ def test_the_simulator_runs_the_launches():
 def recorder():
     """A backend that only repeats, over fake graphs."""
     backend = CudaBackend.__new__(CudaBackend)
-    backend._torch, backend._place = FakeTorch(), torch.device("cpu")
+    backend._torch, backend._device = FakeTorch(), torch.device("cpu")
     backend._calls, backend._graphs = {}, {}
     return backend
 
@@ -151,7 +153,7 @@ def test_many_points_are_shared_out_over_threads_that_neighbour_in_memory():
 def test_a_device_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    with pytest.raises(ValueError, match="device='cuda'; torch sees 0 CUDA devices"):
+    with pytest.raises(ValueError, match="device='cuda'; torch has 0 CUDA devices"):
         ising_v0.batched_env(device="cuda")
     for wrong in ("cuda:x", "gpu", "cpu:1", torch.device("meta")):
         with pytest.raises(ValueError, match="allowed: 'cpu', 'cuda'"):

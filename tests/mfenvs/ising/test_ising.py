@@ -28,6 +28,7 @@ options = st.fixed_dictionaries(
 ).filter(lambda o: o["update"] != "checkerboard" or o["side"] % 2 == 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(options=options, seed=st.integers(0, 2**62 - 1))
 def test_every_step_equals_the_naive_game(options, seed):
@@ -78,19 +79,19 @@ def test_compiled_rules_equal_the_same_rules_as_plain_python(update):
         for row in range(rows):
             rules.begin(row, slow, plain, plain)
         for row, line in np.ndindex(rows, 4):
-            rules.deal(row, line, game.params, slow, plain)
+            rules.initialize(row, line, game.params, slow, plain)
         for row, site in np.ndindex(rows, sites):
             rules.choose(row, site, slow, actions, plain)
         for row, line in np.ndindex(rows, 4):
-            rules.settle(row, line, game.params, slow, plain)
+            rules.reward(row, line, game.params, slow, plain)
         if update != "synchronous":
             for row, line, column in np.ndindex(rows, 4, 4):
                 rules.activate(row, line, column, game.params, slow, plain)
         for row in range(rows):
             rules.measure(row, game.params, slow, plain)
         for row, site in np.ndindex(rows, sites):
-            rules.observe_own(row, site, game.params, slow.spin, plain_room)
-            rules.observe_around(row, *divmod(site, 4), game.params, slow.spin, plain_room)
+            rules.observe_self(row, site, game.params, slow.spin, plain_room)
+            rules.observe_neighbors(row, *divmod(site, 4), game.params, slow.spin, plain_room)
         for name in fast._fields:
             assert np.array_equal(getattr(fast, name), getattr(slow, name)), name
         for name in out._fields:

@@ -75,10 +75,11 @@ def test_rendering_twice_draws_the_same():
     assert np.array_equal(env.render(), image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [3, 4, 20, 37, 100, 200])
 def test_spins_have_their_colors(side):
     env, before = lattice(side)
-    down, up = draw.spin_colors(env._canvas)
+    down, up = draw.spin_colors(Canvas)
     assert pixel(before, side, 1, 2) == up
     actions = dict.fromkeys(env.agents, 1)
     actions[env.agents[2 * side + 1]] = 0
@@ -92,10 +93,13 @@ def test_spins_have_their_colors(side):
 
 def test_idle_sites_are_paler():
     env, image = lattice(4, update="checkerboard")
-    paler = draw.idle_colors(env._canvas)[1]
-    up = draw.spin_colors(env._canvas)[1]
-    for site, active in enumerate(env._state.active[0]):
-        assert pixel(image, 4, site % 4, site // 4) == (up if active else paler)
+    paler, up = draw.idle_colors(Canvas)[1], draw.spin_colors(Canvas)[1]
+    _, infos = env.reset(seed=0)
+    assert np.array_equal(env.render(), image)
+    active = [infos[agent]["action_mask"].all() for agent in env.agents]
+    assert sum(active) == 8
+    for site in range(16):
+        assert pixel(image, 4, site % 4, site // 4) == (up if active[site] else paler)
 
 
 def test_a_field_is_mapped_where_it_varies():
@@ -292,6 +296,7 @@ def test_no_display_is_an_error_that_says_so(monkeypatch):
     assert not pygame.display.get_init()
 
 
+@pytest.mark.slow
 def test_rgb_array_needs_no_display():
     hidden = ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY")
     code = (

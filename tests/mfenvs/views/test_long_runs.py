@@ -16,6 +16,8 @@ import pytest
 
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 
+pytestmark = pytest.mark.slow
+
 # Small, with short episodes, so that 10,000 steps see hundreds of resets. One hit kills in this battle.
 GAMES = {
     "ising": (ising_v0, {"side": 4, "update": "random", "field": 0.3, "max_cycles": 31}),

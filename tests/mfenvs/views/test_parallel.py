@@ -211,24 +211,28 @@ def test_numpy_integers_are_actions_too():
 def test_infos_say_what_happened_instead(module, options):
     env, coin = module.parallel_env(**options), np.random.default_rng(3)
     env.reset(seed=5)
+    batched = module.batched_env(**options)
+    _, last = batched.reset(seed=5)
     for kind in 5 * ("all", "but one", "as before", "all"):
         given = {agent: int(coin.integers(env.game.num_actions)) for agent in env.agents}
         if kind == "but one":
             given.pop(coin.choice(env.agents))
         if kind == "as before":  # where a site is idle, only "acting" says so
-            before = dict(zip(env.possible_agents, env._step.actions[0].tolist(), strict=True))
+            before = dict(zip(env.possible_agents, last["actions"][0].tolist(), strict=True))
             given = {agent: before[agent] for agent in env.agents if before[agent] >= 0}
+        joint = [given.get(agent, -1) for agent in env.possible_agents]
         *_, infos = env.step(given)
-        step = env._step
+        last = batched.step(np.array([joint]))[-1]
         for agent, info in infos.items():
             i, chosen = env.possible_agents.index(agent), given.get(agent, -1)
-            effect, counted = step.actions[0, i], step.acting[0, i]
+            effect, counted = last["actions"][0, i], last["acting"][0, i]
             assert info.get("action", chosen) == effect
             assert ("action" in info) == (effect != chosen)
             assert info.get("acting", chosen >= 0) == counted
             assert ("acting" in info) == (counted != (chosen >= 0))
         if not env.agents:
             env.reset()
+            last = batched.step(np.array([joint]))[-1]
 
 
 def test_what_the_caller_does_to_the_results_stays_there():

@@ -40,6 +40,7 @@ def played(env, steps):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(GAMES))
 def test_snapshots_of_many_moments_in_one_call(name):
     env = GAMES[name](3)

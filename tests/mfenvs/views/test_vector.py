@@ -147,7 +147,7 @@ def test_one_table_for_all_learns_what_each_sees_in_its_own_observation():
 
 
 def test_battle_refuses_since_its_agents_die():
-    with pytest.raises(ValueError, match="battle_v0 has agents who die while others play on"):
+    with pytest.raises(ValueError, match="battle_v0 has agents that die while others play on"):
         battle_v0.vector_env(num_envs=2)
     with pytest.raises(ValueError, match="toy_v0"):
         AgentVectorEnv(ToyGame)

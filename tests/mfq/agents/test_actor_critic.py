@@ -12,11 +12,11 @@ from torch import nn
 
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfq.agents.ac_config import AUTHORS, ACConfig
+from mfq.agents.ac_config import AUTHORS, ACConfig, ACOptimizerConfig
 from mfq.agents.actor_critic import ActorCritic
 from mfq.networks.networks import Actor, Critic, Trunk
 from mfq.training.runner import Runner
-from tests.fakes.tables import LOGITS, Q, Table, a_step, agent_with, softmax
+from tests.fakes.tables import FIELDS, LOGITS, Q, Table, a_step, agent_with, softmax
 from tests.reference.matrix_game import MatrixGame
 
 # -- acting -----------------------------------------------------------------------------------------
@@ -67,7 +67,9 @@ def test_each_agent_acts_on_what_it_observes():
 
 @pytest.mark.parametrize("critic", ["q", "v"])
 def test_each_agent_learns_as_itself(critic):
-    agent = agent_with(values=Q if critic == "q" else [0.0], critic=critic, agents=3, round_steps=1)
+    agent = agent_with(
+        values=Q if critic == "q" else [0.0], critic=critic, agents=3, rollout={"steps": 1}
+    )
     seen = []
     for network in agent.online.values():
         network.register_forward_pre_hook(lambda module, given: seen.append(given[-1].unique()))
@@ -81,7 +83,10 @@ def test_each_agent_learns_as_itself(critic):
 
 def test_a_player_is_a_frozen_copy():
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=30))
-    agent = ActorCritic(view, config=ACConfig(learning_starts=30, batch_size=16, entropy=1.0))
+    agent = ActorCritic(
+        view,
+        config=ACConfig(replay={"learning_starts": 30}, optimizer={"batch_size": 16}, entropy=1.0),
+    )
     step = view.reset(seed=0)
     coins, player = agent.generator.get_state(), agent.player()
     first = player.act(step, explore=False)
@@ -97,9 +102,11 @@ def test_a_player_is_a_frozen_copy():
         not torch.equal(mine, before[name]) for name, mine in agent.module.state_dict().items()
     ]
     assert all(moved)
-    # Its coins are those of its seed; a state of it goes to another.
-    assert torch.equal(agent.player(3).act(step), agent.player(3).act(step))
-    other = agent.player(4)
+    # Its draws are those of its seed; a state of it goes to another.
+    others = [agent.player() for _ in range(2)]
+    for other in others:
+        other.reseed(3)
+    assert torch.equal(others[0].act(step), others[1].act(step))
     other.load_state_dict(player.state_dict())
     assert torch.equal(other.act(step), player.act(step))
 
@@ -114,7 +121,12 @@ def test_ac_reads_nothing_of_what_others_do(critic, mean_field):
         """After the same play of agents 0 and 1 beside others'."""
         coin = torch.Generator().manual_seed(0)
         view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=5))
-        config = ACConfig(critic=critic, learning_starts=20, batch_size=32, round_steps=10)
+        config = ACConfig(
+            critic=critic,
+            replay={"learning_starts": 20},
+            optimizer={"batch_size": 32},
+            rollout={"steps": 10},
+        )
         agent = ActorCritic(view, mean_field, config)
         mine = torch.tensor([[True, True, False, False, False]])
         step = view.reset(seed=0).for_player(mine)
@@ -161,7 +173,7 @@ def test_the_papers_networks_for_battle():
         assert sum(part.numel() for part in groups[0]) == weights(agent.module)
         assert sum(part.numel() for part in groups[1]) == head
         assert weights(agent.online) == weights(agent.module) + head
-    apart = ActorCritic(view, True, ACConfig(pictures="conv", agent_embedding=0))
+    apart = ActorCritic(view, True, ACConfig(network={"pictures": "conv", "agent_embedding": 0}))
     assert weights(apart.online) == weights(apart.module) + weights(apart.online["critic"])
     assert any(isinstance(part, nn.Conv2d) for part in apart.module.modules())
 
@@ -190,7 +202,8 @@ def test_networks_fit_the_space(space, pictures):
     assert logits.shape == (6, 4)
     assert (actor(obs, agent.flip(0)) != logits).any()
     for outputs in (1, 4):
-        critic = Critic(Trunk(space, 10, (16,), 0, pictures, coin), 4, outputs, True, (12,), coin)
+        trunk = Trunk(space, 10, (16,), 0, pictures, coin)
+        critic = Critic(trunk, outputs, FIELDS[True], (12,), coin)
         values = critic(obs, mean, agent)
         assert values.shape == (6, outputs)
         assert (critic(obs, mean.flip(0), agent) != values).any()
@@ -217,7 +230,9 @@ def test_weights_come_from_the_seed_alone():
 # -- whole games, and going on ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("config", [ACConfig(learning_starts=10, batch_size=16), AUTHORS])
+@pytest.mark.parametrize(
+    "config", [ACConfig(replay={"learning_starts": 10}, optimizer={"batch_size": 16}), AUTHORS]
+)
 @pytest.mark.parametrize("mean_field", [True, False])
 def test_it_plays_games_with_masks_and_deaths(config, mean_field):
     for env in (
@@ -236,16 +251,16 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, critic):
     config = {
         "algo": "mfac",
         "steps": 200,
-        "log_every": 1,
-        "evaluate_every": 90,
-        "save_every": 0,
+        "log": {"every": 1},
+        "evaluation": {"every": 90},
+        "checkpoints": {"every": 0},
         "quiet": True,
         "env_options": {"num_agents": 12, "max_cycles": 30},
-        "actor_critic": {
+        "agent": {
             "critic": critic,
-            "learning_starts": 100,
-            "batch_size": 32,
-            "hidden": [16],
+            "replay": {"learning_starts": 100},
+            "optimizer": {"batch_size": 32},
+            "network": {"hidden": [16]},
         },
     }
 
@@ -277,22 +292,23 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, critic):
 def test_rates_changed_on_loading_reach_the_optimizer(tmp_path):
     config = {"algo": "ac", "steps": 5, "quiet": True, "out": str(tmp_path)}
     Runner(config=config).train()
-    changed = Runner.load(tmp_path, actor_critic={"actor_learning_rate": 0.5})
-    assert changed.agent.mean_field is False
+    changed = Runner.load(tmp_path, agent={"optimizer": {"actor_learning_rate": 0.5}})
+    assert changed.agent.mean_field.width == 0
     assert [group["lr"] for group in changed.agent.optimizer.param_groups] == [0.5, 1e-3]
 
 
 @pytest.mark.parametrize("critic", ["q", "v"])
 def test_both_rates_fall_with_the_steps_acted_and_stay_so_when_resumed(critic, tmp_path):
-    options = {"critic": critic, "actor_learning_rate": 0.1, "critic_learning_rate": 0.2}
-    falling = {**options, "learning_rate_steps": 10, "learning_rate_left": 0.5}
-    config = ACConfig(**falling)
-    assert config.rates(0) == (0.1, 0.2)
-    assert config.rates(5) == pytest.approx((0.075, 0.15))
-    assert config.rates(10) == config.rates(99) == pytest.approx((0.05, 0.1))
-    assert ACConfig(**options).rates(99) == (0.1, 0.2)
+    rates = {"actor_learning_rate": 0.1, "critic_learning_rate": 0.2}
+    falling = {**rates, "learning_rate_steps": 10, "learning_rate_left": 0.5}
+    optimizer = ACOptimizerConfig(**falling)
+    assert optimizer.rates(0) == (0.1, 0.2)
+    assert optimizer.rates(5) == pytest.approx((0.075, 0.15))
+    assert optimizer.rates(10) == optimizer.rates(99) == pytest.approx((0.05, 0.1))
+    assert ACOptimizerConfig(**rates).rates(99) == (0.1, 0.2)
 
-    run = {"algo": "ac", "steps": 8, "quiet": True, "out": str(tmp_path), "actor_critic": falling}
+    config = {"critic": critic, "optimizer": falling}
+    run = {"algo": "ac", "steps": 8, "quiet": True, "out": str(tmp_path), "agent": config}
     Runner(config=run).train()
     agent = Runner.load(tmp_path).agent
     assert agent.time == 8
@@ -309,26 +325,26 @@ def test_both_rates_fall_with_the_steps_acted_and_stay_so_when_resumed(critic, t
         ({"critic": "a"}, ValueError, "critic"),
         ({"pairing": "next"}, ValueError, "pairing"),
         ({"play": "argmax"}, ValueError, "play"),
-        ({"pictures": "vit"}, ValueError, "pictures"),
+        ({"network": {"pictures": "vit"}}, ValueError, "pictures"),
         ({"gamma": 1.1}, ValueError, "gamma"),
         ({"polyak": float("nan")}, ValueError, "polyak"),
         ({"entropy": -0.1}, ValueError, "entropy"),
         ({"entropy": "much"}, TypeError, "entropy"),
-        ({"value_weight": float("inf")}, ValueError, "value_weight"),
+        ({"rollout": {"value_weight": float("inf")}}, ValueError, "value_weight"),
         ({"temperature": 0.0}, ValueError, "temperature"),
-        ({"actor_learning_rate": 0}, ValueError, "actor_learning_rate"),
-        ({"critic_learning_rate": float("inf")}, ValueError, "critic_learning_rate"),
-        ({"batch_size": 2.5}, TypeError, "batch_size"),
-        ({"round_steps": 0}, ValueError, "round_steps"),
-        ({"updates_per_round": -1}, ValueError, "updates_per_round"),
-        ({"hidden": 64}, TypeError, "hidden=64; allowed: widths"),
-        ({"hidden": ()}, ValueError, "hidden"),
-        ({"hidden": (64, 0)}, ValueError, "hidden"),
-        ({"mean_hidden": (2.0,)}, TypeError, "mean_hidden"),
-        ({"shared_trunk": 1}, TypeError, "shared_trunk"),
-        ({"learning_rate_steps": -1}, ValueError, "learning_rate_steps"),
-        ({"learning_rate_left": 1.5}, ValueError, "learning_rate_left"),
-        ({"samples_per_insert": -1.0}, ValueError, "samples_per_insert"),
+        ({"optimizer": {"actor_learning_rate": 0}}, ValueError, "actor_learning_rate"),
+        ({"optimizer": {"critic_learning_rate": float("inf")}}, ValueError, "critic_learning_rate"),
+        ({"optimizer": {"batch_size": 2.5}}, TypeError, "batch_size"),
+        ({"rollout": {"steps": 0}}, ValueError, "steps=0"),
+        ({"rollout": {"updates": -1}}, ValueError, "updates=-1"),
+        ({"network": {"hidden": 64}}, TypeError, "hidden=64; allowed: widths"),
+        ({"network": {"hidden": ()}}, ValueError, "hidden"),
+        ({"network": {"hidden": (64, 0)}}, ValueError, "hidden"),
+        ({"network": {"mean_hidden": (2.0,)}}, TypeError, "mean_hidden"),
+        ({"network": {"shared_trunk": 1}}, TypeError, "shared_trunk"),
+        ({"optimizer": {"learning_rate_steps": -1}}, ValueError, "learning_rate_steps"),
+        ({"optimizer": {"learning_rate_left": 1.5}}, ValueError, "learning_rate_left"),
+        ({"replay": {"samples_per_insert": -1.0}}, ValueError, "samples_per_insert"),
     ],
 )
 def test_bad_options_are_named(options, error, argument):

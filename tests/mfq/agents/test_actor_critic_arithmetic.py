@@ -8,7 +8,7 @@ import torch
 
 import mfq
 from mfenvs import gaussian_squeeze_v0
-from mfq.agents import actor_critic
+from mfq.agents import ac_rollout
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.actor_critic import ActorCritic
 from mfq.common import distributed
@@ -85,14 +85,17 @@ def test_the_fitted_mean_action_follows_the_pairing(pairing, heard):
     assert stored(agent)["next_mean"].argmax(-1).tolist() == [2, 1]
     agent = agent_with(values=[0.0], pairing=pairing, critic="v")
     agent.observe(a_step([0, 0]), torch.tensor([[1, 2]]), a_step([1, 2]))
-    assert agent.rollout._choices[0]["mean"].argmax(-1).tolist() == heard
+    rollout = agent.rollout.state_dict()
+    assert rollout["choices"][0]["mean"].argmax(-1).tolist() == heard
     # A state that play is cut at is valued with what acting there reckons with.
-    assert agent.rollout._states[0]["expected"].argmax(-1).tolist() == [0, 0]
+    assert rollout["states"][0]["expected"].argmax(-1).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("critic", ["q", "v"])
 def test_learned_from_are_ones_own_agents_whose_choice_counted(critic):
-    agent = agent_with(values=[0.0] if critic == "v" else Q, critic=critic, agents=3, round_steps=1)
+    agent = agent_with(
+        values=[0.0] if critic == "v" else Q, critic=critic, agents=3, rollout={"steps": 1}
+    )
     before = a_step([0, 0, 0]).for_player(torch.tensor([[True, True, False]]))
     after = a_step([1, 1, 1], acting=[True, False, True])
     agent.observe(before, torch.tensor([[1, -1, -1]]), after)
@@ -101,8 +104,9 @@ def test_learned_from_are_ones_own_agents_whose_choice_counted(critic):
         agent.observe(before, after.actions, a_step([0, 0, 0], reset=torch.tensor([True])))
         assert len(agent.replay) == 1
     else:
-        assert agent.rollout._states[0]["seat"].tolist() == [0, 1]
-        assert agent.rollout._choices[0]["learns"].tolist() == [True, False]
+        rollout = agent.rollout.state_dict()
+        assert rollout["states"][0]["place"].tolist() == [0, 1]
+        assert rollout["choices"][0]["learns"].tolist() == [True, False]
 
 
 def test_at_gamma_0_nothing_of_the_next_state_is_stored():
@@ -129,7 +133,7 @@ def entropy_of(pi):
 @pytest.mark.parametrize("mask", [None, [1, 0, 1]])
 @pytest.mark.parametrize("entropy", [0.0, 0.3])
 def test_the_q_actors_gradient(mask, entropy):
-    agent = agent_with(gamma=0.0, temperature=0.7, entropy=entropy, batch_size=1)
+    agent = agent_with(gamma=0.0, temperature=0.7, entropy=entropy, optimizer={"batch_size": 1})
     allowed = np.array([1, 1, 1] if mask is None else mask, bool)
     given = None if mask is None else torch.tensor([[mask, [1, 1, 1]]], dtype=torch.int8)
     before = a_step([0, 0], mask=given).for_player(torch.tensor([[True, False]]))
@@ -166,8 +170,7 @@ def test_the_v_actors_and_critics_gradients(mask):
         "critic": "v",
         "temperature": 0.7,
         "entropy": 0.3,
-        "value_weight": 0.1,
-        "round_steps": 2,
+        "rollout": {"value_weight": 0.1, "steps": 2},
     }
     agent = agent_with(values=[1.5], gamma=0.5, **options)
     allowed = np.array([1, 1, 1] if mask is None else mask, bool)
@@ -205,10 +208,10 @@ def test_the_v_actors_and_critics_gradients(mask):
 
 def test_a_round_in_chunks_is_the_same_round(monkeypatch):
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=2, num_agents=9, max_cycles=20))
-    agent = ActorCritic(view, config=ACConfig(critic="v", round_steps=8))
+    agent = ActorCritic(view, config=ACConfig(critic="v", rollout={"steps": 8}))
     other = copy.deepcopy(agent)
     mfq.train(view, agent, 9)  # eight are a round
-    monkeypatch.setattr(actor_critic, "CHUNK", 11)
+    monkeypatch.setattr(ac_rollout, "CHUNK", 11)
     mfq.train(view, other, 9)
     assert agent.updates == other.updates == 1
     for mine, theirs in zip(agent.online.parameters(), other.online.parameters(), strict=True):
@@ -220,10 +223,11 @@ def test_the_v_critics_samples_of_all_processes_count_alike(monkeypatch):
     """Two processes, of two samples and of four: the mean of their gradients is that of all six."""
     monkeypatch.setattr(distributed, "world", lambda: 2)
     monkeypatch.setattr(distributed, "average_gradients", lambda parameters: None)
-    options = {"critic": "v", "gamma": 0.0, "round_steps": 1, "mean_field": False}
+    options = {"critic": "v", "gamma": 0.0, "mean_field": False}
+    options["rollout"] = {"steps": 1, "value_weight": 0.1}
     found, metrics = [], []
     for agents, reward in ((2, 3.0), (4, 1.0)):
-        agent = agent_with(values=[1.5], agents=agents, value_weight=0.1, **options)
+        agent = agent_with(values=[1.5], agents=agents, **options)
         # Of the samples, six; of the processes whose round is not over, none.
         monkeypatch.setattr(distributed, "total", lambda count: 6 * bool(count))
         done = [2] * agents
@@ -243,9 +247,8 @@ def test_the_v_critics_samples_of_all_processes_count_alike(monkeypatch):
 
 
 def test_adam_learns_at_two_rates_and_clips_each_network():
-    agent = agent_with(
-        gamma=0.0, batch_size=1, actor_learning_rate=0.1, critic_learning_rate=0.2, clip_gradient=0.5
-    )  # fmt: skip
+    rates = {"actor_learning_rate": 0.1, "critic_learning_rate": 0.2}
+    agent = agent_with(gamma=0.0, optimizer={"batch_size": 1, "clip_gradient": 0.5, **rates})
     before = a_step([0, 0]).for_player(torch.tensor([[True, False]]))
     agent.observe(before, torch.tensor([[2, 1]]), a_step([2, 1], reward=0.0))
     agent.learn()
@@ -258,9 +261,12 @@ def test_adam_learns_at_two_rates_and_clips_each_network():
 
 
 def test_both_targets_follow_slowly():
-    agent = agent_with(polyak=0.25)
+    still = {"actor_learning_rate": 1e-30, "critic_learning_rate": 1e-30}
+    agent = agent_with(polyak=0.25, optimizer=still)
     agent.online["actor"].numbers.data = torch.tensor([4.5, -0.3, 1.1])
     agent.online["critic"].numbers.data = torch.tensor([5.0, 2.0, 0.0])
-    agent._move_targets()
+    agent.observe(a_step([0, 0]), torch.tensor([[1, 2]]), a_step([1, 2]))
+    agent.learn()
+    assert agent.updates == 1
     assert agent.target["actor"].numbers.tolist() == pytest.approx([1.5, -0.3, 1.1])
-    assert agent.target["critic"].numbers.tolist() == [2.0, 2.0, 3.0]
+    assert agent.target["critic"].numbers.tolist() == pytest.approx([2.0, 2.0, 3.0])

@@ -12,16 +12,28 @@ from mfq.agents.actor_critic import ActorCritic
 from mfq.matches.evaluate import evaluate
 from tests.reference.matrix_game import MatrixGame
 
-SMALL = {"hidden": (32,), "mean_hidden": (32,), "entropy": 0.01}
+pytestmark = pytest.mark.slow
+
+SMALL = {"network": {"hidden": (32,), "mean_hidden": (32,)}, "entropy": 0.01}
 CONFIGS = {
     "q": ACConfig(
-        critic="q", learning_starts=200, batch_size=64, polyak=0.05,
-        actor_learning_rate=3e-3, critic_learning_rate=1e-2, **SMALL,
+        critic="q",
+        polyak=0.05,
+        replay={"learning_starts": 200},
+        optimizer={
+            "batch_size": 64,
+            "actor_learning_rate": 3e-3,
+            "critic_learning_rate": 1e-2,
+        },
+        **SMALL,
     ),
     "v": ACConfig(
-        critic="v", round_steps=4, actor_learning_rate=1e-2, critic_learning_rate=2e-2, **SMALL
+        critic="v",
+        rollout={"steps": 4},
+        optimizer={"actor_learning_rate": 1e-2, "critic_learning_rate": 2e-2},
+        **SMALL,
     ),
-}  # fmt: skip
+}
 EVERY_KIND = pytest.mark.parametrize(
     ("critic", "mean_field"), [("q", True), ("q", False), ("v", True), ("v", False)]
 )

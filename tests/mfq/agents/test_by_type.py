@@ -148,8 +148,13 @@ def test_each_type_hears_what_the_other_did():
 
     def make(its, seed):
         if its.num_actions == 2:  # the sheep stay as random as they begin
-            return learner(its, seed, learning_rate=1e-12, explore_start=9.0, explore_end=9.0)
-        return learner(its, seed, pairing="previous", explore_end=0.02)
+            return learner(
+                its,
+                seed,
+                optimizer={"learning_rate": 1e-12},
+                exploration={"start": 9.0, "end": 9.0},
+            )
+        return learner(its, seed, pairing="previous", exploration={"end": 0.02})
 
     agent = mfq.ByType(view, make)
     mfq.train(view, agent, 600)
@@ -168,7 +173,7 @@ def test_several_types_refuse_iterated_mean_actions():
 
 def test_actor_critics_of_each_type_learn():
     view = mfq.wrap(mixed(length=9), graph="all")
-    config = mfq.ACConfig(learning_starts=20, batch_size=8)
+    config = mfq.ACConfig(replay={"learning_starts": 20}, optimizer={"batch_size": 8})
     agent = mfq.ByType(view, lambda its, seed: mfq.ActorCritic(its, True, config, seed))
     mfq.train(view, agent, 40)
     assert {"wolf_loss", "sheep_entropy"} <= agent.learn().keys()

@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 import mfq
-from baselines.squeeze import SqueezeStudy, coherent_reach, run_config
 from mfenvs import gaussian_squeeze_v0
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.agents.q_player import log_gamma_shares
+from mfq.studies.squeeze import SqueezeStudy, coherent_reach, run_config
 from tests.fakes.tables import a_step, in_rows
+
+TOGETHER = {"coherent_start": 1.0, "coherent_steps": 10**9}
 
 
 def mixtures(concentration, rows, num_actions=10, seed=0):
@@ -21,9 +23,9 @@ def mixtures(concentration, rows, num_actions=10, seed=0):
     return log_gamma_shares((rows, num_actions), concentration, coin).softmax(-1)
 
 
-def an_agent(num_envs=1, num_agents=5, seed=0, **config):
+def an_agent(num_envs=1, num_agents=5, seed=0, **exploration):
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=num_envs, num_agents=num_agents))
-    config = {"coherent_start": 1.0, "coherent_steps": 10**9, "hidden": (8,), **config}
+    config = {"exploration": TOGETHER | exploration, "network": {"hidden": (8,)}}
     return view, QAgent(view, config=QConfig(**config), seed=seed)
 
 
@@ -72,7 +74,8 @@ def test_a_coherent_step_reaches_what_the_page_says(c, number, promised):
 
 
 def test_the_default_is_what_the_page_says():
-    assert QConfig().coherent_concentration == SqueezeStudy(out=None).coherent_concentration == 0.1
+    assert QConfig().exploration.coherent_concentration == 0.1
+    assert SqueezeStudy(out=None).coherent_concentration == 0.1
 
 
 def test_a_row_has_one_mixture_and_rows_have_several():
@@ -83,10 +86,10 @@ def test_a_row_has_one_mixture_and_rows_have_several():
     assert actions[:, 0].unique().numel() == 10
 
 
-def six_of_three(**config):
+def six_of_three(**exploration):
     """Six agents of three actions."""
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_agents=6, num_actions=3))
-    config = {"coherent_start": 1.0, "coherent_steps": 10**9, "hidden": (2,), **config}
+    config = {"exploration": TOGETHER | exploration, "network": {"hidden": (2,)}}
     return QAgent(view, config=QConfig(**config))
 
 
@@ -131,23 +134,23 @@ def test_evaluation_explores_neither_together_nor_alone():
     coin = agent.generator.get_state()
     plain = agent.act(step, explore=False)
     agent.generator.set_state(coin)
-    agent.config = QConfig(hidden=(8,))
+    agent.config = QConfig(network={"hidden": (8,)})
     assert torch.equal(agent.act(step, explore=False), plain)
 
 
 @pytest.mark.parametrize("value", [0.0, -0.1, math.inf, math.nan])
 def test_a_concentration_that_is_none_is_named(value):
     with pytest.raises(ValueError, match="coherent_concentration="):
-        QConfig(coherent_concentration=value)
+        QConfig(exploration={"coherent_concentration": value})
     with pytest.raises(ValueError, match="coherent_concentration="):
         SqueezeStudy(coherent_concentration=value)
     with pytest.raises(TypeError, match="coherent_concentration="):
-        QConfig(coherent_concentration="much")
+        QConfig(exploration={"coherent_concentration": "much"})
 
 
 def test_the_study_explores_alike_with_both_methods():
     study = SqueezeStudy(steps=40, coherent_start=0.25, coherent_concentration=0.3, out=None)
     for method in ("mfq", "iql"):
-        agent = run_config(study, 100, method, 0).agent
-        told = agent.coherent_start, agent.coherent_steps, agent.coherent_concentration
-        assert told == (0.25, 20, 0.3)
+        config = run_config(study, 100, method, 0).agent.exploration
+        assert (config.coherent_start, config.coherent_steps) == (0.25, 20)
+        assert config.coherent_concentration == 0.3

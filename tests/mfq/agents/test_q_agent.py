@@ -11,11 +11,15 @@ from mfenvs import gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
+from mfq.common.config import build
 from mfq.envs.step import Step
 from mfq.networks.encoders import Conv, encoder
 from mfq.networks.networks import QNetwork
-from mfq.replay.ring import Replay
+from mfq.replay.ring import RingReplay
+from tests.fakes.tables import FIELDS, stored
 from tests.reference.matrix_game import MatrixGame, common
+
+DEFAULT = QConfig(gamma=0.5, exploration={"start": 0.7, "end": 0.7}, replay={"learning_starts": 1})
 
 
 class Fixed(nn.Module):
@@ -34,10 +38,9 @@ class Fixed(nn.Module):
 def agent_with(q, **config):
     """An agent on a two-player game of three actions whose networks are `Fixed`."""
     view = mfq.wrap(MatrixGame(torch.zeros(1, 3, 3, 2)))
-    config = QConfig(
-        **{"learning_starts": 1, "gamma": 0.5, "explore_end": 0.7, "explore_start": 0.7, **config}
+    return QAgent(
+        view, config=build(QConfig, config, DEFAULT), network=lambda view, generator: Fixed(q)
     )
-    return QAgent(view, config=config, network=lambda view, generator: Fixed(q))
 
 
 def a_batch(**changes):
@@ -67,7 +70,7 @@ def test_the_target_is_v_mf_at_the_acting_temperature_and_stops_at_death():
 
 
 def test_v_mf_may_have_a_temperature_of_its_own():
-    options = {"policy": "epsilon_greedy", "explore_start": 0.3, "explore_end": 0.3}
+    options = {"exploration": {"policy": "epsilon_greedy", "start": 0.3, "end": 0.3}}
     target = agent_with(Q, **options, target_temperature=0.2).td_target(a_batch())
     policy = np.exp(NEXT / 0.2) / np.exp(NEXT / 0.2).sum()
     assert target.tolist() == pytest.approx([1 + 0.5 * (policy * NEXT).sum(), -3.0])
@@ -102,9 +105,11 @@ def test_masked_actions_count_in_no_target():
 
 
 def test_a_gradient_step_is_adam_on_the_mean_squared_error():
-    agent = agent_with(Q, gamma=0.0, clip_gradient=0.0, batch_size=1, learning_rate=0.1)
+    agent = agent_with(
+        Q, gamma=0.0, optimizer={"clip_gradient": 0.0, "batch_size": 1, "learning_rate": 0.1}
+    )
     transition = {name: part[:1] for name, part in a_batch().items()}
-    agent.replay.add(transition)
+    agent.replay.extend(transition)
     metrics = agent.learn()
     # Q(2) = 4 + mean[2] = 4 against a reward of 1.
     assert metrics["loss"] == pytest.approx(9.0)
@@ -117,38 +122,45 @@ def test_the_learning_rate_falls_with_the_steps_acted():
     agent = agent_with(
         Q,
         gamma=0.0,
-        batch_size=1,
-        learning_rate=0.1,
-        learning_rate_steps=10,
-        learning_rate_end=0.02,
+        optimizer={
+            "batch_size": 1,
+            "learning_rate": 0.1,
+            "learning_rate_steps": 10,
+            "learning_rate_end": 0.02,
+        },
     )
-    agent.replay.add({name: part[:1] for name, part in a_batch().items()})
+    agent.replay.extend({name: part[:1] for name, part in a_batch().items()})
     agent.time = 5
     agent.learn()
     assert agent.module.q.tolist() == pytest.approx([1.0, 2.0, 4.0 - 0.06])
     for clock, rate in ((0, 0.1), (10, 0.02), (99, 0.02)):
-        assert agent.config.rate(clock) == pytest.approx(rate)
-    assert QConfig(learning_rate=0.3).rate(99) == 0.3
+        assert agent.config.optimizer.rate(clock) == pytest.approx(rate)
+    assert QConfig(optimizer={"learning_rate": 0.3}).optimizer.rate(99) == 0.3
 
 
 def test_the_gradient_is_clipped_to_its_norm():
-    agent = agent_with(Q, gamma=0.0, clip_gradient=0.5, batch_size=1)
-    agent.replay.add({name: part[:1] for name, part in a_batch().items()})
+    agent = agent_with(Q, gamma=0.0, optimizer={"clip_gradient": 0.5, "batch_size": 1})
+    agent.replay.extend({name: part[:1] for name, part in a_batch().items()})
     agent.learn()
     assert float(agent.module.q.grad.norm()) == pytest.approx(0.5)
 
 
 def test_polyak_and_hard_targets():
-    soft = agent_with(Q, polyak=0.25)
-    soft.module.q.data = torch.tensor([5.0, 2.0, 0.0])
-    soft._move_target()
-    assert soft.target.q.tolist() == [2.0, 2.0, 3.0]
-    hard = agent_with(Q, hard_update=3)
-    hard.module.q.data = torch.tensor([5.0, 2.0, 0.0])
+    def moved(**options):
+        """An agent whose weights have moved, and which learns without moving them further."""
+        agent = agent_with(Q, optimizer={"learning_rate": 1e-30}, **options)
+        agent.module.q.data = torch.tensor([5.0, 2.0, 0.0])
+        agent.replay.extend(a_batch())
+        return agent
+
+    soft = moved(polyak=0.25)
+    soft.learn()
+    assert soft.target.q.tolist() == pytest.approx([2.0, 2.0, 3.0])
+    hard = moved(hard_update=3)
     for updates, expected in ((1, Q), (2, Q), (3, [5.0, 2.0, 0.0])):
-        hard.updates = updates
-        hard._move_target()
-        assert hard.target.q.tolist() == expected
+        hard.learn()
+        assert hard.updates == updates
+        assert hard.target.q.tolist() == pytest.approx(expected)
 
 
 def a_step(actions, acting=None, reset=False, mask=None, reward=0.0):
@@ -176,14 +188,14 @@ def test_the_stored_mean_action_follows_the_pairing(pairing, heard):
     agent = agent_with(Q, pairing=pairing)
     before, actions, after = a_step([0, 0]), torch.tensor([[1, 2]]), a_step([1, 2], reward=5.0)
     agent.observe(before, actions, after)
-    stored = agent.replay._fields
-    assert stored["mean"][:2].argmax(-1).tolist() == heard
-    assert stored["mean"][:2].sum(-1).tolist() == [1.0, 1.0]
+    kept = stored(agent)
+    assert kept["mean"].argmax(-1).tolist() == heard
+    assert kept["mean"].sum(-1).tolist() == [1.0, 1.0]
     # Both expect at s' what acting there would: the mean of the actions just played.
-    assert stored["next_mean"][:2].argmax(-1).tolist() == [2, 1]
-    assert stored["action"][:2].tolist() == [1, 2]
-    assert stored["reward"][:2].tolist() == [5.0, 5.0]
-    assert stored["agent"][:2].tolist() == [0, 1]
+    assert kept["next_mean"].argmax(-1).tolist() == [2, 1]
+    assert kept["action"].tolist() == [1, 2]
+    assert kept["reward"].tolist() == [5.0, 5.0]
+    assert kept["agent"].tolist() == [0, 1]
 
 
 def test_only_those_whose_choice_counted_are_stored_and_no_reset():
@@ -201,36 +213,36 @@ def test_acting_hears_the_previous_mean_action():
     assert agent.time == 0
 
 
-def test_iterations_answer_the_answer():
+def test_iterations_respond_to_the_response():
     # With one round, each first answers the other's last action, then that answer.
-    agent = agent_with([0.0, 0.0, 0.0], iterations=1, explore_start=1e-3, explore_end=1e-3)
+    agent = agent_with([0.0, 0.0, 0.0], iterations=1, exploration={"start": 1e-3, "end": 1e-3})
     assert agent.act(a_step([2, 1]), explore=False).tolist() == [[2, 1]]
 
 
-def test_inertia_keeps_what_was_done():
+def test_inertia_repeats_the_last_action():
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=4, num_agents=500))
-    agent = QAgent(view, config=QConfig(reconsider=0.25, explore_start=50.0))
+    agent = QAgent(view, config=QConfig(exploration={"stickiness": 0.75, "start": 50.0}))
     step = view.reset(seed=0)
     first = agent.act(step)
     step = view.step(first)
     changed = (agent.act(step) != step.actions).float().mean()
-    # A quarter reconsiders, and nine in ten of those then do something else.
+    # A quarter chooses anew, and nine in ten of those then do something else.
     assert float(changed) == pytest.approx(0.25 * 0.9, abs=0.03)
-    stuck = QAgent(view, config=QConfig(reconsider=0.0))
+    stuck = QAgent(view, config=QConfig(exploration={"stickiness": 1.0}))
     assert torch.equal(stuck.act(step), step.actions)
     # Nothing was done before a first step, so that everybody chooses.
     assert first.unique().numel() == 10
 
 
 def test_inertia_gives_way_to_a_mask():
-    agent = agent_with([0.0, 1.0, 0.0], reconsider=0.0)
+    agent = agent_with([0.0, 1.0, 0.0], exploration={"stickiness": 1.0})
     mask = torch.tensor([[[0, 1, 1], [1, 1, 1]]], dtype=torch.int8)
     assert agent.act(a_step([0, 0], mask=mask), explore=False).tolist() == [[1, 0]]
 
 
 def test_coherent_exploration_shares_a_mixture_within_a_row():
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=200, num_agents=400))
-    config = QConfig(coherent_start=1.0, coherent_steps=10, explore_start=50.0)
+    config = QConfig(exploration={"coherent_start": 1.0, "coherent_steps": 10, "start": 50.0})
     agent = QAgent(view, config=config)
     step = view.reset(seed=0)
 
@@ -243,9 +255,9 @@ def test_coherent_exploration_shares_a_mixture_within_a_row():
     assert spread_of_row_means() < 0.25
 
 
-def test_coherent_exploration_moves_creatures_of_habit_too():
+def test_coherent_exploration_overrides_inertia():
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=20, num_agents=400))
-    config = QConfig(coherent_start=1.0, coherent_steps=100, reconsider=0.0)
+    config = QConfig(exploration={"coherent_start": 1.0, "coherent_steps": 100, "stickiness": 1.0})
     agent = QAgent(view, config=config)
     step = view.step(agent.act(view.reset(seed=0)))
     assert (agent.act(step) != step.actions).float().mean() > 0.5
@@ -290,7 +302,7 @@ def test_networks_fit_the_space(space, mean_field):
     else:
         obs = torch.tensor(np.stack(samples))
     generator = torch.Generator().manual_seed(0)
-    network = QNetwork(space, 10, 4, mean_field, (16, 8), 3, generator)
+    network = QNetwork(space, 10, 4, FIELDS[mean_field], (16, 8), 3, generator)
     mean, agent = torch.rand(6, 4), torch.arange(6)
     q = network(obs, mean, agent)
     assert q.shape == (6, 4)
@@ -304,7 +316,14 @@ def test_networks_fit_the_space(space, mean_field):
 def test_convolutions_are_those_asked_for():
     def layers(conv, side):
         network = QNetwork(
-            spaces.Box(0, 1, (side, 9, 3)), 1, 4, False, (8,), 0, torch.Generator(), conv=conv
+            spaces.Box(0, 1, (side, 9, 3)),
+            1,
+            4,
+            FIELDS[False],
+            (8,),
+            0,
+            torch.Generator(),
+            conv=conv,
         )
         assert network(torch.rand(2, side, 9, 3), None, torch.zeros(2)).shape == (2, 4)
         first, _, second, _, _, dense, _ = network.observe.layers
@@ -318,7 +337,7 @@ def test_convolutions_are_those_asked_for():
 
 def test_glorot_bounds():
     generator = torch.Generator().manual_seed(0)
-    network = QNetwork(spaces.Box(-1, 1, (20,)), 1, 4, False, (30,), 0, generator)
+    network = QNetwork(spaces.Box(-1, 1, (20,)), 1, 4, FIELDS[False], (30,), 0, generator)
     weight = network.joint[0].weight
     assert weight.abs().max() <= (6 / 50) ** 0.5
     assert weight.abs().max() > 0.9 * (6 / 50) ** 0.5
@@ -331,42 +350,42 @@ def test_spaces_without_an_encoder_are_named(space):
 
 
 def test_the_replay_forgets_the_oldest_and_draws_evenly():
-    replay = Replay(5, torch.device("cpu"), seed=0)
+    replay = RingReplay(5, torch.device("cpu"), seed=0)
     for start in (0, 3, 6):
-        replay.add({"x": torch.arange(start, start + 3)})
+        replay.extend({"x": torch.arange(start, start + 3)})
     assert len(replay) == 5
     counts = torch.bincount(replay.sample(5000)["x"], minlength=9)
     assert counts[:4].tolist() == [0, 0, 0, 0]
     assert counts[4:].min() > 900
-    replay.add({"x": torch.arange(100, 112)})
+    replay.extend({"x": torch.arange(100, 112)})
     assert sorted(replay.sample(500)["x"].unique().tolist()) == [107, 108, 109, 110, 111]
     with pytest.raises(ValueError, match="'y'"):
-        replay.add({"y": torch.arange(3)})
+        replay.extend({"y": torch.arange(3)})
     with pytest.raises(ValueError, match="empty"):
-        Replay(5, torch.device("cpu"), seed=0).sample(1)
+        RingReplay(5, torch.device("cpu"), seed=0).sample(1)
     with pytest.raises(ValueError, match="capacity"):
-        Replay(0, torch.device("cpu"), seed=0)
+        RingReplay(0, torch.device("cpu"), seed=0)
 
 
 @pytest.mark.parametrize(
     ("options", "argument"),
     [
-        ({"policy": "softmax"}, "policy"),
+        ({"exploration": {"policy": "softmax"}}, "policy"),
         ({"value": "sarsa"}, "value"),
         ({"pairing": "next"}, "pairing"),
         ({"gamma": 1.1}, "gamma"),
-        ({"reconsider": -0.1}, "reconsider"),
-        ({"batch_size": 0}, "batch_size"),
-        ({"learning_rate": 0.0}, "learning_rate"),
-        ({"learning_rate_end": -1.0}, "learning_rate_end"),
-        ({"learning_rate_steps": -1}, "learning_rate_steps"),
-        ({"stride": 0}, "stride"),
-        ({"hidden": (64, 0)}, "hidden"),
-        ({"explore_end": 0.0}, "temperature"),
-        ({"explore_start": float("inf")}, "explore_start"),
-        ({"policy": "epsilon_greedy", "explore_start": 2.0}, "epsilon"),
+        ({"exploration": {"stickiness": 1.1}}, "stickiness"),
+        ({"optimizer": {"batch_size": 0}}, "batch_size"),
+        ({"optimizer": {"learning_rate": 0.0}}, "learning_rate"),
+        ({"optimizer": {"learning_rate_end": -1.0}}, "learning_rate_end"),
+        ({"optimizer": {"learning_rate_steps": -1}}, "learning_rate_steps"),
+        ({"network": {"stride": 0}}, "stride"),
+        ({"network": {"hidden": (64, 0)}}, "hidden"),
+        ({"exploration": {"end": 0.0}}, "temperature"),
+        ({"exploration": {"start": float("inf")}}, "start=inf"),
+        ({"exploration": {"policy": "epsilon_greedy", "start": 2.0}}, "epsilon"),
         ({"polyak": float("nan")}, "polyak"),
-        ({"learning_rate": float("inf")}, "learning_rate"),
+        ({"optimizer": {"learning_rate": float("inf")}}, "learning_rate"),
         ({"pairing": "previous", "iterations": 1}, "iterations"),
     ],
 )
@@ -376,10 +395,17 @@ def test_bad_options_are_named(options, argument):
 
 
 @pytest.mark.parametrize(
-    "options", [{"batch_size": 2.5}, {"hidden": 64}, {"hidden": "64"}, {"explore_start": "a"}]
+    ("options", "argument"),
+    [
+        ({"optimizer": {"batch_size": 2.5}}, "batch_size"),
+        ({"network": {"hidden": 64}}, "hidden"),
+        ({"network": {"hidden": "64"}}, "hidden"),
+        ({"exploration": {"start": "a"}}, "start"),
+        ({"network": 64}, "network=64; allowed: a QNetworkConfig, or a dict"),
+    ],
 )
-def test_options_of_another_kind_are_named(options):
-    with pytest.raises(TypeError, match=next(iter(options))):
+def test_options_of_another_type_are_named(options, argument):
+    with pytest.raises(TypeError, match=argument):
         QConfig(**options)
 
 
@@ -389,6 +415,8 @@ def test_it_plays_games_with_masks_states_and_deaths():
         MatrixGame(common([[1, 0], [0, 2]]), max_cycles=5),
     ):
         view = mfq.wrap(env)
-        agent = QAgent(view, config=QConfig(learning_starts=10, batch_size=16))
+        agent = QAgent(
+            view, config=QConfig(replay={"learning_starts": 10}, optimizer={"batch_size": 16})
+        )
         mfq.train(view, agent, 30)
         assert agent.updates > 15

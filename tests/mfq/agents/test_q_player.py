@@ -13,7 +13,8 @@ from tests.fakes.tables import a_step, softmax
 from tests.mfq.agents.test_q_agent import Fixed, agent_with
 from tests.reference.matrix_game import MatrixGame
 
-COLD = {"explore_start": 1e-3, "explore_end": 1e-3}
+TOGETHER = {"coherent_start": 1.0, "coherent_steps": 10**9}
+COLD = {"exploration": {"start": 1e-3, "end": 1e-3}}
 
 
 def shares_of(agent, step, explore, times=800):
@@ -51,7 +52,7 @@ def test_the_dead_have_no_say():
 
 
 def test_sampling_is_at_the_end_of_the_schedule_from_the_beginning():
-    agent = agent_with([0.0, 0.1, 0.2], play="sample", explore_start=50.0, explore_end=0.1)
+    agent = agent_with([0.0, 0.1, 0.2], play="sample", exploration={"start": 50.0, "end": 0.1})
     step = a_step([-1, -1])  # nothing is heard
     expected = softmax(np.array([0.0, 1.0, 2.0]))  # .09, .24, .67, where the start has .33 each
     for now in (0, 10**6):
@@ -61,14 +62,20 @@ def test_sampling_is_at_the_end_of_the_schedule_from_the_beginning():
 
 def test_sampling_of_epsilon_greedy_is_greedy():
     agent = agent_with(
-        [0.0, 0.1, 0.2], policy="epsilon_greedy", play="sample", explore_start=1.0, explore_end=0.5
+        [0.0, 0.1, 0.2],
+        exploration={"policy": "epsilon_greedy", "start": 1.0, "end": 0.5},
+        play="sample",
     )
     assert shares_of(agent, a_step([-1, -1]), explore=False, times=50) == [0, 0, 1]
 
 
 @pytest.mark.parametrize("play", ["greedy", "sample"])
 def test_nobody_mixes_without_exploration(play):
-    agent = agent_with([0.0, 1.0, 3.0], play=play, coherent_start=1.0, coherent_steps=10**9, **COLD)
+    agent = agent_with(
+        [0.0, 1.0, 3.0],
+        play=play,
+        exploration=TOGETHER | COLD["exploration"],
+    )
     step = a_step([-1, -1])
     assert shares_of(agent, step, explore=False, times=100) == [0, 0, 1]
     # With exploration every row draws from a mixture of its own, whatever the values say.
@@ -76,7 +83,7 @@ def test_nobody_mixes_without_exploration(play):
 
 
 def test_what_is_explored_together_is_allowed_to_each():
-    agent = agent_with([0.0, 5.0, 9.0], coherent_start=1.0, coherent_steps=10**9, **COLD)
+    agent = agent_with([0.0, 5.0, 9.0], exploration=TOGETHER | COLD["exploration"])
     rows = 2000
     mask = torch.tensor([[[1, 1, 0], [1, 0, 1]]], dtype=torch.int8).expand(rows, -1, -1)
     one = a_step([-1, -1])
@@ -96,7 +103,7 @@ def test_what_is_explored_together_is_allowed_to_each():
 
 
 def test_a_player_has_weights_and_coins_of_its_own():
-    agent = agent_with([0.0, 1.0, 3.0], explore_start=2.0, explore_end=2.0)
+    agent = agent_with([0.0, 1.0, 3.0], exploration={"start": 2.0, "end": 2.0})
     step, player = a_step([-1, -1]), agent.player()
     assert torch.equal(player.act(step), agent.act(step))
     coins = agent.generator.get_state()

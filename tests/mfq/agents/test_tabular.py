@@ -1,4 +1,4 @@
-"""Tabular MFQ: its arithmetic by hand, and the small games of fidelity G4 whose values are known."""
+"""Tabular MFQ: its arithmetic by hand, and small games whose values are known."""
 
 import numpy as np
 import pytest
@@ -116,10 +116,12 @@ def test_no_neighbour_is_a_cell_of_its_own():
     env = MatrixGame(common([[1, 0], [0, 0]]))
     view, agent = learner(env, gamma=0.0, learning_rate=1.0)
     step = view.reset()
+    cells = agent.table.shape[3]
+    agent.table[:] = torch.arange(cells)[:, None]  # each value is the number of its cell
     # Nothing has been played yet: the mean action is zero, which is not "all chose action 0".
-    assert (agent._cell(step, step.mean_action) == agent.table.shape[3] - 1).all()
+    assert (agent.values(step, step.mean_action) == cells - 1).all()
     next_step = view.step(torch.tensor([[0, 0]]))
-    assert (agent._cell(next_step, next_step.mean_action) == 0).all()
+    assert (agent.values(next_step, next_step.mean_action) == 0).all()
 
 
 def test_state_dict_resumes_bit_for_bit():
@@ -178,6 +180,7 @@ def aligned(**options):
     return agent.table[:, :, 0, 4, 1]
 
 
+@pytest.mark.slow
 def test_a_aligned_spins_reach_their_reward():
     for rate in (0.1, "visits"):
         q = aligned(gamma=0.0, learning_rate=rate, policy=Boltzmann(1e-3))
@@ -195,6 +198,7 @@ def test_a_the_update_of_figure_2():
     assert torch.allclose(agent.table[0, :, 0, 4, 1], torch.tensor(0.938))
 
 
+@pytest.mark.slow
 def test_b_with_a_discount_the_value_is_two_over_one_minus_gamma():
     q = aligned(gamma=0.8, learning_rate=0.1, policy=Boltzmann(1e-3))
     assert torch.allclose(q, torch.full_like(q, 2 / (1 - 0.8)), atol=1e-3)
@@ -216,6 +220,7 @@ def share(last, a, b):
     return float((last.actions == torch.tensor([a, b])).all(-1).float().mean())
 
 
+@pytest.mark.slow
 def test_c_coordination_finds_the_optimum():
     slow = Boltzmann(Exponential(1.0, 0.02, 0.9993))
     _, agent, last = play(common([[2, 0], [0, 1]]), steps=5000, policy=slow)
@@ -232,6 +237,7 @@ def test_d_the_saddle_point_of_a_zero_sum_game():
     assert torch.allclose(agent.table[:, 1, 0, 1, 1], torch.tensor(-2.0), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_e_matching_pennies_never_settles_as_its_equilibrium_is_mixed():
     # The one equilibrium is mixed and has value 0: assumption A3 (a global optimum or a saddle point
     # of the stage game) fails. Each player answers the other's last action, and the one who wants to
@@ -262,6 +268,7 @@ def test_f_the_climbing_game_is_no_sure_success_as_a3_fails_there():
         last = after
 
 
+@pytest.mark.slow
 def test_g_a_two_state_game_reaches_its_known_q():
     # At (1, 1) in both states, V(0) = 2 + g V(1) and V(1) = +-2 + g V(0).
     gamma = 0.5

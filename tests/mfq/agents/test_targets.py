@@ -9,6 +9,7 @@ import torch
 import mfq
 from mfenvs import battle_v0
 from mfenvs.graph import CompleteGraph
+from mfq.mean_field import MeanAction
 from mfq.policy import Boltzmann, Greedy, Linear
 from mfq.replay.compact import CompactReplay
 from tests.fakes import tables
@@ -85,25 +86,25 @@ def test_a_table_values_the_next_state_by_what_may_be_done_there(mean_field):
 
 def test_a_compact_replay_refuses_masks_of_the_next_state_and_other_graphs():
     view = mfq.wrap(battle_v0.batched_env(map_size=12))
-    replay = CompactReplay(view, 100, seed=0)
+    replay = CompactReplay(view, 100, 0, MeanAction(view))
     step = view.reset(seed=0)
     replay.record_snapshot(step)
     after = view.step(step.actions)
     mask = torch.ones(1, view.num_agents, view.num_actions, dtype=torch.int8)
     for wrong in ({"action_mask": mask}, {"graph": CompleteGraph(view.num_agents)}):
-        with pytest.raises(ValueError, match="keeps neither masks nor graphs"):
-            replay.add(step, replace(after, **wrong), step.alive)
+        with pytest.raises(ValueError, match="stores neither masks nor graphs"):
+            replay.add(step, replace(after, **wrong), step.alive, dict)
         replay.record_snapshot(step)
 
 
 # -- time -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("clock", ["time", "rounds"])
+@pytest.mark.parametrize("clock", ["time", "episodes"])
 def test_pi_in_v_mf_cools_as_the_acting_policy_does(clock):
     """From 1.7 to 0.2 over ten steps, or as many episodes."""
-    length = {"time": "explore_steps", "rounds": "explore_rounds"}[clock]
-    agent = agent_with(Q, explore_start=1.7, explore_end=0.2, **{length: 10})
+    length = {"time": "steps", "episodes": "episodes"}[clock]
+    agent = agent_with(Q, exploration={"start": 1.7, "end": 0.2, length: 10})
     for now, temperature in ((0, 1.7), (6, 0.8), (10, 0.2), (99, 0.2)):
         setattr(agent, clock, now)
         target = agent.td_target(a_batch())

@@ -1,4 +1,4 @@
-"""The paper's theory, shown numerically (fidelity G): contraction and the Taylor remainder."""
+"""The paper's theory, shown numerically: contraction and the Taylor remainder."""
 
 import math
 

@@ -4,11 +4,14 @@ import json
 import os
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+import mfq
 from mfq.common import checkpoint
+from mfq.common.config import to_json
 
 STATE = {
     "network": {"weight": torch.randn(3, 4), "flags": torch.tensor([True, False])},
@@ -101,3 +104,14 @@ def test_equal_states_give_equal_files(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
         checkpoint.load(tmp_path / "none.safetensors")
+
+
+def test_numpy_scalars_are_saved_as_plain_numbers(tmp_path):
+    # Options may be numpy integers: the checks of arguments accept them.
+    state = checkpoint.load(
+        checkpoint.save({"n": np.int64(3), "x": np.float32(0.5)}, tmp_path / "a")
+    )
+    assert state == {"n": 3, "x": 0.5}
+    assert type(state["n"]) is int
+    config = mfq.QConfig(optimizer={"batch_size": np.int64(3)})
+    assert '"batch_size": 3' in to_json(config, tmp_path / "config.json").read_text()

@@ -15,7 +15,9 @@ from mfq.agents.actor_critic import ACConfig, ActorCritic
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.common import distributed
-from mfq.replay.ring import Replay
+from mfq.replay.ring import RingReplay
+
+pytestmark = pytest.mark.slow
 
 PROCESSES = 2
 WORKER = """
@@ -27,26 +29,34 @@ WORKER = """
 ALGORITHMS = ("mfq", "mfac", "the authors' mfac")
 
 
-class LatestReplay(Replay):
+class LatestReplay(RingReplay):
     """Gives back what was added last, all of it, in place of random transitions."""
 
     def sample(self, size):
         count = self.capacity
         places = torch.arange(self.added - count, self.added) % self.capacity
-        return {name: values[places] for name, values in self._fields.items()}
+        fields = self.state_dict()["fields"]
+        return {name: values[places] for name, values in fields.items()}
 
 
 def make_agent(view, algo):
     """An agent that learns from the latest transitions of all rows, or from rounds of three steps."""
     if algo == "the authors' mfac":
-        config = ACConfig(critic="v", round_steps=3, critic_learning_rate=1e-2, clip_gradient=0.5)
+        config = ACConfig(
+            critic="v",
+            rollout={"steps": 3},
+            optimizer={"critic_learning_rate": 1e-2, "clip_gradient": 0.5},
+        )
         return ActorCritic(view, config=config, seed=1)
-    shared = {"learning_starts": 4 * 6, "clip_gradient": 0.5, "gamma": 0.5}
+    shared = {"replay": {"learning_starts": 4 * 6}, "gamma": 0.5}
     if algo == "mfac":
-        agent = ActorCritic(view, config=ACConfig(critic_learning_rate=1e-2, **shared), seed=1)
+        optimizer = {"critic_learning_rate": 1e-2, "clip_gradient": 0.5}
+        agent = ActorCritic(view, config=ACConfig(optimizer=optimizer, **shared), seed=1)
     else:
-        greedy = {"policy": "epsilon_greedy", "explore_start": 0.0, "explore_end": 0.0}
-        agent = QAgent(view, config=QConfig(learning_rate=1e-2, **greedy, **shared), seed=1)
+        greedy = {"policy": "epsilon_greedy", "start": 0.0, "end": 0.0}
+        optimizer = {"learning_rate": 1e-2, "clip_gradient": 0.5}
+        config = QConfig(exploration=greedy, optimizer=optimizer, **shared)
+        agent = QAgent(view, config=config, seed=1)
     agent.replay = LatestReplay(view.num_envs * 6, view.device, 0)
     return agent
 
@@ -116,9 +126,9 @@ def test_two_processes_learn_what_one_with_twice_the_rows_does(algo, tmp_path):
 @pytest.mark.parametrize("algo", ["mfq", "mfac"])
 def test_processes_have_the_same_weights_and_throw_other_coins(monkeypatch, algo):
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=2, num_agents=6))
-    first = registry.make_agent(view, algo, mfq.QConfig(), mfq.ACConfig(), seed=4)
+    first = registry.make_agent(view, algo, seed=4)
     monkeypatch.setattr(distributed, "rank", lambda: 1)
-    second = registry.make_agent(view, algo, mfq.QConfig(), mfq.ACConfig(), seed=4)
+    second = registry.make_agent(view, algo, seed=4)
     assert torch.equal(weights_of(first), weights_of(second))
     for one, other in ((first, second), (first.replay, second.replay)):
         assert not torch.equal(one.generator.get_state(), other.generator.get_state())

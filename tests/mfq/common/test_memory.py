@@ -36,6 +36,7 @@ def faults(what):
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "mallopt"),
     reason="this system's C library has no mallopt",

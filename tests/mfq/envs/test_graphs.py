@@ -7,8 +7,8 @@ from gymnasium import spaces
 
 import mfq
 from mfenvs.graph import CompleteGraph
-from mfq.envs.graphs import RowGraphs
 from tests.fakes.scenes import Scene, box
+from tests.fakes.tables import stored
 
 # Teams red and blue; red_2 and blue_0 observe more, so that types cut across teams.
 CAST = {
@@ -67,11 +67,11 @@ def test_within_a_radius_as_the_agents_move():
     assert step.graph.neighbors(0).tolist() == [1, 3]
     assert heard(view) == [[1, 3], [0], [], [0], []]
 
-    told = mfq.wrap(scene(), graph=lambda env: mfq.Within(1.0 + env.time, positions))
-    told.reset()
-    assert heard(told) == [[1], [0], [], [], []]
-    told.step(torch.zeros(1, 5, dtype=torch.int64))
-    assert heard(told) == [[1, 3], [0, 3], [], [0, 1], []]
+    moving = mfq.wrap(scene(), graph=lambda env: mfq.Within(1.0 + env.time, positions))
+    moving.reset()
+    assert heard(moving) == [[1], [0], [], [], []]
+    moving.step(torch.zeros(1, 5, dtype=torch.int64))
+    assert heard(moving) == [[1, 3], [0, 3], [], [0, 1], []]
 
     team = mfq.wrap(scene(), graph=mfq.Within(1.0, positions, among="team"))
     team.reset()
@@ -81,13 +81,13 @@ def test_within_a_radius_as_the_agents_move():
 
 def test_a_learner_learns_over_a_graph_that_moves():
     view = mfq.wrap(scene(), graph=lambda env: [[env.time], [3]])
-    config = mfq.QConfig(learning_starts=10, batch_size=8)
+    config = mfq.QConfig(replay={"learning_starts": 10}, optimizer={"batch_size": 8})
     agent = mfq.ByType(view, lambda its, seed: mfq.QAgent(its, True, config, seed))
     mfq.train(view, agent, 20)
     assert [part.updates for part in agent.parts] == [17, 15]
     heard_something = set()
     for part in agent.parts:
-        kept = {name: values[: len(part.replay)] for name, values in part.replay._fields.items()}
+        kept = stored(part)
         for who, obs, mean in zip(kept["agent"], kept["obs"], kept["mean"], strict=True):
             if mean.any():
                 heard_something.add((int(who), int(obs[0])))
@@ -114,11 +114,3 @@ def test_a_learner_learns_over_a_graph_that_moves():
 def test_graphs_that_do_not_fit_are_refused(graph, error, words):
     with pytest.raises(error, match=words):
         mfq.wrap(scene(), graph=graph()).reset()
-
-
-@pytest.mark.parametrize("row", [-1, 2])
-def test_a_graph_of_a_row_that_is_none_is_refused(row):
-    graph = RowGraphs([CompleteGraph(3), CompleteGraph(3)])
-    assert graph.neighbors(0, 1).tolist() == [1, 2]
-    with pytest.raises(ValueError, match=f"row={row} is out of range; allowed: 0 to 1"):
-        graph.neighbors(0, row)

@@ -10,6 +10,7 @@ from gymnasium import spaces
 import mfq
 from mfq.networks.encoders import encoder
 from tests.fakes.scenes import TWO, Scene, box, learner, number
+from tests.fakes.tables import stored
 
 # -- who is there ----------------------------------------------------------------------------------
 
@@ -68,9 +69,9 @@ def test_possible_agents_that_never_come_are_never_played():
 def test_an_agent_that_dies_learns_from_its_last_transition_alone():
     env = Scene(TWO, [["a_0", "a_1"]] * 2 + [["a_1"]] * 2, number, dies={"a_0": 2})
     view = mfq.wrap(env)
-    agent = learner(view, gamma=0.9, learning_starts=10**6)
+    agent = learner(view, gamma=0.9, replay={"learning_starts": 10**6})
     mfq.train(view, agent, 4)
-    fields = {name: part[:6] for name, part in agent.replay._fields.items()}
+    fields = stored(agent)
     assert fields["agent"].tolist() == [0, 1, 0, 1, 1, 1]
     assert fields["reward"].tolist() == [1, 1, 2, 2, 3, 4]
     assert fields["terminated"].tolist() == [False, False, True, False, False, False]
@@ -118,7 +119,7 @@ def test_every_observation_space_reaches_a_network(space, value, size):
     features = made(step.obs_at(torch.tensor([0, 1])))
     assert features.shape == (2, made.size) == (2, size)
     assert made(step.obs_at(torch.zeros(0, dtype=torch.int64))).shape == (0, size)
-    agent = learner(view, gamma=0.9, learning_starts=5, batch_size=4)
+    agent = learner(view, gamma=0.9, replay={"learning_starts": 5}, optimizer={"batch_size": 4})
     mfq.train(view, agent, 12)
     assert np.isfinite(agent.learn()["loss"])
 
@@ -153,7 +154,7 @@ def test_a_mask_beside_the_observation():
     assert view.observation_space == box(1)
     assert step.action_mask.tolist() == [[[0, 1], [1, 1]]]
     assert step.obs.shape == (1, 2, 1)
-    agent = learner(view, gamma=0.9, learning_starts=10, batch_size=4)
+    agent = learner(view, gamma=0.9, replay={"learning_starts": 10}, optimizer={"batch_size": 4})
     mfq.train(view, agent, 30)
     forbidden = [sent["a_0"] for sent in env.sent[::2]]
     assert set(forbidden) == {1}
@@ -177,10 +178,10 @@ def test_masks_in_infos_that_end_with_the_agents_do_not_change_what_is_stored():
             return {"action_mask": np.array([1, 1], np.int8)} if time < end else {}
 
         view = mfq.wrap(Scene(TWO, [list(TWO)] * 4, number, infos=infos))
-        agent = learner(view, gamma=0.9, learning_starts=4, batch_size=4)
+        agent = learner(view, gamma=0.9, replay={"learning_starts": 4}, optimizer={"batch_size": 4})
         mfq.train(view, agent, 20)
         assert agent.updates > 10
-        return agent.replay._fields, agent.module.state_dict()
+        return stored(agent), agent.module.state_dict()
 
     for found, expected in zip(learned(end=2), learned(end=9), strict=True):
         assert found.keys() == expected.keys()
@@ -294,7 +295,7 @@ def test_a_mask_that_comes_too_late_is_refused():
 
     view = mfq.wrap(Scene(TWO, [list(TWO)] * 4, number, infos=infos))
     view.reset()
-    with pytest.raises(ValueError, match="brings an action_mask"):
+    with pytest.raises(ValueError, match="has an action_mask, which"):
         view.step(torch.tensor([[0, 0]]))
 
 

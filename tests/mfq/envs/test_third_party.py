@@ -12,6 +12,8 @@ import torch
 
 import mfq
 
+pytestmark = pytest.mark.third_party
+
 
 def module(name):
     with warnings.catch_warnings():
@@ -67,7 +69,9 @@ def test_types_and_spaces(name):
 def test_training(name):
     make, names, agents, _ = ENVIRONMENTS[name]
     view = mfq.wrap(make(), graph="all")
-    config = mfq.QConfig(hidden=(16,), learning_starts=30, batch_size=16)
+    config = mfq.QConfig(
+        network={"hidden": (16,)}, replay={"learning_starts": 30}, optimizer={"batch_size": 16}
+    )
     agent = mfq.ByType(view, lambda its, seed: mfq.QAgent(its, True, config, seed))
     steps = []
     last = mfq.train(view, agent, 60, after=lambda done, step: steps.append(step))
@@ -115,6 +119,12 @@ def test_supersuit_pads_several_types_into_one():
     assert view.type_specs is None
     assert view.observation_space.shape == (10, 10, 5)
     assert view.num_actions == view.mean_action_dim == 13
-    agent = mfq.QAgent(view, True, mfq.QConfig(hidden=(16,), learning_starts=30, batch_size=16))
+    agent = mfq.QAgent(
+        view,
+        True,
+        mfq.QConfig(
+            network={"hidden": (16,)}, replay={"learning_starts": 30}, optimizer={"batch_size": 16}
+        ),
+    )
     mfq.train(view, agent, 25)
     assert np.isfinite(agent.learn()["loss"])

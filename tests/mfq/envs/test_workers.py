@@ -30,14 +30,14 @@ class Drifting(Scene):
     """Observations, masks, lengths and neighbourhoods hang on the seed; ``sheep_0`` may die."""
 
     def __init__(self, fails_at=None, quits_at=None):
-        super().__init__(MIXED, [list(MIXED)] * 9, self.see, infos=self.tell)
+        super().__init__(MIXED, [list(MIXED)] * 9, self.look, infos=self.mask)
         self.coin, self.total = np.random.default_rng(0), 0
         self.fails_at, self.quits_at = fails_at, quits_at
 
-    def record_snapshot(self, agent, time):
+    def look(self, agent, time):
         return self.coin.random(MIXED[agent][0].shape).astype(np.float32)
 
-    def tell(self, agent, time):
+    def mask(self, agent, time):
         mask = np.ones(MIXED[agent][1].n, np.int8)
         mask[self.coin.integers(len(mask))] = 0
         return {"action_mask": mask}
@@ -159,6 +159,7 @@ def wait_for_end(numbers, seconds=20):
     return not any(map(is_alive, numbers))
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_is_told_with_its_traceback():
     view = mfq.Workers(lambda: Drifting(fails_at=4), 2)
     numbers = pids(view)
@@ -206,6 +207,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["end", "interrupt", "kill"])
 def test_no_worker_outlives_its_process(how, tmp_path):
     script = tmp_path / "script.py"

@@ -24,7 +24,7 @@ with warnings.catch_warnings():
     from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 
-class Told(Mortal):
+class Observing(Mortal):
     """Mortal, with an observation and infos of the test's choice."""
 
     def __init__(self, space, obs, infos=None, **options):
@@ -70,7 +70,7 @@ def test_means_by_hand_and_the_dead_do_not_count():
 
 def test_actions_in_effect_are_what_infos_tell():
     infos = {"sheep_0": {"action": 2}, "sheep_1": {"action": -1}}
-    env = Told(spaces.Box(0, 1, (1,)), np.zeros(1, np.float32), infos, wolves=0, sheep=3)
+    env = Observing(spaces.Box(0, 1, (1,)), np.zeros(1, np.float32), infos, wolves=0, sheep=3)
     env = MeanActionObservation(env)
     obs, _ = env.reset()
     assert obs["sheep_2"].tolist() == [0, 0, 0, 1]  # sheep_0 begins with an action
@@ -147,7 +147,7 @@ HALF = [0.5, 0.5, 0.0]
     ids=lambda value: type(value).__name__ if isinstance(value, spaces.Space) else "",
 )
 def test_how_it_is_appended(space, obs, expected, dtype):
-    env = MeanActionObservation(Told(space, obs, wolves=0, sheep=3))
+    env = MeanActionObservation(Observing(space, obs, wolves=0, sheep=3))
     env.reset()
     found, *_ = env.step({"sheep_0": 7, "sheep_1": 5, "sheep_2": 6})
     assert found["sheep_0"].dtype == dtype
@@ -162,7 +162,9 @@ def test_dicts_get_a_key_and_masked_observations_are_appended_to():
     vector, mask = np.ones(2, np.float32), np.array([1, 0, 1], np.int8)
     box = spaces.Box(0, 1, (2,))
     pairs = {"observation": box, "action_mask": spaces.MultiBinary(3)}
-    env = Told(spaces.Dict(pairs), {"observation": vector, "action_mask": mask}, wolves=0, sheep=2)
+    env = Observing(
+        spaces.Dict(pairs), {"observation": vector, "action_mask": mask}, wolves=0, sheep=2
+    )
     env = MeanActionObservation(env)
     env.reset()
     found = env.step({"sheep_0": 5, "sheep_1": 6})[0]["sheep_0"]
@@ -171,7 +173,7 @@ def test_dicts_get_a_key_and_masked_observations_are_appended_to():
     assert found in env.observation_space("sheep_0")
     assert mfq.wrap(env).observation_space.shape == (5,)
 
-    env = Told(spaces.Dict({"own": box}), {"own": vector}, wolves=0, sheep=2)
+    env = Observing(spaces.Dict({"own": box}), {"own": vector}, wolves=0, sheep=2)
     env = MeanActionObservation(env)
     found = env.reset()[0]["sheep_0"]
     assert found["mean_action"].tolist() == [0, 0, 0]
@@ -282,7 +284,7 @@ class Continuous(Mortal):
         (lambda: MeanActionObservation(ising_v0.env(side=3)), TypeError, "aec_to_parallel"),
         (lambda: MeanActionObservation(Continuous()), ValueError, "'wolf_0' acts in Box"),
         (
-            lambda: MeanActionObservation(Told(spaces.Text(3), "abc")),
+            lambda: MeanActionObservation(Observing(spaces.Text(3), "abc")),
             ValueError,
             "'wolf_0' observes Text",
         ),

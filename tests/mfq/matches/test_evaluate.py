@@ -22,7 +22,7 @@ def test_short_episodes_count_no_more_than_long_ones():
     assert scores["red"]["win_rate"] == scores["blue"]["win_rate"] == 0.5
     assert scores["red"]["draw_rate"] == 0
     assert scores["red"]["kills"] == 1
-    assert scores["blue"]["kill_difference"] == -0.5
+    assert scores["blue"]["kills_difference"] == -0.5
     assert (scores["red"]["return"], scores["blue"]["return"]) == (0.5, 10)
     assert evaluate(view, Always(0), episodes=3) == {
         "return": 5.25,
@@ -43,17 +43,17 @@ def test_the_first_episodes_of_a_row_count():
     assert play(view, NOBODY, 3, seed=0).length.tolist() == [2, 3, 7, 1]
 
 
-def test_draws_are_no_wins_and_the_dead_do_not_survive():
+def test_draws_are_no_wins_and_the_dead_are_not_alive():
     fights = [Fight(2, kills=kills, dead=(3,)) for kills in [(1, 1), (2, 1), (0, 0), (0, 3)]]
     found = evaluate(Duel(fights), NOBODY, episodes=4)
-    for name, survivors in (("red", 2), ("blue", 1)):
+    for name, alive in (("red", 2), ("blue", 1)):
         scores = found[name]
         assert (scores["win_rate"], scores["draw_rate"]) == (0.25, 0.5)
-        assert scores["survivors"] == survivors
+        assert scores["alive"] == alive
         low, high = wilson(1, 4)
         assert (scores["win_rate_low"], scores["win_rate_high"]) == (low, high)
-    assert found["red"]["kill_difference"] == -0.5 == -found["blue"]["kill_difference"]
-    assert found["red"]["kill_difference_low"] == -found["blue"]["kill_difference_high"]
+    assert found["red"]["kills_difference"] == -0.5 == -found["blue"]["kills_difference"]
+    assert found["red"]["kills_difference_low"] == -found["blue"]["kills_difference_high"]
 
 
 def test_rewards_of_a_reset_and_of_the_dead_count_for_nothing():
@@ -124,6 +124,10 @@ class Coin(Always):
         super().__init__(0)
         self.generator, self.time = torch.Generator().manual_seed(7), 11
 
+    @property
+    def generators(self):
+        return (self.generator,)
+
     def act(self, step, explore=True):
         self.time += 1
         return torch.randint(5, step.actions.shape, generator=self.generator)
@@ -148,9 +152,10 @@ def test_exploring_evaluation_stores_nothing(kind):
     def small(rows):
         return mfq.wrap(battle_v0.batched_env(num_envs=rows, map_size=14, max_cycles=9))
 
-    options = {"replay": "compact"} if kind is mfq.QAgent else {}
     config = {mfq.QAgent: mfq.QConfig, mfq.ActorCritic: mfq.ACConfig}[kind](
-        hidden=(8,), learning_starts=20, batch_size=16, **options
+        network={"hidden": (8,)},
+        optimizer={"batch_size": 16},
+        replay={"learning_starts": 20, "kind": "compact"},
     )
     view = small(3)
     agent = kind(view, config=config)
@@ -184,14 +189,18 @@ def test_a_match_is_the_other_ones_loss():
     assert ours["both"].won.sum() >= 5
     for mine, its in (("red", "blue"), ("blue", "red")):
         assert np.array_equal(ours[mine].won, ~theirs[its].won & ~theirs[its].drawn)
-        assert np.array_equal(ours[mine].kill_difference, -theirs[its].kill_difference)
+        margins = (side.measures["kills_difference"] for side in (ours[mine], theirs[its]))
+        assert np.array_equal(next(margins), -next(margins))
     scores = head_to_head(view, "rush", "random", episodes=6, seed=1)
     assert scores["both"]["win_rate"] == ours["both"].won.mean()
     assert scores == head_to_head(view, "rush", "random", episodes=6, seed=1)
     # As the other way round, in the other order.
     swapped, _ = match(view, "random", "rush", episodes=6, seed=1)
-    for name, values in swapped["both"]._asdict().items():
-        assert np.array_equal(np.sort(values), np.sort(getattr(theirs["both"], name)))
+    mine, its = (record._asdict() for record in (swapped["both"], theirs["both"]))
+    mine, its = ({**record.pop("measures"), **record} for record in (mine, its))
+    assert mine.keys() == its.keys() >= {"won", "kills", "alive", "kills_difference"}
+    for name, values in mine.items():
+        assert np.array_equal(np.sort(values), np.sort(its[name]))
 
 
 def test_kills_are_those_of_the_game():
@@ -200,8 +209,8 @@ def test_kills_are_those_of_the_game():
     record = record_of(found, "red")
     size = int((view.groups == 0).sum())
     blue = record_of(found, "blue")
-    assert np.array_equal(record.survivors, size - blue.kills)
-    assert record.kills.max() > 0
+    assert np.array_equal(record.measures["alive"], size - blue.measures["kills"])
+    assert record.measures["kills"].max() > 0
 
 
 @pytest.mark.parametrize(

@@ -153,9 +153,9 @@ def test_the_percentile_bootstrap_covers_less(draw, interval, runs, opponents):
     assert coverage(lambda each: percentile_bootstrap(each, coin), values[:150], mean) < 0.93
 
 
-@pytest.mark.parametrize(("runs", "told"), [(3, 0.5), (5, 0.7), (10, 0.88)])
-def test_few_runs_cannot_show_a_failure_that_none_of_them_had(runs, told):
+@pytest.mark.parametrize(("runs", "covered"), [(3, 0.5), (5, 0.7), (10, 0.88)])
+def test_few_runs_cannot_show_a_failure_that_none_of_them_had(runs, covered):
     """What docs/compare.md and `rate_of_runs` say of runs of which one in five wins nothing."""
     fails = np.random.default_rng(7).random((TRIALS, runs)) < 0.2
     values = np.repeat((~fails)[:, :, None, None], EPISODES, axis=3)
-    assert coverage(rate, values, 0.8) == pytest.approx(told, abs=0.045)
+    assert coverage(rate, values, 0.8) == pytest.approx(covered, abs=0.045)

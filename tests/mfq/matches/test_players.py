@@ -5,23 +5,26 @@ import torch
 
 import mfq
 from mfenvs import battle_v0
-from mfq.agents.base import restore, state_of
 from mfq.common import checkpoint
 from mfq.matches.players import Scripted, load_player, options_of
 from mfq.training.runner import Runner
 from tests.fakes.duel import Always, Pupil
+from tests.fakes.options import merged
 
 OPTIONS = {"map_size": 14, "max_cycles": 20, "copied_start": False}
 CONFIG = {
     "env": "battle_v0",
     "steps": 12,
     "num_envs": 2,
-    "evaluate_every": 0,
-    "save_every": 0,
+    "evaluation": {"every": 0},
+    "checkpoints": {"every": 0},
     "quiet": True,
     "env_options": OPTIONS,
-    "agent": {"learning_starts": 20, "batch_size": 8, "hidden": [8], "explore_steps": 5},
-    "actor_critic": {"learning_starts": 20, "batch_size": 8, "hidden": [8], "mean_hidden": [8]},
+    "agent": {
+        "replay": {"learning_starts": 20},
+        "optimizer": {"batch_size": 8},
+        "network": {"hidden": [8]},
+    },
 }
 
 
@@ -31,8 +34,10 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     runners = {}
     for algo in ("mfq", "iql", "mfac", "ac"):
+        is_critic = algo in ("mfac", "ac")
+        more = {"network": {"mean_hidden": [8]}} if is_critic else {"exploration": {"steps": 5}}
         config = {**CONFIG, "algo": algo, "out": str(folder / algo)}
-        runners[algo] = Runner(config=config)
+        runners[algo] = Runner(config=merged(config, {"agent": more}))
         runners[algo].train()
     return folder, runners
 
@@ -61,14 +66,14 @@ def test_what_a_source_may_be(runs):
     folder, view = runs[0], view_of()
     assert isinstance(load_player("focus", view), Scripted)
     last, best = folder / "mfq" / "last.safetensors", folder / "mfq" / "best.safetensors"
-    expected = state_of(load_player(last, view))
+    expected = load_player(last, view).state_dict()
     state = checkpoint.load(last)
     state["agent"]["time"] = 123
     for name, weights in state["agent"]["module"].items():
         state["agent"]["module"][name] = weights + 1
     del state["agent"]["replay"]
     best.unlink(missing_ok=True)
-    assert state_of(load_player(str(folder / "mfq"), view))["time"] == expected["time"]
+    assert load_player(str(folder / "mfq"), view).time == expected["time"]
     checkpoint.save(state, best)
     assert load_player(folder / "mfq", view).time == 123, "the best, if there is one"
     assert load_player(last, view).time == expected["time"]
@@ -109,7 +114,7 @@ def test_sources_that_do_not_fit_are_named(runs, tmp_path):
         options_of([tmp_path / "other.safetensors"], "battle_v0")
     state = checkpoint.load(folder / "mfq" / "last.safetensors")
     checkpoint.save({**state, "own_algo": False}, tmp_path / "own.safetensors")
-    with pytest.raises(ValueError, match="its algorithm is its user's"):
+    with pytest.raises(ValueError, match="is of an algorithm of its user's own"):
         load_player(tmp_path / "own.safetensors", view)
 
 
@@ -117,8 +122,19 @@ def test_the_state_of_a_player():
     player, other = Pupil(1).player(), Pupil(2).player()
     player.time = 7
     torch.rand(3, generator=player.generator)
-    restore(other, state_of(player))
+    other.load_state_dict(player.state_dict())
     assert (other.weight, other.time) == (1, 7)
     assert torch.equal(other.generator.get_state(), player.generator.get_state())
-    assert state_of(Always(0)) == {}
-    restore(Always(0), {})
+    scripted = Always(0)
+    assert scripted.state_dict() == {"generators": [], "time": 0}
+    scripted.load_state_dict(scripted.state_dict())
+
+
+def test_older_states_of_players_load():
+    """Those of copies have one generator, those of scripts nothing."""
+    player, state = Pupil(2).player(), Pupil(1).player().state_dict()
+    (generator,) = state.pop("generators")
+    player.load_state_dict({**state, "generator": generator, "time": 7})
+    assert (player.weight, player.time) == (1, 7)
+    assert torch.equal(player.generator.get_state(), generator)
+    Always(0).load_state_dict({})

@@ -1,4 +1,4 @@
-"""Past selves as opponents: the lagged self's rule by hand, a pool's draws, who is told what."""
+"""Past selves as opponents: the lagged rule by hand, a pool's draws, what players learn of episodes."""
 
 import numpy as np
 import pytest
@@ -11,6 +11,17 @@ from tests.fakes.duel import Always, Duel, Fight, Pupil, run
 from tests.fakes.meadow import Meadow
 
 LONG = [Fight(10**6)]
+
+
+class Listener(Lagged):
+    """Keeps what it learns of episodes, in place of moving."""
+
+    def __init__(self, learner, **options):
+        super().__init__(learner, **options)
+        self.heard = []
+
+    def on_episodes_end(self, ended, beaten):
+        self.heard.append((ended, beaten))
 
 
 # -- the lagged self ----------------------------------------------------------------------------
@@ -61,13 +72,12 @@ def test_a_copy_goes_on_with_its_own_coins_and_the_learners_schedule():
     assert torch.equal(lagged.player.generator.get_state(), expected)
 
 
-def test_teams_tell_who_earned_more():
+def test_players_learn_who_earned_more():
     # The pupil is red, blue, red; in the last row it does not meet its lagged self.
     win, loss, draw = Fight(2, (3, 1)), Fight(3, (-1, 0)), Fight(1, (2, 2))
     view = Duel([win, loss, draw], [win, loss, draw], [draw, win, draw], [win])
-    pupil, lagged = Pupil(0), Lagged(Pupil(0), rate=0.5)
-    heard = []
-    lagged.follow = lambda ended, beaten: heard.append((ended, beaten))
+    pupil, lagged = Pupil(0), Listener(Pupil(0), rate=0.5)
+    heard = lagged.heard
     assignment = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, 1], [2, 2, 0, 0]])
     teams = Teams(view, {"me": pupil, "lagged": lagged, "foe": Always(4)}, assignment, ["me"])
     run(view, teams, 9)
@@ -82,9 +92,8 @@ def test_teams_tell_who_earned_more():
 
 def test_rewards_do_not_carry_over_to_the_next_episode():
     view = Duel([Fight(1, (9, 0)), Fight(1, (0, 1))])
-    lagged = Lagged(Pupil(0))
-    heard = []
-    lagged.follow = lambda ended, beaten: heard.append((ended, beaten))
+    lagged = Listener(Pupil(0))
+    heard = lagged.heard
     teams = Teams(view, {"me": Pupil(), "lagged": lagged}, torch.tensor([[0, 0, 1, 1]]), ["me"])
     run(view, teams, 3)
     assert heard == [(1, 1), (1, 0)]
@@ -107,12 +116,12 @@ def test_opponents_stay_behind_what_the_learner_learns(algo, opponent):
     learner = LEARNERS[algo](mfq.wrap(Meadow()) if "type" in algo else Duel(LONG))
 
     def weights(player):
-        parts = getattr(player, "parts", [player])
-        return torch.cat([w.detach().flatten() for p in parts for w in p.module.parameters()])
+        parts = [part.module for part in player.parts]
+        return torch.cat([w.detach().flatten() for part in parts for w in part.parameters()])
 
     def learn(amount):
         with torch.no_grad():
-            for part in getattr(learner, "parts", [learner]):
+            for part in learner.parts:
                 for values in part.module.parameters():
                     values.add_(amount)
 
@@ -178,7 +187,7 @@ def test_rows_meet_another_self_with_each_episode():
     assert (abs(changes / changes.sum() - 0.25) < 5 * (0.1875 / changes.sum()) ** 0.5).all()
 
 
-def test_the_living_and_the_seats_of_a_pool_are_its_members():
+def test_the_agents_of_a_pool_are_its_members():
     view, pupil = Duel(LONG, LONG, [Fight(10**6, dead=(2,))]), Pupil(0)
     pool = Pool(pupil, size=2, every=1)
     pool.on_episodes_end(1, 0)
@@ -189,7 +198,10 @@ def test_the_living_and_the_seats_of_a_pool_are_its_members():
     mine = (view.groups == 1).expand(3, -1)
     actions = pool.act(step.for_player(mine))
     assert actions[:, 2:].tolist() == [[1, 1], [0, 0], [1, 1]]
-    assert [member.given[0].assignment.tolist() for member in pool.members] == [[6, 7], [2, 3, 11]]
+    assert [member.given[0].active_index.tolist() for member in pool.members] == [
+        [6, 7],
+        [2, 3, 11],
+    ]
     assert pool.act(step)[:, 0].tolist() == [1, 0, 1], "without mine, everybody is"
 
 

@@ -11,7 +11,7 @@ import mfq
 from mfenvs import battle_v0, ising_v0
 from mfq.matches.players import Scripted
 from mfq.matches.self_play import Lagged, Pool
-from mfq.matches.teams import Teams, seating
+from mfq.matches.teams import Teams, make_teams
 from tests.fakes.duel import Always, Duel, Fight, Pupil, run
 
 LONG = [Fight(10**6)]
@@ -31,8 +31,8 @@ def test_everybody_acts_where_it_is_assigned():
     assert teams.act(step, explore=False).tolist() == [[1, 2, 2, 3], [3, -1, -1, 2]]
     assert one.explored == [True, False, False]
     assert one.given[-1].mine.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
-    assert two.given[-1].assignment.tolist() == [1, 2, 7]
-    assert one.given[-1].assignment.tolist() == [0]
+    assert two.given[-1].active_index.tolist() == [1, 2, 7]
+    assert one.given[-1].active_index.tolist() == [0]
     assert one.given[-1].mean_action is two.given[-1].mean_action
     teams.learn()  # nobody does
 
@@ -99,15 +99,21 @@ def test_scripts_and_masks_reach_the_game():
         ({"a": Always(0)}, [[0, 0, 0]], [], ValueError, r"assignment is torch.int64 \(1, 3\)"),
         ({"a": Always(0)}, [[0.0] * 4], [], ValueError, "assignment is torch.float32"),
         ({"a": Always(0)}, [[0] * 4], ["b"], ValueError, "learner 'b'; allowed: a"),
-        ({"a": Always(0)}, [[0] * 4], ["a"], TypeError, "learner 'a' is a Always"),
+        (
+            {"a": Always(0)},
+            [[0] * 4],
+            ["a"],
+            TypeError,
+            "learner 'a' is a Always; allowed: an mfq.Agent",
+        ),
     ],
 )
-def test_an_assignment_that_does_not_fit_are_named(players, assignment, learners, error, words):
+def test_an_assignment_that_does_not_fit_is_named(players, assignment, learners, error, words):
     with pytest.raises(error, match=words):
         Teams(Duel(LONG), players, torch.tensor(assignment), learners)
 
 
-# -- seating ------------------------------------------------------------------------------------
+# -- make_teams ------------------------------------------------------------------------------------
 
 
 def duel(rows):
@@ -116,7 +122,7 @@ def duel(rows):
 
 def test_each_opponent_has_its_rows_on_both_sides():
     pupil, friend = Pupil(), Always(2)
-    teams = seating(duel(12), pupil, {"script": 0.25, "self": 0.25, friend: 0.5})
+    teams = make_teams(duel(12), pupil, {"script": 0.25, "self": 0.25, friend: 0.5})
     assert list(teams.players) == ["learner", "script", "player_1"]
     assert teams.players["player_1"] is friend
     assert list(teams.learners) == ["learner"]
@@ -130,14 +136,14 @@ def test_each_opponent_has_its_rows_on_both_sides():
 
 def test_one_side_if_that_is_wanted():
     for side, row in (("red", [0, 0, 1, 1]), ("blue", [1, 1, 0, 0])):
-        teams = seating(duel(3), Pupil(), {"script": 2, "self": 1}, sides=side)
+        teams = make_teams(duel(3), Pupil(), {"script": 2, "self": 1}, sides=side)
         assert teams.assignment.tolist() == [row, row, [0, 0, 0, 0]]
 
 
 def test_every_kind_of_opponent():
     pupil, lagged = Pupil(), Lagged(Pupil(), rate=0.5)
     shares = {"lagged": 1, "pool": 1, "script": 1, lagged: 1}
-    teams = seating(duel(8), pupil, shares, seed=5)
+    teams = make_teams(duel(8), pupil, shares, seed=5)
     kinds = [type(player) for player in teams.players.values()]
     assert kinds == [Pupil, Lagged, Pool, Scripted, Lagged]
     assert teams.players["lagged"].learner is pupil
@@ -147,7 +153,7 @@ def test_every_kind_of_opponent():
     assert len({5, *(coin.initial_seed() for coin in coins)}) == 4, "and none is the learner's"
     # One group, and no opponent.
     view = mfq.wrap(ising_v0.batched_env(num_envs=2, side=4))
-    assert not seating(view, Pupil(), {"self": 1}).assignment.any()
+    assert not make_teams(view, Pupil(), {"self": 1}).assignment.any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -157,16 +163,16 @@ def test_every_kind_of_opponent():
     st.booleans(),
     st.sampled_from(["both", "red", "blue"]),
 )
-def test_seating_is_fair(rows, shares, with_self, sides):
+def test_rows_are_shared_in_proportion(rows, shares, with_self, sides):
     opponents = {Always(k): share for k, share in enumerate(shares)}
     if with_self:
         opponents["self"] = 0.3
     least = len(shares) * (1 + (sides == "both")) + with_self
     if rows < least:
         with pytest.raises(ValueError, match=f"num_envs={rows}; allowed: at least {least}"):
-            seating(duel(rows), Pupil(), opponents, sides)
+            make_teams(duel(rows), Pupil(), opponents, sides)
         return
-    assignment = seating(duel(rows), Pupil(), opponents, sides).assignment
+    assignment = make_teams(duel(rows), Pupil(), opponents, sides).assignment
     red, blue = assignment[:, 0], assignment[:, 2]
     assert torch.equal(red, assignment[:, 1])
     assert torch.equal(blue, assignment[:, 3])
@@ -192,7 +198,7 @@ def test_seating_is_fair(rows, shares, with_self, sides):
 def test_shares_are_kept_to_a_row():
     shares = {Always(0): 0.5, Always(1): 0.3, "self": 0.2}
     for rows in (10, 11, 32, 57, 64):
-        teams = seating(duel(rows), Pupil(), shares)
+        teams = make_teams(duel(rows), Pupil(), shares)
         found = torch.bincount(teams.assignment.max(1).values, minlength=3).tolist()
         for count, share in zip([found[1], found[2], found[0]], shares.values(), strict=True):
             assert abs(count - rows * share) < 1
@@ -210,15 +216,15 @@ def test_shares_are_kept_to_a_row():
         ({"script": 1, "lagged": 1, "self": 1}, {}, ValueError, "num_envs=4; allowed: at least 5"),
     ],
 )
-def test_seatings_that_cannot_be_are_named(shares, options, error, words):
+def test_shares_and_sides_that_cannot_be_are_named(shares, options, error, words):
     with pytest.raises(error, match=words):
-        seating(duel(4), Pupil(), shares, **options)
+        make_teams(duel(4), Pupil(), shares, **options)
 
 
 def test_opponents_need_two_groups():
     view = mfq.wrap(ising_v0.batched_env(num_envs=2, side=4))
     with pytest.raises(ValueError, match="the view 1 groups"):
-        seating(view, Pupil(), {"lagged": 1})
+        make_teams(view, Pupil(), {"lagged": 1})
 
 
 # -- going on -----------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ def test_a_saved_team_goes_on_as_if_nothing_had_happened(tmp_path):
             pupil.player(): 1,
             "self": 1,
         }
-        return view, seating(view, pupil, shares)
+        return view, make_teams(view, pupil, shares)
 
     def drift(view, teams, step, start):
         for k in range(start, start + 33):

@@ -13,14 +13,16 @@ from mfq.agents.q_config import QConfig
 from mfq.networks import precision
 from mfq.networks.networks import QNetwork
 from mfq.networks.precision import LARGE, Output, Precision
-from mfq.replay.ring import observation
+from mfq.replay.base import observation
+from tests.fakes.tables import FIELDS
 
 CPU = torch.device("cpu")
-SPACE = battle_v0.batched_env(map_size=20, minimap_mode=True).single_observation_space
+BATTLE = battle_v0.batched_env(map_size=20, minimap_mode=True)
+SPACE, FIELD = BATTLE.single_observation_space, mfq.MeanAction(mfq.wrap(BATTLE))
 
 
 def a_network():
-    return QNetwork(SPACE, 24, 21, True, (32,), 0, torch.Generator().manual_seed(0))
+    return QNetwork(SPACE, 24, 21, FIELD, (32,), 0, torch.Generator().manual_seed(0))
 
 
 def some_inputs(size=64):
@@ -57,7 +59,7 @@ def test_auto_is_bfloat16_for_a_large_network_on_a_device_that_gains_by_it(monke
 
 def test_auto_is_float32_for_few_samples_where_conversions_cost_more(monkeypatch):
     monkeypatch.setattr(precision, "_has_bfloat16", lambda kind: True)
-    monkeypatch.setattr(precision, "MANY", {"cpu": 48, "cuda": 2**14})
+    monkeypatch.setattr(precision, "MIN_SAMPLES", {"cpu": 48, "cuda": 2**14})
     monkeypatch.setattr(precision, "LARGE", 1)
     assert Precision("auto", nn.Linear(1, 1), torch.device("cuda")).least == 2**14
     network = a_network()
@@ -72,11 +74,11 @@ def test_auto_is_float32_for_few_samples_where_conversions_cost_more(monkeypatch
 
 @pytest.mark.parametrize(("flags", "has"), [("fma avx2", False), ("avx2 avx512_bf16 fma", True)])
 def test_a_processor_says_whether_it_multiplies_bfloat16(monkeypatch, tmp_path, flags, has):
-    told = tmp_path / "cpuinfo"
-    told.write_text(f"model name: any\nflags : {flags}\n", encoding="utf-8")
-    monkeypatch.setattr(precision, "Path", lambda name: told)
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"model name: any\nflags : {flags}\n", encoding="utf-8")
+    monkeypatch.setattr(precision, "Path", lambda name: cpuinfo)
     assert precision._has_bfloat16.__wrapped__("cpu") is has
-    told.unlink()
+    cpuinfo.unlink()
     assert not precision._has_bfloat16.__wrapped__("cpu")
 
 
@@ -116,12 +118,12 @@ def test_gradients_of_bfloat16_are_float32_and_point_where_those_of_float32_do()
 
 @pytest.mark.parametrize("algo", ["mfq", "mfac", "authors' mfac"])
 def test_agents_compute_in_the_precision_that_they_are_told(algo):
-    options = {"learning_starts": 32, "batch_size": 32}
+    options = {"replay": {"learning_starts": 32}, "optimizer": {"batch_size": 32}}
 
     def make(name):
         if algo == "mfq":
             return lambda view: QAgent(view, config=QConfig(precision=name, **options))
-        critic = {"critic": "v", "round_steps": 5} if algo != "mfac" else options
+        critic = {"critic": "v", "rollout": {"steps": 5}} if algo != "mfac" else options
         return lambda view: ActorCritic(view, config=ACConfig(precision=name, **critic))
 
     agents = {name: learned_from_random_play(make(name)) for name in ("float32", "bfloat16")}
@@ -136,8 +138,8 @@ def test_agents_compute_in_the_precision_that_they_are_told(algo):
 
 
 def test_targets_are_those_of_float32_up_to_the_rounding():
-    config = {"learning_starts": 32, "batch_size": 32, "gamma": 0.5}
-    agent = learned_from_random_play(lambda view: QAgent(view, config=QConfig(**config)))
+    config = QConfig(replay={"learning_starts": 32}, optimizer={"batch_size": 32}, gamma=0.5)
+    agent = learned_from_random_play(lambda view: QAgent(view, config=config))
     batch = agent.replay.sample(64)
     agent.precision = Precision("float32", agent.module, CPU)
     exact = agent.td_target(batch)
@@ -171,7 +173,9 @@ def test_another_precision_is_refused(config):
 
 
 def test_a_space_without_pictures_has_an_output_in_float32_too():
-    network = QNetwork(Box(-1, 1, (3,)), 2, 2, False, (), 0, torch.Generator().manual_seed(0))
+    network = QNetwork(
+        Box(-1, 1, (3,)), 2, 2, FIELDS[False], (), 0, torch.Generator().manual_seed(0)
+    )
     obs, rest = torch.rand(5, 3), (torch.zeros(5, 0), torch.zeros(5, dtype=torch.int64))
     found = [Precision(name, network, CPU)(network, obs, *rest) for name in ("float32", "bfloat16")]
     assert found[0].equal(found[1])
@@ -185,7 +189,7 @@ def test_without_exploration_auto_plays_in_float32(monkeypatch, algo):
     step, ask = view.reset(seed=0), Precision.__call__
 
     def answers(name, explore):
-        """What the networks of an agent are heard to say when it acts."""
+        """The outputs of an agent's networks when it acts."""
         if algo == "mfq":
             agent = QAgent(view, config=QConfig(precision=name, iterations=1))
         else:

@@ -12,7 +12,7 @@ ROWS, AGENTS = 3, 5
 CPU = torch.device("cpu")
 
 
-def told(coin, share):
+def a_moment(coin, share):
     """Who is there, and what a moment tells of rows and of agents."""
     present = torch.rand(ROWS, AGENTS, generator=coin) < share
     rows = {"time": torch.randint(100, (ROWS,), generator=coin)}
@@ -32,7 +32,7 @@ def blanked(present, rows, agents):
 
 
 def assert_whole(moments, history):
-    """Each moment that is said to be whole is told as it was appended."""
+    """Each moment that is said to be whole comes back as it was appended."""
     for number in range(moments.oldest, moments.count):
         places = number % moments.length * ROWS + torch.arange(ROWS)
         assert_close(moments.at(places), history[number], rtol=0, atol=0)
@@ -50,7 +50,7 @@ def test_moments_are_told_as_they_were(length, spare, shares, seed):
     room = 2 * ROWS * AGENTS + spare
     moments = SnapshotRing(length, room, ROWS, AGENTS, CPU)
     for share in shares:
-        moment = told(coin, share)
+        moment = a_moment(coin, share)
         moments.append(*moment)
         history.append(blanked(*moment))
         assert moments.slot == (len(history) - 1) % length
@@ -63,7 +63,7 @@ def test_moments_are_told_as_they_were(length, spare, shares, seed):
     assert kept == min(length, len(history)) or sum(sizes[moments.oldest - 1 :]) > room
     again = SnapshotRing.of(moments.state_dict(), ROWS, AGENTS, CPU)
     assert (again.count, again.oldest) == (moments.count, moments.oldest)
-    moment = told(coin, 0.5)
+    moment = a_moment(coin, 0.5)
     for ring in (moments, again):
         ring.append(*moment)
     history.append(blanked(*moment))
@@ -75,7 +75,7 @@ def test_rows_of_many_moments_in_any_order():
     coin, history = torch.Generator().manual_seed(0), []
     moments = SnapshotRing(6, 100, ROWS, AGENTS, CPU)
     for _ in range(6):
-        moment = told(coin, 0.5)
+        moment = a_moment(coin, 0.5)
         moments.append(*moment)
         history.append(blanked(*moment))
     number, row = torch.randint(6, (40,), generator=coin), torch.randint(3, (40,), generator=coin)
@@ -88,13 +88,13 @@ def test_rows_of_many_moments_in_any_order():
 def test_the_dead_take_no_room():
     coin = torch.Generator().manual_seed(0)
     moments = SnapshotRing(1000, 30, ROWS, AGENTS, CPU)
-    moments.append(*told(coin, 1.0))
+    moments.append(*a_moment(coin, 1.0))
     for _ in range(500):
-        moments.append(*told(coin, 0.0))
+        moments.append(*a_moment(coin, 0.0))
     assert moments.oldest == 0  # the first of all is still there
     assert moments.at(torch.arange(ROWS))["hp"].all()
 
 
 def test_too_little_room_is_refused():
-    with pytest.raises(ValueError, match=r"room=29; allowed: at least 30"):
+    with pytest.raises(ValueError, match=r"num_records=29; allowed: at least 30"):
         SnapshotRing(4, 29, ROWS, AGENTS, CPU)

@@ -41,9 +41,9 @@ def play(rollout, steps, mine=None):
         if mine is not None:
             before = before.for_player(torch.tensor(mine))
         learns = after.acting & ~after.reset[:, None]
-        seat = torch.arange(learns.numel()).view_as(learns)
+        place = torch.arange(learns.numel()).view_as(learns)
         expected = before.obs + 0.25  # tells it from the observation
-        rollout.add(before, after, expected, {"learns": learns, "known_as": seat})
+        rollout.add(before, after, expected, {"learns": learns, "known_as": place})
     last = steps[-1] if mine is None else steps[-1].for_player(torch.tensor(mine))
     return rollout.finish(last, last.obs + 0.25, hundred_times, GAMMA)
 
@@ -55,9 +55,9 @@ def hundred_times(states):
 
 
 def returned(batch):
-    """(seat, observation) -> return."""
-    assert torch.equal(batch["seat"], batch["known_as"])
-    keys = zip(batch["seat"].tolist(), batch["obs"][:, 0].tolist(), strict=True)
+    """(place, observation) -> return."""
+    assert torch.equal(batch["place"], batch["known_as"])
+    keys = zip(batch["place"].tolist(), batch["obs"][:, 0].tolist(), strict=True)
     return dict(zip(keys, batch["returns"].tolist(), strict=True))
 
 
@@ -100,7 +100,7 @@ def test_returns_by_hand():
     assert found[2, 3] == 9 + 0.5 * (11 + 0.5 * fifth)
     # Nothing is learned from the dead, nor from the step that began row 0 anew.
     assert set(found) == {(0, 1), (0, 2), (0, 3), (0, 5), (1, 1), (1, 2), (1, 5)} | {
-        (seat, t) for seat in (2, 3) for t in (1, 2, 3, 4, 5)
+        (place, t) for place in (2, 3) for t in (1, 2, 3, 4, 5)
     }
 
 

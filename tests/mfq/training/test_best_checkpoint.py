@@ -10,11 +10,14 @@ from mfq.cli import main
 from mfq.common import checkpoint
 from mfq.matches.evaluate import selection_score
 from mfq.training.runner import Runner
-from tests.fakes.duel import Always, Duel, Fight
+from tests.fakes.duel import Duel, Fight, Pupil
 from tests.fakes.meadow import Meadow
 
 # Learns nothing: what an evaluation comes to is written down below, or does not depend on it.
-IDLE = {"hidden": [8], "agent_embedding": 0, "filters": 0, "learning_starts": 10**6}
+IDLE = {
+    "network": {"hidden": [8], "agent_embedding": 0, "filters": 0},
+    "replay": {"learning_starts": 10**6},
+}
 
 
 def rows_of(folder):
@@ -57,9 +60,8 @@ def test_a_run_keeps_the_checkpoint_whose_worse_side_is_best(tmp_path, monkeypat
     config = {
         "steps": 15,
         "env_options": {"map_size": 12, "max_cycles": 5},
-        "evaluate_against": ("random", "hold"),
-        "evaluate_every": 5,
-        "save_every": 0,
+        "evaluation": {"against": ("random", "hold"), "every": 5},
+        "checkpoints": {"every": 0},
         "quiet": True,
         "out": str(tmp_path),
         "agent": IDLE,
@@ -72,20 +74,20 @@ def test_a_run_keeps_the_checkpoint_whose_worse_side_is_best(tmp_path, monkeypat
     assert checkpoint.load(tmp_path / "best.safetensors")["best"] == pytest.approx(0.3)
     # The log has each side's rate, which is not that of both.
     logged = [row for row in rows_of(tmp_path) if row["eval_random_win_rate"]]
-    told = [
+    rates = [
         {
             name: tuple(float(row[f"eval_{name}_win_rate_as_{side}"]) for side in ("red", "blue"))
             for name in ("random", "hold")
         }
         for row in logged
     ]
-    assert told == list(RATES)
+    assert rates == list(RATES)
     both = [float(row["eval_hold_win_rate"]) for row in logged]
     assert both == pytest.approx([0.55, 0.25, 0.25])
 
 
-class Lazy(Always):
-    """Plays 0, whatever it is."""
+class Lazy(Pupil):
+    """Plays 0."""
 
     def __init__(self, view, config, seed):
         super().__init__(0)
@@ -95,7 +97,7 @@ class Lazy(Always):
 def test_rates_of_the_sides_are_those_of_the_sides(kills, red, blue):
     """Where one army always wins, a player wins all of its battles as that one, and half of both."""
     view = Duel([Fight(2, (0, 0), kills)])
-    runner = Runner(view, Lazy, {"evaluate_against": ("random",), "evaluation_episodes": 4})
+    runner = Runner(view, Lazy, {"evaluation": {"against": ("random",), "episodes": 4}})
     scores = runner.evaluate()
     assert scores["random_episodes"] == 4
     assert scores["random_win_rate"] == 0.5
@@ -113,24 +115,30 @@ def test_a_benchmark_is_played_on_other_episodes_than_chose_the_best(tmp_path):
         made.append(Meadow())
         return made[-1]
 
-    config = {"seed": 3, "steps": 40, "evaluate_every": 20, "quiet": True, "out": str(tmp_path)}
-    runner = Runner(make, config={**config, "agent": IDLE, "evaluation_episodes": 3})
+    config = {
+        "seed": 3,
+        "steps": 40,
+        "evaluation": {"every": 20, "episodes": 3},
+        "quiet": True,
+        "out": str(tmp_path),
+        "agent": IDLE,
+    }
+    runner = Runner(make, config=config)
     runner.benchmark()
     runner.finish()
     seeds = [[seed for seed in env.seeds if seed is not None] for env in made if env.seeds]
     assert seeds == [[3], [3], [3], [1_000_003]], "training, two evaluations, and the score"
 
 
-# Spins start at random and nobody ever reconsiders: an evaluation tells its episode's start.
+# Spins start at random and nobody ever changes its action: an evaluation tells its episode's start.
 FROZEN = {
     "env": "ising_v0",
     "steps": 4,
     "seed": 3,
-    "evaluate_every": 2,
-    "evaluation_episodes": 2,
+    "evaluation": {"every": 2, "episodes": 2},
     "quiet": True,
     "env_options": {"side": 6, "initial": "random", "max_cycles": 3},
-    "agent": {**IDLE, "reconsider": 0.0},
+    "agent": {**IDLE, "exploration": {"stickiness": 1.0}},
 }
 
 

@@ -13,6 +13,8 @@ import torch
 from mfq.training.runner import Runner
 from tests.mfq.training.test_runner_battle import rows_of, small, weights
 
+pytestmark = pytest.mark.slow
+
 SAVED_EVERY = 10
 TRAIN = "import sys; from mfq.cli import main; main(['train', '--config', sys.argv[1]])"
 # As above, but it dies with half of its fourth checkpoint written.
@@ -38,9 +40,14 @@ checkpoint.save_file = die_in_the_fourth
 
 
 def options(out, **changes):
-    opponents = {"rush": 1.0, "lagged": 1.0, "pool": 1.0}
-    options = small(opponents=opponents, evaluate_every=0, save_every=SAVED_EVERY, log_every=1)
-    return {**options, "out": str(out), **changes}
+    return small(
+        opponents={"rush": 1.0, "lagged": 1.0, "pool": 1.0},
+        evaluation={"every": 0},
+        checkpoints={"every": SAVED_EVERY},
+        log={"every": 1},
+        out=str(out),
+        **changes,
+    )
 
 
 def start(tmp_path, program, **changes):
@@ -88,7 +95,7 @@ def test_a_killed_run_loses_nothing_but_its_last_interval(tmp_path, kill):
     whole = Runner(config=options(tmp_path / "whole", steps=reached + 30))
     whole.train()
     assert all(map(torch.equal, weights(resumed), weights(whole)))
-    names = ("step", "loss", "reward", "win_rate", "hit_share")
+    names = ("step", "loss", "reward", "win_rate", "hits", "attacks")
     found, expected = (
         [[row.get(name) for name in names] for row in rows_of(tmp_path / folder)]
         for folder in ("run", "whole")

@@ -20,16 +20,22 @@ from mfq.matches.evaluate import evaluate
 from mfq.matches.players import load_player
 from mfq.training.config import RunConfig
 from mfq.training.runner import Runner
+from tests.fakes.options import merged
 
 SMALL = {
     "env": "gaussian_squeeze_v0",
     "steps": 400,
-    "log_every": 1,
-    "evaluate_every": 90,
-    "save_every": 50,
+    "log": {"every": 1},
+    "evaluation": {"every": 90},
+    "checkpoints": {"every": 50},
     "quiet": True,
     "env_options": {"num_agents": 20, "max_cycles": 30},
-    "agent": {"learning_starts": 100, "batch_size": 32, "reconsider": 0.2, "hidden": [16]},
+    "agent": {
+        "replay": {"learning_starts": 100},
+        "optimizer": {"batch_size": 32},
+        "exploration": {"stickiness": 0.8},
+        "network": {"hidden": [16]},
+    },
 }
 
 
@@ -56,7 +62,7 @@ def test_a_run_writes_its_files(tmp_path, uninterrupted):
         "log.csv",
     ]
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["agent"]["batch_size"] == 32
+    assert config["agent"]["optimizer"]["batch_size"] == 32
     assert config["agent"]["gamma"] == 0.95
     assert losses(tmp_path) == uninterrupted
     assert len(uninterrupted) > 390
@@ -115,6 +121,7 @@ def interrupted_run(tmp_path, number):
     return out, process.returncode, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_exactly(tmp_path, number, uninterrupted):
     out, status, said = interrupted_run(tmp_path, number)
@@ -151,15 +158,15 @@ def test_a_moved_run_goes_on_where_it_is(tmp_path):
 
 def test_changes_on_loading_reach_the_agent(tmp_path):
     Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)}).train()
-    changed = Runner.load(tmp_path, agent={"learning_rate": 0.5})
-    assert changed.config.agent.reconsider == 0.2
+    changed = Runner.load(tmp_path, agent={"optimizer": {"learning_rate": 0.5}})
+    assert changed.config.agent.exploration.stickiness == 0.8
     assert changed.agent.optimizer.param_groups[0]["lr"] == 0.5
 
 
 def test_a_new_run_takes_nothing_from_an_old_one_in_its_folder(tmp_path):
     Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)}).train()
-    config = {**SMALL, "steps": 3, "evaluate_every": 0, "save_every": 0, "out": str(tmp_path)}
-    runner = Runner(config=config)
+    never = {"evaluation": {"every": 0}, "checkpoints": {"every": 0}}
+    runner = Runner(config={**SMALL, **never, "steps": 3, "out": str(tmp_path)})
     runner.train()
     assert Runner.load(tmp_path).done == 3
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 5
@@ -170,7 +177,9 @@ def test_the_rows_seeds_and_means_come_back(tmp_path):
     runner.train()
     again = Runner.load(tmp_path)
     assert again.view.env.row_seeds.tolist() == runner.view.env.row_seeds.tolist()
-    assert torch.equal(again._step.mean_action, runner._step.mean_action)
+    means = [each.view.state_dict()["mean_action"] for each in (again, runner)]
+    assert means[0].any()
+    assert torch.equal(*means)
 
 
 def test_metrics_nobody_announced_get_a_column(tmp_path):
@@ -211,7 +220,7 @@ def test_a_run_goes_on_on_another_kind_of_device_and_tells(tmp_path):
     coins = torch.arange(16, dtype=torch.uint8)  # as large as a GPU's generator is
     state["agent"]["generator"] = state["agent"]["replay"]["generator"] = coins
     checkpoint.save(state, tmp_path / "last.safetensors")
-    with pytest.warns(UserWarning, match="written on cuda and goes on on 1 torch threads"):
+    with pytest.warns(UserWarning, match="written on cuda and resumes on 1 torch threads"):
         one, other = (Runner.load(tmp_path, device="cpu", steps=25) for _ in range(2))
     assert one.train()
     assert other.train()
@@ -221,15 +230,15 @@ def test_a_run_goes_on_on_another_kind_of_device_and_tells(tmp_path):
 
 
 def test_evaluation_disturbs_no_training(uninterrupted, tmp_path):
-    config = {**SMALL, "evaluate_every": 0, "save_every": 0, "out": str(tmp_path)}
-    Runner(config=config).train()
+    never = {"evaluation": {"every": 0}, "checkpoints": {"every": 0}}
+    Runner(config={**SMALL, **never, "out": str(tmp_path)}).train()
     assert losses(tmp_path) == uninterrupted
 
 
 def test_evaluation_repeats_itself_and_is_greedy():
     # The agent would still explore: nearly at random, where nothing that it has learned shows.
-    options = {**SMALL["agent"], "reconsider": 1.0, "explore_start": 100.0}
-    runner = Runner(config={**SMALL, "agent": options})
+    exploration = {"stickiness": 0.0, "start": 100.0}
+    runner = Runner(config=merged(SMALL, {"agent": {"exploration": exploration}}))
     first = runner.evaluate(seed=3)
     assert runner.evaluate(seed=3) == first
     assert runner.agent.time == 0
@@ -253,8 +262,8 @@ def test_evaluation_repeats_itself_and_is_greedy():
 
 def test_evaluate_counts_whole_episodes_of_every_row():
     view = wrap(ising_v0.batched_env(num_envs=3, side=4, initial="up", max_cycles=5))
-    agent = QAgent(view, config=QConfig(reconsider=0.0))
-    # Nobody ever reconsiders: all stay up, and earn 2 in each of five steps.
+    agent = QAgent(view, config=QConfig(exploration={"stickiness": 1.0}))
+    # Nobody ever changes its action: all stay up, and earn 2 in each of five steps.
     scores = evaluate(view, agent, episodes=7)
     assert scores["return"] == 10
     assert scores["length"] == 5
@@ -279,8 +288,14 @@ def test_a_users_own_environment_and_class(tmp_path):
     assert scores["length"] == 10
     with pytest.raises(ValueError, match="give env"):
         Runner.load(tmp_path)
-    with pytest.raises(ValueError, match="give algo"):
-        Runner.load(tmp_path, env=env)
+    assert type(Runner.load(tmp_path, env=env).agent) is Mine  # this process knows the class
+    state = checkpoint.load(tmp_path / "last.safetensors")
+    assert state["config"]["algo"] == f"{Mine.__module__}:{Mine.__qualname__}"
+    state["config"]["algo"] = "elsewhere:Mine"  # as in a process that does not know it
+    path = checkpoint.save(state, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="algo='elsewhere:Mine'; loading a file imports nothing"):
+        Runner.load(path, env=env)
+    assert type(Runner.load(path, env=env, algo=Mine).agent) is Mine
     again = Runner.load(tmp_path, env=env, algo=Mine)
     assert again.done == 60
     assert type(again.agent) is Mine
@@ -340,13 +355,15 @@ def test_num_envs_rows_share_one_learner():
 
 
 def test_tensorboard_on_request(tmp_path):
-    config = {**SMALL, "steps": 30, "tensorboard": True, "out": str(tmp_path)}
+    changes = {"steps": 30, "log": {"tensorboard": True}, "out": str(tmp_path)}
+    config = merged(SMALL, changes)
     Runner(config=config).train()
     assert [name for name in os.listdir(tmp_path) if name.startswith("events.out")]
 
 
 def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    config = {**SMALL, "steps": 30, "tensorboard": True, "out": str(tmp_path)}
+    changes = {"steps": 30, "log": {"tensorboard": True}, "out": str(tmp_path)}
+    config = merged(SMALL, changes)
     with pytest.raises(ImportError, match=r"mfenvs\[log\]"):
         Runner(config=config).train()

@@ -18,11 +18,16 @@ from tests.fakes.meadow import Meadow, make, ring
 MEADOW = "tests.fakes.meadow:make"
 SMALL = {
     "steps": 60,
-    "log_every": 20,
-    "evaluate_every": 30,
-    "save_every": 20,
+    "log": {"every": 20},
+    "evaluation": {"every": 30},
+    "checkpoints": {"every": 20},
     "quiet": True,
-    "agent": {"learning_starts": 20, "batch_size": 16, "hidden": [16], "gamma": 0.0},
+    "agent": {
+        "replay": {"learning_starts": 20},
+        "optimizer": {"batch_size": 16},
+        "network": {"hidden": [16]},
+        "gamma": 0.0,
+    },
 }
 
 
@@ -83,6 +88,7 @@ def test_the_command_takes_a_module_a_file_and_a_graph(tmp_path, capsys):
     assert main(["evaluate", str(out), "--checkpoint", "best", "--episodes", "2"]) == 0
 
 
+@pytest.mark.slow
 def test_the_command_finds_modules_where_it_is_called(tmp_path):
     code = """
         import gymnasium
@@ -116,7 +122,7 @@ def test_an_error_in_ones_own_code_tells_its_place(name, tmp_path, monkeypatch, 
 def test_the_tutorials_environment_from_the_command_line(tmp_path, monkeypatch, capsys):
     text = (Path(__file__).parents[3] / "docs/your_env.md").read_text()
     code = text.split("```python\n")[1].split("```")[0]
-    assert len(code.splitlines()) < 60
+    assert len(code.splitlines()) <= 60
     (tmp_path / "convention.py").write_text(code.split("view = mfq.wrap")[0])
     yaml = text.split("may hold any option")[1].split("\n\n")[1]
     config = textwrap.dedent(yaml).replace("steps: 600", "steps: 40")
@@ -180,8 +186,7 @@ def test_learners_of_each_type_play_from_a_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("algo", ["mfq", "iql", "mfac", "ac"])
 def test_every_algorithm_runs_on_several_types(algo):
-    config = {**SMALL, "actor_critic": {"learning_starts": 20, "batch_size": 16}}
-    assert mfq.Runner(MEADOW, algo=algo, config=config).run()["length"] == 6
+    assert mfq.Runner(MEADOW, algo=algo, config=SMALL).run()["length"] == 6
 
 
 def test_an_algorithm_of_ones_own_gets_a_learner_a_type():
@@ -198,18 +203,23 @@ def test_an_algorithm_of_ones_own_gets_a_learner_a_type():
 
 def test_opponents_of_several_types_follow_the_learner():
     view = mfq.wrap([Meadow(), Meadow()])
-    config = mfq.QConfig(learning_starts=20, batch_size=16, hidden=(16,), gamma=0.0)
+    config = mfq.QConfig(
+        replay={"learning_starts": 20},
+        optimizer={"batch_size": 16},
+        network={"hidden": (16,)},
+        gamma=0.0,
+    )
 
     def agent_of(its, seed):
         return mfq.QAgent(its, True, config, seed)
 
     agent = mfq.ByType(view, agent_of)
-    teams = mfq.seating(view, agent, {"lagged": 0.5, "random": 0.5}, sides="wolf")
+    teams = mfq.make_teams(view, agent, {"lagged": 0.5, "random": 0.5}, sides="wolf")
     assert torch.equal(teams.assignment, torch.tensor([[0, 1, 0], [0, 2, 0]]))
     mfq.train(view, teams, 400)
     assert agent.act(view.reset(), explore=False)[:, 0].tolist() == [2, 2]
     state = teams.state_dict()
-    twin = mfq.seating(view, mfq.ByType(view, agent_of), {"lagged": 0.5, "random": 0.5}, "wolf")
+    twin = mfq.make_teams(view, mfq.ByType(view, agent_of), {"lagged": 0.5, "random": 0.5}, "wolf")
     twin.load_state_dict(state)
     for old, new in zip(*(t.players["lagged"].player.parts for t in (teams, twin)), strict=True):
         for one, other in zip(old.module.parameters(), new.module.parameters(), strict=True):

@@ -35,7 +35,11 @@ def test_a_bar_shows_only_when_asked_for(capsys):
     ("call", "error", "says"),
     [
         (lambda v: mfq.train(v, Pupil(), -3), ValueError, "steps=-3; allowed: 0 or more"),
-        (lambda v: mfq.train(v, mfq.Random(), 3), TypeError, "has no observe; allowed: a learner"),
+        (
+            lambda v: mfq.train(v, mfq.Random(), 3),
+            TypeError,
+            "agent is a Random; allowed: an mfq.Agent",
+        ),
         (lambda v: mfq.train(v.env, Pupil(), 3), TypeError, "view=.*allowed: a View, as mfq.wrap"),
         (lambda v: mfq.QAgent(v.env), TypeError, "view=.*allowed: a View, as mfq.wrap"),
         (lambda v: mfq.ActorCritic(v.env), TypeError, "view=.*allowed: a View, as mfq.wrap"),

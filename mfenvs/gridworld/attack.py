@@ -1,0 +1,103 @@
+"""Attacks, recovery and hunger: all that changes hp."""
+
+import numpy as np
+
+from mfenvs.gridworld.board import ALIVE, BLANK, DYING, FIRST, cover, place_of
+from mfenvs.gridworld.tables import (
+    ATTACK_PENALTY,
+    DAMAGE,
+    DEAD_PENALTY,
+    HP,
+    IN_GROUP,
+    KILL_REWARD,
+    KILL_SUPPLY,
+    RECOVER,
+    TO_ATTACKER,
+    first_agent,
+    group_of,
+    type_of,
+    unit_of,
+)
+
+NOTHING, MISS, HIT, KILL = 0, 1, 2, 3
+
+
+def attack(row, params, state, attacks):
+    """Makes the attacks one by one, from where agents stood before anybody moved.
+
+    An agent with hp below 0 dies, and its dead_penalty replaces what it has earned in this step.
+    """
+    for i in range(attacks):
+        # By way of unsigned numbers, so that the compiler knows that indices are not negative.
+        agent = np.int64(np.uint32(state.queue[row, i]))
+        if state.status[row, agent] != ALIVE:
+            continue
+        group, unit = group_of(agent, params), type_of(agent, params)
+        state.attacks[row, group] += 1
+        action = np.int64(np.uint16(state.last_action[row, agent]))
+        target = place_of(row, agent, params, state) + params.reach[unit, action]
+        victim = np.int64(state.grid[row, np.uint64(target)]) - FIRST
+        if not can_hit(row, group, unit, victim, params, state):
+            state.attack_result[row, agent] = MISS
+            state.reward[row, agent] += params.amounts[unit, ATTACK_PENALTY]
+            continue
+        prize = np.float32(0.0)
+        state.attack_result[row, agent] = HIT
+        state.victim[row, agent] = victim
+        other = group_of(victim, params)
+        state.bounty[row, agent] = params.paid[group, other, 0, TO_ATTACKER]
+        state.hits[row, group] += 1
+        hp = state.hp[row, victim] - params.amounts[unit, DAMAGE]
+        state.hp[row, victim] = hp
+        if hp < np.float32(0.0):
+            state.attack_result[row, agent] = KILL
+            state.kills[row, group] += 1
+            state.bounty[row, agent] = params.paid[group, other, 1, TO_ATTACKER]
+            killed = type_of(victim, params)
+            state.status[row, victim] = DYING
+            state.living[row, other] -= 1
+            state.reward[row, victim] = params.amounts[killed, DEAD_PENALTY]
+            state.grid[row, target] = BLANK
+            prize = params.amounts[killed, KILL_REWARD]
+            fed = state.hp[row, agent] + params.amounts[killed, KILL_SUPPLY]
+            state.hp[row, agent] = min(params.amounts[unit, HP], fed)
+        state.reward[row, agent] += prize + params.amounts[unit, ATTACK_PENALTY]
+    if not params.single_cell:
+        for agent in range(params.num_agents):
+            if state.status[row, agent] == DYING:
+                cover(row, agent, place_of(row, agent, params, state), BLANK, params, state)
+
+
+def can_hit(row, group, unit, victim, params, state):
+    """Whether an attack by an agent of a group and type hits what holds the cell (below 0: no agent)."""
+    if victim < 0:
+        return False
+    if group_of(victim, params) == group and params.units[unit, IN_GROUP] == 0:
+        return False
+    # The bodies of those killed before stay on the map until all attacks are made, unless one cell.
+    return params.single_cell or state.status[row, victim] == ALIVE
+
+
+def recover(row, params, state):
+    """Adds ``recover`` to the hp of the living, up to the most."""
+    for group in range(params.num_groups):
+        unit = unit_of(group, params)
+        most, gain = params.amounts[unit, HP], params.amounts[unit, RECOVER]
+        for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+            # Without a branch, so that this becomes vector instructions.
+            hp = state.hp[row, agent]
+            gained = min(most, hp + gain)
+            state.hp[row, agent] = gained if state.status[row, agent] == ALIVE else hp
+        if gain < np.float32(0.0):
+            starve(row, group, params, state)
+
+
+def starve(row, group, params, state):
+    """Lets the agents of a group die that have hp below 0; their reward is their dead_penalty."""
+    dead_penalty = params.amounts[unit_of(group, params), DEAD_PENALTY]
+    for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+        if state.status[row, agent] == ALIVE and state.hp[row, agent] < np.float32(0.0):
+            state.status[row, agent] = DYING
+            state.living[row, group] -= 1
+            state.reward[row, agent] = dead_penalty
+            cover(row, agent, place_of(row, agent, params, state), BLANK, params, state)

@@ -1,0 +1,148 @@
+"""The map, and what else follows from a scene: how agents look, and how each group is spread.
+
+The map is stored with a rim, as wide as any agent sees or reaches, so that no index leaves it. A cell of
+the grid is BLANK, OFF (beyond the map), WALL, or FIRST + the agent whose body covers it.
+"""
+
+import numpy as np
+
+from mfenvs.gridworld.tables import HP, LENGTH, WIDTH, first_agent, type_of, unit_of
+
+GONE, ALIVE, DYING = 0, 1, 2
+BLANK, OFF, WALL, FIRST = 0, 1, 2, 3
+# A number of a view, packed: its quantity in the bits of QUANTITY; above them, up to params.where_bit,
+# how many groups after the viewer's its group comes; above, the cell of the minimap, or the distance to
+# the cell in the grid, or UNSEEN.
+IS_THERE, IS_HP, IS_SHARE, IS_WALL = 0, 1, 2, 3
+QUANTITY, GROUP_BIT = 3, 2
+UNSEEN = -(2**28)
+
+
+def place_of(row, agent, params, scene):
+    """The index in the grid of the agent's position."""
+    line, column = np.int64(scene.y[row, agent]), np.int64(scene.x[row, agent])
+    return (line + params.rim) * params.stride + column + params.rim
+
+
+def minimap_cell(row, agent, params, scene):
+    """The index of the minimap's cell in which the agent is."""
+    line, column = params.part[scene.y[row, agent]], params.part[scene.x[row, agent]]
+    return line * params.window + column
+
+
+def copy(source, target):
+    # The arguments are slices, so that this becomes vector instructions.
+    for k in range(target.shape[0]):
+        target[k] = source[k]
+
+
+def cover(row, agent, place, code, params, board):
+    """Writes a code into all cells of a body at this place."""
+    unit = type_of(agent, params)
+    for line in range(params.units[unit, LENGTH]):
+        for column in range(params.units[unit, WIDTH]):
+            board.grid[row, place + line * params.stride + column] = code
+
+
+def is_free(row, agent, place, params, board):
+    """Whether the agent's body fits at this place: its cells are blank, or covered by it."""
+    unit = type_of(agent, params)
+    for line in range(params.units[unit, LENGTH]):
+        for column in range(params.units[unit, WIDTH]):
+            code = board.grid[row, place + line * params.stride + column]
+            if code != BLANK and code != FIRST + agent:
+                return False
+    return True
+
+
+def stand_one(row, agent, params, scene, board):
+    """Puts an agent on the map, if it is alive."""
+    if scene.status[row, agent] == ALIVE:
+        place = place_of(row, agent, params, scene)
+        if params.single_cell:
+            board.grid[row, place] = FIRST + agent
+        else:
+            cover(row, agent, place, FIRST + agent, params, board)
+
+
+def stand(row, params, scene, board):
+    """Puts the living on the map."""
+    for agent in range(params.num_agents):
+        stand_one(row, agent, params, scene, board)
+
+
+def show_one(row, code, params, scene, board):
+    """Writes how a cell with this code looks: whether it shows, and its share of the full hp."""
+    board.look[row, code, 0] = np.float32(1.0) if code >= WALL else np.float32(0.0)
+    if code >= FIRST:
+        agent = code - FIRST
+        board.look[row, code, 1] = scene.hp[row, agent] / params.amounts[type_of(agent, params), HP]
+    else:
+        board.look[row, code, 1] = np.float32(0.0)
+
+
+def show(row, params, scene, board):
+    """Writes how all cells look, by what they hold."""
+    for code in range(FIRST):
+        show_one(row, code, params, scene, board)
+    for group in range(params.num_groups):
+        most = params.amounts[unit_of(group, params), HP]
+        for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+            board.look[row, FIRST + agent, 0] = np.float32(1.0)
+            board.look[row, FIRST + agent, 1] = scene.hp[row, agent] / most
+
+
+def count(row, params, scene, board):
+    """Writes the minimaps: each group's share in each cell, and a list of the cells that it occupies.
+
+    Agents that died in this step still count.
+    """
+    for group in range(params.num_groups):
+        for cell in range(board.share.shape[2]):
+            board.share[row, group, cell] = np.float32(0.0)
+        cells, size = 0, 0
+        for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+            if scene.status[row, agent] != GONE:
+                cell = minimap_cell(row, agent, params, scene)
+                if board.share[row, group, cell] == np.float32(0.0):
+                    board.occupied_cells[row, group, cells] = cell
+                    cells += 1
+                board.share[row, group, cell] += np.float32(1.0)
+                size += 1
+        for k in range(cells):
+            board.share[row, group, board.occupied_cells[row, group, k]] /= np.float32(size)
+        board.num_occupied_cells[row, group] = cells
+
+
+def survey(row, params, scene, board):
+    """Writes the whole board of a scene."""
+    copy(params.empty_map, board.grid[row])
+    stand(row, params, scene, board)
+    show(row, params, scene, board)
+    if params.minimap:
+        count(row, params, scene, board)
+
+
+# -- a cell or an agent at a time, for devices where many small points run at once -------------------
+
+
+def share_of(row, group, cell, params, scene):
+    """A group's share in a cell of the minimap, as `count` writes it."""
+    here, size = 0, 0
+    for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+        if scene.status[row, agent] != GONE:
+            size += 1
+            if minimap_cell(row, agent, params, scene) == cell:
+                here += 1
+    return np.float32(here) / np.float32(size) if here > 0 else np.float32(0.0)
+
+
+def enter(row, cell, params, scene, board):
+    """On an empty map: puts an agent there, writes a code's look and all shares of a cell."""
+    if cell < params.num_agents:
+        stand_one(row, cell, params, scene, board)
+    if cell < FIRST + params.num_agents:
+        show_one(row, cell, params, scene, board)
+    if cell < board.share.shape[2]:
+        for group in range(params.num_groups):
+            board.share[row, group, cell] = share_of(row, group, cell, params, scene)

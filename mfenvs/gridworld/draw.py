@@ -1,0 +1,287 @@
+"""Draws a grid world: the map at the left; counts, history and the selected agent at the right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mfenvs.game import Step
+from mfenvs.gridworld import arena, attack, board
+from mfenvs.gridworld.arena import Field
+from mfenvs.gridworld.state import State
+from mfenvs.gridworld.tables import NUM_MOVES, STAY
+from mfenvs.render.chart import Plot, time_axis
+from mfenvs.render.geometry import Point
+
+if TYPE_CHECKING:
+    from mfenvs.render.canvas import Canvas
+
+MARGIN = 36
+PANEL = 316  # width of the right part, pixels
+VIEW = 91  # pixels along each map of what the selected agent sees: seven a cell, usually
+WAYS = (("left", "right"), ("up", "down"))
+SWATCH = 15  # width and height of an agent in the legend, pixels
+
+
+def draw(game: Any, state: State, step: Step, row: int, canvas: Canvas) -> None:
+    """Draws a row: the agents, the attacks of the last step, and the counts over the frames so far.
+
+    Where ``canvas.selected`` is an agent, also what it sees. A click on an agent selects it, one
+    elsewhere on the map selects nobody.
+
+    Args:
+        game: the rules and options.
+        state: arrays of B rows.
+        step: what the last step did.
+        row: which row, 0 to B - 1.
+        canvas: cleared and drawn on.
+    """
+    canvas.clear()
+    extent = min(canvas.size[1], canvas.size[0] - PANEL - MARGIN) - 2 * MARGIN
+    field = arena.lay_out(game, state, row, canvas, MARGIN, extent)
+    arena.take_click(field)
+    links = arena.links(field) if canvas.show_graph else None
+    arena.draw_ground(field)
+    arena.draw_agents(field)
+    if links is not None:
+        canvas.graph(field.centers(), links, width=1)
+    arena.draw_attacks(field)
+    arena.draw_selection(field)
+
+    top = _draw_header(field, canvas, f"{' (last)' if step.over[row] else ''}")
+    bottom = _draw_legend(field, canvas, links is None)
+    if canvas.selected is None:
+        bottom = _draw_numbers(field, canvas, bottom)
+    else:
+        bottom = _draw_selected(field, canvas, canvas.selected, bottom)
+    _draw_counts(field, canvas, top, bottom)
+
+
+def _sides(canvas: Canvas) -> tuple[int, int]:
+    """Left and right end of the panel."""
+    return canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN
+
+
+def _draw_header(field: Field, canvas: Canvas, mark: str) -> int:
+    """What is played, and when. Returns the y below."""
+    game, (left, right), top = field.game, _sides(canvas), MARGIN - 5
+    canvas.text(game.name, (left, top), 24, bold=True)
+    time = f"step {int(field.state.time[0]):,}{mark}"
+    canvas.text(time, (right, top + 26), 14, anchor="bottomright")
+    groups = zip(game.world.groups, game.world.placement.group_sizes.tolist(), strict=True)
+    units, size = game.world.unit_types, game.params.size
+    lines = [
+        f"{size} × {size} map, " + " against ".join(f"{n:,} {group.name}" for group, n in groups),
+        f"{len(units)} unit types, hp {', '.join(f'{unit.hp:.4g}' for unit in units)}",
+    ]
+    if len(units) == 1:
+        hp, hit, mends = (f"{n:.4g}" for n in (units[0].hp, units[0].damage, units[0].recover))
+        lines[1] = f"hp {hp}, a hit takes {hit}, a step mends {mends}"
+    for index, line in enumerate(lines):
+        canvas.text(line, (left, top + 38 + 20 * index), 13, canvas.theme.faint)
+    return top + 98
+
+
+def _draw_counts(field: Field, canvas: Canvas, top: int, bottom: int) -> None:
+    """How many agents of each group are alive, now and over the frames drawn so far, and its kills."""
+    (left, _), time, groups = _sides(canvas), int(field.state.time[0]), field.game.world.groups
+    living, kills = field.state.living[0].tolist(), field.state.kills[0].tolist()
+    pairs = zip(groups, living, strict=True)
+    histories = [canvas.trace(group.name, time, n) for group, n in pairs]
+    most = max(5, *field.game.world.placement.group_sizes.tolist())
+    area = (left, top + 52, PANEL, bottom - top - 52)
+    plot = Plot(canvas, area, time_axis(histories[0]), (0.0, float(most)), x_label="step")
+    column = (PANEL + 32) // len(groups)
+    for index, color in enumerate(arena.group_colors(field)):
+        x, end = left + index * column, left + (index + 1) * column - 32
+        _draw_swatch(field, (x, top + 10), 1.0, index)
+        canvas.text(groups[index].name.capitalize(), (x + 22, top), 15, bold=True)
+        canvas.text(_count(kills[index], "kill"), (x, top + 24), 13, canvas.theme.faint)
+        words = f"{living[index]:,}"
+        size = 34 if len(words) <= 3 else 22
+        canvas.text(words, (end, top + 14), size, anchor="midright", bold=True)
+        plot.line(histories[index], color)
+        canvas.circle(plot.at(time, living[index]), 4, color)
+
+
+def _draw_numbers(field: Field, canvas: Canvas, bottom: int) -> int:
+    """A table above ``bottom``. Returns the y above it."""
+    attacks = int((field.attack_result != attack.NOTHING).sum())
+    hits = int(np.isin(field.attack_result, (attack.HIT, attack.KILL)).sum())
+    entries = {"attacks in this step": f"{attacks:,}" + f", {hits:,} hit" * (attacks > 0)}
+    for index, group in enumerate(field.game.world.groups):
+        who = field.alive & (field.game.unit_groups == index)
+        mean = f"{float(field.state.hp[0, who].mean()):.2f}" if who.any() else "–"
+        entries[f"mean hp, {group.name}"] = mean
+    return canvas.table(*_sides(canvas), bottom - 18, entries) - 18
+
+
+# -- the selected agent -------------------------------------------------------------------------
+
+
+def _draw_selected(field: Field, canvas: Canvas, agent: int, bottom: int) -> int:
+    """The selected agent's hp, action and view. Returns the y above."""
+    theme, (left, right) = canvas.theme, _sides(canvas)
+    gone, group = field.status[agent] == board.GONE, int(field.game.unit_groups[agent])
+    top = bottom - 18 - (24 if gone else VIEW + 74)
+    canvas.line([(left, top - 14), (right, top - 14)], theme.rule)
+    _draw_swatch(field, (left, top + 10), float(field.share[agent]), group)
+    canvas.text(field.game.agents[agent], (left + 22, top), 15, bold=True)
+    canvas.text(health(field, agent), (right, top + 1), 14, theme.ink, "topright")
+    if gone:
+        return top - 32
+    reward = f"reward {float(field.state.reward[0, agent]):+.4g}"
+    canvas.text(last_action_text(field, agent), (left, top + 26), 13, theme.faint)
+    canvas.text(reward, (right, top + 26), 13, theme.faint, "topright")
+
+    view = observed(field, agent)
+    for index, (title, image) in enumerate(view_maps(field, agent, view).items()):
+        x = left + index * (PANEL - VIEW) // 2
+        canvas.text(title, (x, top + 52), 12, theme.faint)
+        canvas.box((x - 1, top + 69, VIEW + 2, VIEW + 2), theme.rule)
+        canvas.image(image, (x, top + 70, VIEW, VIEW))
+    if not field.game.params.minimap:
+        near = field.game.graph(field.state).neighbors(agent)
+        presence = (view[:, :, 1 :: field.game.params.depth] > 0).sum((0, 1))
+        counts = {
+            "neighbours alive": int(field.alive[near].sum()),
+            "own group in sight": int(presence[0]) - int(field.alive[agent]),
+            "others in sight": int(presence[1:].sum()),
+        }
+        shown = {name: f"{count:,}" for name, count in counts.items()}
+        canvas.table(left + VIEW + 24, right, top + 70 + VIEW, shown)
+    return top - 32
+
+
+def health(field: Field, agent: int) -> str:
+    """The agent's hp, or that it is dead."""
+    params, state = field.game.params, field.state
+    if field.status[agent] == board.ALIVE:
+        return f"hp {float(state.hp[0, agent]):.2f} of {float(field.game.full_hp[agent]):.4g}"
+    if field.status[agent] == board.DYING:
+        return "killed in this step"
+    absent = np.asarray(params.positions)[int(state.swapped[0]), agent, 0] < 0
+    return "not in this episode" if absent else "dead"
+
+
+def last_action_text(field: Field, agent: int) -> str:
+    """The agent's last action, and what it led to."""
+    params, unit, action = field.game.params, field.game.types[agent], int(field.action[agent])
+    fixed = {-1: "no action", int(params.units[unit, STAY]): "stay"}
+    fixed[field.game.num_actions] = "nothing done yet"
+    if action in fixed:
+        return fixed[action]
+    # An agent that is killed before its turn attacks nobody.
+    verbs = ("attack", "miss", "hit", "kill")
+    verb = "move" if action < params.units[unit, NUM_MOVES] else verbs[field.attack_result[agent]]
+    (aim,) = arena.offsets(field, np.array([agent]), np.array([action])).tolist()
+    ways = [f"{abs(n)} {way[n > 0]}" for n, way in zip(aim, WAYS, strict=True) if n]
+    return f"{verb} {', '.join(ways)}"
+
+
+def observed(field: Field, agent: int) -> np.ndarray:
+    """The agent's view, float32 [window, window, channels]."""
+    out = field.game.allocate_observation((1,))
+    field.game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]))
+    return np.asarray(out["view"][0])
+
+
+def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarray]:
+    """An agent's view as maps, by title: uint8 [window, window, 3]."""
+    canvas, theme, params = field.canvas, field.canvas.theme, field.game.params
+    depth, groups = params.depth, params.num_groups
+
+    viewer = int(field.game.unit_groups[agent])
+    colors = arena.group_colors(field)
+    colors = colors[viewer:] + colors[:viewer]
+    floor, wall = arena.ground_colors(canvas)
+    image = np.full((params.window, params.window, 3), theme.paper, np.float32)
+    corner = params.window // 2
+    left, top = (at - corner for at in field.center_cell(agent))
+    for row, first, last in arena.sight_of(field, agent):
+        image[row - top, first - left : last - left + 1] = floor
+    image[view[:, :, 0] > 0] = wall
+    for k, color in enumerate(colors):
+        there = view[:, :, 1 + depth * k] > 0
+        image[there] = arena.strengths(view[:, :, 2 + depth * k], color, canvas)[there]
+    image[corner, corner] = theme.ink
+    maps = {"what it sees": image}
+
+    mine = int(params.part[field.y[agent]]), int(params.part[field.x[agent]])
+    # The minimaps of the other groups in one, in the color of the first of them.
+    parts = {"own minimap": [0], "other minimap": list(range(1, groups))}
+    for title, which in parts.items() if params.minimap else ():
+        density = sum(view[:, :, 3 + depth * k] for k in which) + np.zeros_like(view[:, :, 0])
+        density[mine] -= len(which)  # which mark the agent's place
+        share = np.sqrt(np.clip(density / max(density.max(), 1e-9), 0, 1))[..., None]
+        image = np.array(theme.paper) + share * (np.array(colors[which[0]]) - theme.paper)
+        image[mine] = theme.ink
+        maps[title] = image
+    return {title: image.round().astype(np.uint8) for title, image in maps.items()}
+
+
+# -- legend -------------------------------------------------------------------------------------
+
+
+def _draw_legend(field: Field, canvas: Canvas, too_many: bool) -> int:
+    """The bottom lines of the panel. Returns the y above."""
+    (left, _), theme, y = _sides(canvas), canvas.theme, canvas.size[1] - MARGIN - 7
+    if canvas.show_graph:
+        if too_many:
+            words = "neighbour graph: too dense"
+            words += "; select an agent" * (canvas.selected is None)
+            canvas.text(words, (left, y), 13, theme.faint, "midleft")
+        else:
+            canvas.legend((left, y), "neighbour graph", theme.ink, line=True)
+        y -= 24
+    if field.shown is not None:
+        seen, reached = arena.sight_colors(canvas)
+        x = canvas.legend((left, y), "seen", seen)
+        x = canvas.legend((x + 18, y), "in reach", reached)
+        group = int(field.game.unit_groups[field.shown])
+        if field.cell >= arena.SMALL_CELL:
+            _draw_swatch(field, (x + 18, y), 1.0, group, marked=True)
+            canvas.text("neighbour", (x + 40, y), 13, theme.ink, "midleft")
+        y -= 24
+    elif canvas.mode == "human":
+        canvas.text("click on an agent to see what it sees", (left, y), 13, theme.faint, "midleft")
+        y -= 24
+    if field.cell < arena.ATTACK_CELL:
+        words = "attacks: too small to draw here"
+        canvas.text(words, (left, y), 13, theme.faint, "midleft")
+    else:
+        x = left
+        for words in ("hit", "miss"):
+            # A sample of the length that an attack has on a map of middling size.
+            cell = 15 if field.cell >= arena.SMALL_CELL else 5
+            arena.draw_attack(canvas, (x, y - cell // 6), (20 / cell, 0), cell, words == "miss")
+            x = canvas.text(words, (x + 24, y), 13, theme.ink, "midleft") + 18
+        for color in arena.group_colors(field):
+            arena.draw_cross(canvas, (x + 6, y), SWATCH, color)
+            x += 15
+        canvas.text("killed", (x + 4, y), 13, theme.ink, "midleft")
+    y -= 24
+    x = left
+    for group in range(field.game.params.num_groups):
+        for share in (1.0, 0.5, 0.1):
+            _draw_swatch(field, (x, y), share, group)
+            x += SWATCH + 2
+    canvas.text("much to little hp", (x + 5, y), 13, theme.ink, "midleft")
+    return y - 30
+
+
+def _draw_swatch(field: Field, at: Point, share: float, group: int, marked: bool = False) -> None:
+    """An agent as the map shows it; ``at`` is its left end, at half height."""
+    x, y = round(at[0]), round(at[1])
+    color = arena.group_colors(field)[group]
+    if field.cell < arena.SMALL_CELL:
+        pale = arena.strengths(np.array(share), color, field.canvas)
+        field.canvas.box((x, y - 6, 12, 12), tuple(pale.round().astype(int).tolist()))
+        return
+    corner, shares = np.array([[x, y - SWATCH // 2]]), np.array([share], np.float32)
+    arena.stamp_agents(field.canvas, corner, shares, group, color, SWATCH, marked)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + "s" * (n != 1)

@@ -1,0 +1,54 @@
+"""Rewards: at the beginning of a step, those of its attack rewards, and what a step writes."""
+
+import numpy as np
+
+from mfenvs.gridworld.attack import HIT, NOTHING
+from mfenvs.gridworld.board import ALIVE, DYING, GONE
+from mfenvs.gridworld.tables import STEP_REWARD, TO_VICTIM, first_agent, group_of, unit_of
+
+
+def retire(row, params, state):
+    """Removes agents that died in the step before; moves rewards to last rewards (`clear_dead`)."""
+    for group in range(params.num_groups):
+        step_reward = params.amounts[unit_of(group, params), STEP_REWARD]
+        for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+            if state.status[row, agent] == DYING:
+                state.status[row, agent] = GONE
+                state.hp[row, agent] = np.float32(0.0)
+                state.reward[row, agent] = np.float32(0.0)
+                state.last_reward[row, agent] = np.float32(0.0)
+            if state.status[row, agent] == ALIVE:
+                state.last_reward[row, agent] = state.reward[row, agent]
+                state.reward[row, agent] = step_reward
+            state.attack_result[row, agent] = NOTHING
+
+
+def pay(row, params, state):
+    """Adds the attack rewards, also to agents that died in this step."""
+    # Without a branch, so that this becomes vector instructions. To add -0 changes no number.
+    nothing = np.float32(-0.0)
+    for agent in range(params.num_agents):
+        paid = state.attack_result[row, agent] >= HIT
+        state.reward[row, agent] += state.bounty[row, agent] if paid else nothing
+    if params.pays_victims:
+        for agent in range(params.num_agents):
+            result = state.attack_result[row, agent]
+            if result >= HIT:
+                victim = state.victim[row, agent]
+                group, other = group_of(agent, params), group_of(victim, params)
+                state.reward[row, victim] += params.paid[group, other, result - HIT, TO_VICTIM]
+
+
+def close(row, params, state, out):
+    """Writes the step. Once a group has no living agent, the episode terminates for all."""
+    decided = False
+    for group in range(params.num_groups):
+        decided = decided or state.living[row, group] == 0
+    for agent in range(params.num_agents):
+        status = state.status[row, agent]
+        out.reward[row, agent] = state.reward[row, agent]
+        out.alive[row, agent] = status == ALIVE
+        out.terminated[row, agent] = status == DYING or (decided and status == ALIVE)
+    truncated = params.max_cycles >= 0 and state.time[row] >= params.max_cycles
+    out.truncated[row] = truncated
+    out.over[row] = truncated or decided

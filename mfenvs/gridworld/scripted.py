@@ -1,0 +1,182 @@
+"""Scripted players: what each would do in a state, for every living agent. They see the whole map.
+
+Each is a rule (row, agent) that writes an action into ``out`` [B, N], -1 for agents that are not alive.
+An enemy is an agent of another side. Distances are Euclidean, between positions.
+"""
+
+import numpy as np
+
+from mfenvs.gridworld.board import ALIVE, BLANK, FIRST, is_free, place_of
+from mfenvs.gridworld.tables import (
+    LENGTH,
+    NUM_ACTIONS,
+    NUM_MOVES,
+    STAY,
+    WIDTH,
+    first_agent,
+    group_of,
+    side_of,
+    type_of,
+)
+from mfenvs.rng import bits
+
+
+def random(row, agent, params, state, out):
+    """Chooses actions uniformly, from a stream that nothing else uses."""
+    out[row, agent] = -1
+    if state.status[row, agent] == ALIVE:
+        # Lane 0 picks the arrangement of a start.
+        draw = bits(state.key[row], state.counter[row], 1 + agent)
+        out[row, agent] = (draw * params.units[type_of(agent, params), NUM_ACTIONS]) >> 32
+
+
+def hold(row, agent, params, state, out):
+    """Attacks the enemy in reach that has the least hp, of these the first by index; else stays."""
+    out[row, agent] = -1
+    if state.status[row, agent] == ALIVE:
+        strike = weakest_in_reach(row, agent, params, state)
+        out[row, agent] = strike if strike >= 0 else params.units[type_of(agent, params), STAY]
+
+
+def rush(row, agent, params, state, out):
+    """Attacks as `hold` does; else goes as near as it can to the nearest enemy, or stays.
+
+    The nearest enemy is the first by index at the least Euclidean distance; of the moves to free places
+    that end nearest to it the first by index is taken, if it ends nearer than staying.
+    """
+    out[row, agent] = -1
+    if state.status[row, agent] == ALIVE:
+        strike = weakest_in_reach(row, agent, params, state)
+        if strike < 0:
+            strike = approach(row, agent, nearest(row, agent, params, state), params, state)
+        out[row, agent] = strike
+
+
+def focus(row, agent, params, state, out):
+    """Attacks as `hold` does; else goes, as `rush` goes, to the enemy in sight that has the least hp.
+
+    In sight is what the agent's view shows. Of those with the least hp the nearest is taken, and of
+    these the first by index. With nobody in sight it goes where `rush` does.
+    """
+    out[row, agent] = -1
+    if state.status[row, agent] == ALIVE:
+        strike = weakest_in_reach(row, agent, params, state)
+        if strike < 0:
+            goal = weakest_in_sight(row, agent, params, state)
+            if goal < 0:
+                goal = nearest(row, agent, params, state)
+            strike = approach(row, agent, goal, params, state)
+        out[row, agent] = strike
+
+
+def are_enemies(agent, other, params):
+    """Whether two agents are on different sides."""
+    return side_of(group_of(agent, params), params) != side_of(group_of(other, params), params)
+
+
+def weakest_in_reach(row, agent, params, state):
+    """The attack that `hold` makes, -1 if there is nobody to attack."""
+    here, unit = place_of(row, agent, params, state), type_of(agent, params)
+    best, weakest = -1, -1
+    for action in range(params.units[unit, NUM_MOVES], params.units[unit, NUM_ACTIONS]):
+        other = np.int64(state.grid[row, here + params.reach[unit, action]]) - FIRST
+        if other < 0 or not are_enemies(agent, other, params):
+            continue
+        if best >= 0:
+            gap = state.hp[row, other] - state.hp[row, weakest]
+            if gap > 0 or (gap == 0 and other >= weakest):
+                continue
+        best, weakest = action, other
+    return best
+
+
+def nearest(row, agent, params, state):
+    """The nearest living enemy, the first by index of several; -1 for none."""
+    x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
+    best, least = -1, np.int64(0)
+    side = side_of(group_of(agent, params), params)
+    for group in range(params.num_groups):
+        if side_of(group, params) == side:
+            continue
+        for other in range(first_agent(group, params), first_agent(group + 1, params)):
+            if state.status[row, other] == ALIVE:
+                gap = distance(row, other, state, x, y)
+                if best < 0 or gap < least:
+                    best, least = other, gap
+    return best
+
+
+def weakest_in_sight(row, agent, params, state):
+    """The enemy that `focus` goes to; -1 if it sees none."""
+    x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
+    best, least = -1, np.int64(0)
+    side = side_of(group_of(agent, params), params)
+    for group in range(params.num_groups):
+        if side_of(group, params) == side:
+            continue
+        for other in range(first_agent(group, params), first_agent(group + 1, params)):
+            if state.status[row, other] != ALIVE or not is_in_sight(
+                row, agent, other, params, state
+            ):
+                continue
+            gap = distance(row, other, state, x, y)
+            if best >= 0:
+                more = state.hp[row, other] - state.hp[row, best]
+                if more > 0 or (more == 0 and gap >= least):
+                    continue
+            best, least = other, gap
+    return best
+
+
+def is_in_sight(row, agent, other, params, state):
+    """Whether the agent's view shows the other's position."""
+    unit, half = type_of(agent, params), params.window // 2
+    dx = (
+        np.int64(state.x[row, other])
+        - np.int64(state.x[row, agent])
+        - params.units[unit, WIDTH] // 2
+    )
+    dy = (
+        np.int64(state.y[row, other])
+        - np.int64(state.y[row, agent])
+        - params.units[unit, LENGTH] // 2
+    )
+    if dy < -half or dy >= params.window - half:
+        return False
+    # A window of even size has its center at the corner of four cells: one more is left of it.
+    most = params.sight[dy + half]
+    return -most - (1 - params.window % 2) <= dx <= most
+
+
+def approach(row, agent, goal, params, state):
+    """The move to a free place that ends nearest to an agent, the first by index; stays if none ends
+    nearer than staying, or if ``goal`` is -1.
+    """
+    unit = type_of(agent, params)
+    best = params.units[unit, STAY]
+    if goal < 0:
+        return best
+    here = place_of(row, agent, params, state)
+    x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
+    least = distance(row, goal, state, x, y)
+    for action in range(params.units[unit, NUM_MOVES]):
+        there = here + params.reach[unit, action]
+        if params.single_cell:
+            free = state.grid[row, there] == BLANK
+        else:
+            free = is_free(row, agent, there, params, state)
+        if free:
+            column, line = there % params.stride - params.rim, there // params.stride - params.rim
+            gap = distance(row, goal, state, column, line)
+            if gap < least:
+                best, least = action, gap
+    return best
+
+
+def distance(row, other, state, x, y):
+    """The squared distance from a cell to an agent."""
+    dx, dy = np.int64(state.x[row, other]) - x, np.int64(state.y[row, other]) - y
+    return dx * dx + dy * dy
+
+
+PLAYERS = {"random": random, "hold": hold, "rush": rush, "focus": focus}

@@ -1,0 +1,58 @@
+"""The start of an episode."""
+
+import numpy as np
+
+from mfenvs.gridworld.attack import NOTHING
+from mfenvs.gridworld.board import ALIVE, GONE, survey
+from mfenvs.gridworld.tables import HP, NUM_ACTIONS, RIGHT, SIZE, group_of, type_of
+from mfenvs.rng import bits
+
+
+def start(row, params, state, out):
+    """Places all agents: by one of the arrangements, which a coin picks if there are two, shifted."""
+    swapped = params.random_side and bits(state.key[row], state.counter[row], 0) & 1 == 1
+    # How much wider apart than listed the two halves are, and how much lower the right one is. The left
+    # one goes half of that the other way, so that the pair stays in the middle of the map.
+    wider = draw_within(row, params.nearer, params.further, 1, params, state)
+    lower = draw_within(row, params.aslant, params.aslant, 2, params, state)
+    left_x, left_y = (params.odd_x - wider) >> 1, (params.odd_y - lower) >> 1
+    state.swapped[row] = swapped
+    state.time[row] = 0
+    arrangement = 1 if swapped else 0
+    for agent in range(params.num_agents):
+        unit = type_of(agent, params)
+        x = params.positions[arrangement, agent, 0]
+        y = params.positions[arrangement, agent, 1]
+        present = x >= 0  # a group may be smaller in one arrangement than in the other
+        right = params.starts[arrangement, group_of(agent, params), RIGHT] == 1
+        x += left_x + wider if right else left_x
+        y += left_y + lower if right else left_y
+        state.status[row, agent] = ALIVE if present else GONE
+        state.x[row, agent] = x if present else 0
+        state.y[row, agent] = y if present else 0
+        state.hp[row, agent] = params.amounts[unit, HP] if present else np.float32(0.0)
+        state.reward[row, agent] = np.float32(0.0)
+        state.last_reward[row, agent] = np.float32(0.0)
+        state.last_action[row, agent] = params.units[unit, NUM_ACTIONS]
+        state.attack_result[row, agent] = NOTHING
+        out.reward[row, agent] = np.float32(0.0)
+        out.terminated[row, agent] = False
+        out.alive[row, agent] = present
+        out.acting[row, agent] = False
+        out.actions[row, agent] = -1
+    survey(row, params, state, state)
+    for group in range(params.num_groups):
+        state.living[row, group] = params.starts[arrangement, group, SIZE]
+        state.attacks[row, group] = 0
+        state.hits[row, group] = 0
+        state.kills[row, group] = 0
+    out.truncated[row] = False
+    out.over[row] = False
+    out.reset[row] = True
+
+
+def draw_within(row, below, above, use, params, state):
+    """A whole number from -below to above, uniform, from the row's stream."""
+    # Lane 0 is the coin's; the next ones are the agents' (`scripted.random`).
+    draw = bits(state.key[row], state.counter[row], params.num_agents + use)
+    return ((draw * (below + 1 + above)) >> 32) - below

@@ -1,0 +1,120 @@
+"""MF-AC with a critic V(s, abar) that learns from rollouts, as in the authors' code.
+
+Legend: B rows, N agents, A actions, M transitions of a batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mfq.agents.ac_config import ACConfig
+from mfq.agents.actor_critic import ActorCritic, Networks
+from mfq.agents.hearing import MakeMeanField
+from mfq.common import distributed
+from mfq.envs.step import Step
+from mfq.envs.view import View
+from mfq.replay.base import observation
+from mfq.replay.rollout import Rollout
+
+CHUNK = 16_384  # samples of a rollout per forward pass
+
+
+class RolloutActorCritic(ActorCritic):
+    """The actor-critic of the authors' code: on-policy, with Monte-Carlo returns.
+
+    It takes the arguments of `ActorCritic`.
+
+    Attributes:
+        rollout: the unfinished rollout.
+    """
+
+    critic = "v"
+
+    def __init__(
+        self,
+        view: View,
+        mean_field: bool | MakeMeanField = True,
+        config: ACConfig | None = None,
+        seed: int = 0,
+        network: Networks | None = None,
+    ) -> None:
+        super().__init__(view, mean_field, config, seed, network)
+        self.rollout = Rollout(self.config.rollout.steps)
+        self._last: Step | None = None
+
+    def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
+        """Adds a step to the rollout."""
+        choice = {
+            "action": actions,
+            "mean": self._fitted(step, next_step),
+            "learns": step.learners(next_step),
+        }
+        if step.action_mask is not None:
+            choice["mask"] = step.action_mask
+        self.rollout.add(step, next_step, self.hearing(step), choice)
+        self._last = next_step if step.mine is None else next_step.for_player(step.mine)
+        self.hearing(next_step)  # so that a checkpoint holds it; see `Hearing.load_state_dict`
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "rollout": self.rollout.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.rollout.load_state_dict(state["rollout"], self.view.device)
+
+    def _improve(self) -> dict[str, float]:
+        config, metrics = self.config, dict[str, Tensor]()
+        # All processes end their rollouts in the same step.
+        if self._last is None or distributed.total(int(not self.rollout.is_over())):
+            return {}
+        batch = self.rollout.finish(
+            self._last, self.hearing(self._last), self._state_values, config.gamma
+        )
+        count = len(batch["returns"])
+        size = distributed.total(count) / distributed.world()
+        chunks = [  # at least one: a process without samples averages gradients, too
+            {name: part[start : start + CHUNK] for name, part in batch.items()}
+            for start in range(0, max(count, 1), CHUNK)
+        ]
+        for _ in range(config.rollout.updates if size else 0):
+            self.optimizer.zero_grad()
+            sums = [self._accumulate(chunk, size) for chunk in chunks]
+            self._descend()
+            metrics = {name: torch.stack([part[name] for part in sums]).sum() for name in sums[0]}
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _accumulate(self, batch: dict[str, Tensor], size: float) -> dict[str, Tensor]:
+        """Adds the gradient of some samples of a rollout; returns their shares of the metrics.
+
+        ``size`` is the number of samples of the whole rollout, the mean over processes.
+        """
+        config, returns = self.config, batch["returns"]
+        obs, agent = observation("obs", batch), batch["place"] % self.view.num_agents
+        with torch.enable_grad():
+            value = self.precision(self.online["critic"], obs, batch["mean"], agent)[:, 0]
+            critic_loss = (returns - value).square().sum() / size
+
+            # grad log pi(a|s) (R - V(s, abar))
+            logits = self.precision(self.online["actor"], obs, agent)
+            log_pi = self.log_policy(logits, batch.get("mask"))
+            chosen = log_pi.gather(-1, batch["action"][:, None])[:, 0]
+            gain = chosen * (returns - value.detach())
+            entropy = -(log_pi.exp() * log_pi).sum(-1)
+            actor_loss = -(gain + config.entropy * entropy).sum() / size
+            (actor_loss + config.rollout.value_weight * critic_loss).backward()
+        metrics = {
+            "loss": critic_loss,
+            "value": value.sum() / size,
+            "entropy": entropy.sum() / size,
+        }
+        return {name: part.detach() for name, part in metrics.items()}
+
+    @torch.no_grad()
+    def _state_values(self, states: dict[str, Tensor]) -> Tensor:
+        """Returns V(s, abar) [M], with the abar that acting in s uses."""
+        agent = states["place"] % self.view.num_agents
+        inputs = observation("obs", states), states["expected"], agent
+        return self.precision(self.online["critic"], *inputs)[:, 0]

@@ -1,0 +1,66 @@
+"""The loop: act, step, and for agents that learn, observe and learn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mfq.agents.base import Agent, Player
+from mfq.envs.step import Step
+from mfq.envs.view import View
+
+
+class Transition(NamedTuple):
+    """One step of the loop.
+
+    Attributes:
+        step: the step before the actions.
+        actions: int64 [B, N].
+        next_step: the step after the actions.
+        metrics: the result of `Agent.learn`; {} without learning.
+        seconds: the time that acting, the environment and learning took: "act", "env", "learn".
+    """
+
+    step: Step
+    actions: Tensor
+    next_step: Step
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+
+
+def play(view: View, player: Player, step: Step, explore: bool = True) -> Iterator[Transition]:
+    """Plays forever, without learning.
+
+    Args:
+        view: the view to play.
+        player: the player of all agents.
+        step: the view's latest step.
+        explore: whether the player acts as in training.
+
+    Yields:
+        The transition of each step.
+    """
+    while True:
+        start = time.perf_counter()
+        with torch.no_grad():
+            actions = player.act(step, explore)
+            acted = time.perf_counter()
+            next_step = view.step(actions)
+        seconds = {"act": acted - start, "env": time.perf_counter() - acted, "learn": 0.0}
+        yield Transition(step, actions, next_step, {}, seconds)
+        step = next_step
+
+
+def learn(view: View, agent: Agent, step: Step) -> Iterator[Transition]:
+    """Plays and learns forever; see `play`."""
+    for transition in play(view, agent, step):
+        start = time.perf_counter()
+        with torch.no_grad():
+            agent.observe(transition.step, transition.actions, transition.next_step)
+            metrics = agent.learn()
+        seconds = {**transition.seconds, "learn": time.perf_counter() - start}
+        yield transition._replace(metrics=metrics, seconds=seconds)

@@ -1,0 +1,29 @@
+"""The tables that `mfq compare dilemma` prints."""
+
+from __future__ import annotations
+
+from mfq.studies.dilemma.config import Contrast, Payoff
+
+
+def table(payoffs: list[Payoff]) -> str:
+    """Formats a line for each payoff."""
+    heads = f"{'run':<12} {'side':<5} {'others':<8} {'agent':<8}"
+    lines = [f"{heads}  the agent earns           army by agent, kills"]
+    for p in payoffs:
+        interval = f"{p.earned:5.2f} ({p.earned_low:5.2f} to {p.earned_high:5.2f})"
+        army = f"{p.army:5.2f}, {p.kill_difference:+5.1f}"
+        lines.append(f"{p.name:<12} {p.side:<5} {p.others:<8} {p.agent:<8}  {interval:<25} {army}")
+    return "\n".join(lines)
+
+
+def table_of_contrasts(contrasts: list[Contrast]) -> str:
+    """Formats a line for each contrast."""
+    count = len(contrasts)
+    lines = [
+        f"What the agent gains by striking; intervals and p for {count} contrasts (Bonferroni):",
+        f"{'run':<12} {'side':<5} {'others':<8}  {'gain':<23}       p",
+    ]
+    for c in contrasts:
+        gain = f"{c.gain:+5.2f} ({c.low:+5.2f} to {c.high:+5.2f})"
+        lines.append(f"{c.name:<12} {c.side:<5} {c.others:<8}  {gain:<23}  {c.p_adjusted:6.4f}")
+    return "\n".join(lines)
