@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -62,6 +63,8 @@ class Start:
 class Resume:
     """Resumes a run. Other options are those of the run.
 
+    --trust MODULE:NAME lets the checkpoint name code of yours, such as an environment.
+
     Attributes:
         steps: the total number of environment steps of each row.
         episodes: the total number of episodes.
@@ -78,6 +81,8 @@ class Resume:
 @dataclass(frozen=True)
 class Evaluation:
     """Plays episodes without exploration with the agent of a run, and prints their mean scores.
+
+    --trust MODULE:NAME lets the checkpoint name code of yours, such as an environment.
 
     Attributes:
         folder: the folder of the run.
@@ -110,6 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _choose("mfq", COMMANDS, words)
         keep_freed()
         return commands[words[0]](words[1:])
+    except BrokenPipeError:  # such as `mfq list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"mfq: {error}{_place(error)}", file=sys.stderr)
         return 2
@@ -153,9 +161,10 @@ def _train(flags: Words) -> int:
     default = run_config(options)
     name, entry = algorithm(default.algo)
     description = TRAIN.format(presets=", ".join(PRESETS), algo=name)
-    return _finish(
-        Runner(config=_parse(RunConfig, flags, "mfq train", default, description, entry.config))
-    )
+    config = _parse(RunConfig, flags, "mfq train", default, description, entry.config)
+    if config.steps != default.steps and config.episodes == default.episodes:
+        config = replace(config, episodes=0)  # steps that are asked for count
+    return _finish(Runner(config=config))
 
 
 def _resume(folder: str, flags: Words) -> int:
@@ -393,6 +402,7 @@ def _parse_with_file(kind: type[Any], flags: Words, program: str) -> Any:
     file, flags = tyro.cli(File, prog=program, args=flags, return_unknown_args=True, add_help=False)
     default = None if file.config is None else from_yaml(kind, file.config)
     description = (kind.__doc__ or "").partition("Attributes:")[0]
+    description += "--trust MODULE:NAME lets checkpoints name code of yours.\n"
     description += "--config FILE.yaml reads options from a file; flags override them."
     return _parse(kind, flags, program, default, description)
 

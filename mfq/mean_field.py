@@ -81,6 +81,12 @@ class MeanField(ABC):
     redraws: bool = False
     iterates: bool = False
 
+    def __init_subclass__(cls) -> None:
+        """A class that redefines `hear` can be redrawn only if it redefines `at` too."""
+        super().__init_subclass__()
+        if "hear" in vars(cls) or "at" in vars(cls):
+            cls.redraws = "at" in vars(cls)
+
     def __init__(self, view: Sizes, pairing: str = "current") -> None:
         if pairing not in PAIRINGS:
             raise ValueError(f"pairing={pairing!r}; allowed: {PAIRINGS}")
@@ -139,12 +145,10 @@ class MeanAction(MeanField):
     With several types it is over (type, action), so that D is the sum of the types' A.
     """
 
-    redraws = True
-
     def __init__(self, view: Sizes, pairing: str = "current") -> None:
         super().__init__(view, pairing)
         self.width = view.mean_action_dim
-        self.iterates = self.width == view.num_actions
+        self.iterates = type(self).hear is MeanAction.hear and self.width == view.num_actions
 
     def hear(self, step: HeardStep, memory: dict[str, Tensor]) -> Tensor:
         return step.mean_action
@@ -157,7 +161,6 @@ class NoMeanField(MeanField):
     """The empty mean field: D = 0. With it MFQ is IQL, and MF-AC is AC."""
 
     width = 0
-    redraws = True
 
     def hear(self, step: Moment, memory: dict[str, Tensor]) -> Tensor:
         return torch.zeros((*step.actions.shape, 0), device=self.device)

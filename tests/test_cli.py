@@ -346,3 +346,19 @@ def test_opponents_take_the_place_of_a_presets(tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["opponents"] == {"lagged": 0.5, "hold": 0.5}
     assert config["steps"] == 2
+
+
+def test_steps_that_are_asked_for_count_though_a_preset_has_episodes(tmp_path):
+    little = ["--set", "map_size=14", "max_cycles=3", "--evaluation.episodes", "2", "--quiet"]
+    words = ["train", "--preset", "fast", "--steps", "3", *little, "--out", str(tmp_path)]
+    assert main(words) == 0
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (config["steps"], config["episodes"]) == (3, 0)
+
+
+def test_a_closed_pipe_ends_quietly():
+    words = " ".join(command("list"))
+    shell = subprocess.run(
+        ["bash", "-c", f"{words} | true"], capture_output=True, text=True, check=False
+    )
+    assert shell.stderr == ""

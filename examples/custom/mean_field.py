@@ -9,11 +9,9 @@ from mfenvs import battle_v0
 class MeanAndCount(mfq.MeanAction):
     """abar [A], and the number of live neighbours with an action, as a share of the agents."""
 
-    redraws = iterates = False  # a compact replay, and Eqs. 6 and 11, know the mean action alone
-
     def __init__(self, view, pairing="current"):
         super().__init__(view, pairing)
-        self.width, self.redraws, self.iterates = view.mean_action_dim + 1, False, False
+        self.width = view.mean_action_dim + 1
 
     def hear(self, step, memory):
         count = step.graph_before.degree(step.actions >= 0)

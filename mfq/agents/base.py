@@ -97,7 +97,10 @@ class Agent(Player):
 
     @abstractmethod
     def learn(self) -> dict[str, float]:
-        """Makes the updates that are due; returns metrics, or {}."""
+        """Makes the updates that are due; returns metrics, or {}.
+
+        It is called with gradients off: put ``with torch.enable_grad():`` around a loss.
+        """
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from mfenvs.validate import of_kind, whole
 from mfq.envs.lookup import find
 from mfq.envs.step import Step
 from mfq.envs.view import View
@@ -41,6 +43,12 @@ def make_mean_field(view: View, choice: bool | MakeMeanField, name: str, pairing
     field = make(view, pairing)
     if not isinstance(field, MeanField):
         raise TypeError(f"mean_field made a {type(field).__name__}; allowed: a MeanField")
+    if not hasattr(field, "pairing"):
+        raise TypeError(
+            f"{type(field).__name__} has no pairing; allowed: a constructor that calls "
+            "super().__init__(view, pairing)"
+        )
+    whole(f"{type(field).__name__}.width", getattr(field, "width", None), 0)
     return field
 
 
@@ -64,12 +72,19 @@ class Hearing:
             if restored is None or bool(step.reset.all()):
                 self._start_episodes(step)
                 restored = self.field.hear(step, self._memory)
+                expected = (*step.actions.shape, self.field.width)
+                if tuple(restored.shape) != expected or restored.dtype != torch.float32:
+                    raise ValueError(
+                        f"{type(self.field).__name__}.hear returned {restored.dtype} "
+                        f"{tuple(restored.shape)}; allowed: torch.float32 {expected}"
+                    )
             self._heard = dict([*list(self._heard.items())[-1:], (step.number, restored)])
         return self._heard[step.number]
 
     def _start_episodes(self, step: Step) -> None:
         """Resets the memory of rows that were reset."""
         fresh = self.field.new_memory(len(step.actions))
+        of_kind(f"{type(self.field).__name__}.new_memory()", fresh, dict, "a dict of tensors")
         if any(
             name not in self._memory or len(self._memory[name]) != len(fresh[name])
             for name in fresh

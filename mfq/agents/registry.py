@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from functools import partial
@@ -95,6 +96,13 @@ def algorithm(algo: Any) -> tuple[str, Algorithm]:
         make = algo
     if not callable(make):
         raise TypeError(f"algo={algo!r}; allowed: {', '.join(BUILT_IN)}, MODULE:CLASS, or a class")
+    try:
+        inspect.signature(make).bind("view", "config", "seed")
+    except TypeError:
+        raise TypeError(
+            f"algo={name!r} takes {inspect.signature(make)}; allowed: what takes (view, config, "
+            "seed) and makes an mfq.Agent"
+        ) from None
     config = getattr(make, "Config", QConfig)
     if not is_dataclass(config):
         raise TypeError(f"{name}.Config={config!r}; allowed: a dataclass of its options")

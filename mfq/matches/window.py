@@ -21,8 +21,8 @@ class PlayConfig:
     folders of runs.
 
     Attributes:
-        red, blue: the players of the armies. If only one is given, the other is rush; without both they
-            are the pretrained "mfq" and "iql".
+        red: the player of the red army. None: rush, or if blue is None too, the pretrained "mfq".
+        blue: the player of the blue army. None: rush, or if red is None too, the pretrained "iql".
         episodes: the number of episodes.
         seed: seed of the first episode; the others continue its random stream.
         select: the agent to show the view of, such as red_3. A click in the window selects one, too.

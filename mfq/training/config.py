@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, ClassVar
 
 from mfenvs.validate import number, of_kind, positive, whole
-from mfq.agents.registry import algorithm
+from mfq.agents.registry import ALGORITHMS, algorithm
 from mfq.common.config import Alias, Nested, build, read_yaml
 
 # torch and the games accept signed 64-bit seeds; rows, ranks and steps are added to this one.
@@ -153,6 +153,13 @@ class RunConfig(Nested):
         of_kind("quiet", self.quiet, bool, "True or False")
         for name in ("env", "algo", "device", "sides"):
             of_kind(name, getattr(self, name), str, "a name")
+        of_kind(
+            "graph",
+            self.graph,
+            (str, NoneType),
+            "a name, or MODULE:NAME; other graphs are given to mfq.wrap(env, graph), and the view to "
+            "the Runner",
+        )
         of_kind("out", self.out, (str, NoneType), "a folder's name, or None")
         of_kind("env_options", self.env_options, dict, "options by name")
         of_kind("opponents", self.opponents, dict, "shares by opponent, such as {'rush': 0.5}")
@@ -199,10 +206,22 @@ def run_config(options: Mapping[str, Any], default: RunConfig | None = None) -> 
     agent = options.pop("agent", None)
     is_like = default is not None and type(default.agent) is entry.config
     basis = default.agent if default is not None and is_like else None
+    for name in by_algorithm:
+        if name not in ALGORITHMS and ":" not in name:
+            raise ValueError(
+                f"algorithms has {name!r}; allowed: {', '.join(ALGORITHMS)}, or MODULE:CLASS"
+            )
+    if default is not None and default.episodes and "steps" in options:
+        options.setdefault("episodes", 0)  # steps that are asked for count
     if algo in by_algorithm:
         basis = build(entry.config, by_algorithm[algo], basis)
     if isinstance(agent, Mapping):
-        agent = build(entry.config, agent, basis)
+        try:
+            agent = build(entry.config, agent, basis)
+        except ValueError as error:
+            raise ValueError(
+                f"agent, of algo={algo!r}: {error}; options of several algorithms go under algorithms"
+            ) from None
     options |= {"algo": algo, "agent": basis if agent is None else agent}
     if default is not None and "env_options" in options and "env" not in options:
         options["env_options"] = {**default.env_options, **options["env_options"]}

@@ -128,3 +128,64 @@ def test_what_is_no_mean_field_is_named(choice, error, message):
 def test_an_unknown_name_is_named():
     with pytest.raises(ValueError, match="mean_field='median'; allowed: mean_action, or MODULE"):
         mfq.QAgent(a_view(), config=mfq.QConfig(mean_field="median"))
+
+
+def test_a_mean_field_that_changes_what_is_heard_is_not_redrawn_as_the_mean_action():
+    """Else it would be trained on another input than it acts on."""
+
+    class Reversed(MeanAction):
+        def hear(self, step, memory):
+            return -super().hear(step, memory)
+
+    class Redrawn(Reversed):
+        def at(self, graph, actions, agents):
+            return -super().at(graph, actions, agents)
+
+    view = a_view()
+    assert MeanAction(view).redraws
+    assert not Reversed(view).redraws
+    assert not Reversed(view).iterates
+    assert Redrawn(view).redraws
+
+
+class NoWidth(Counts):
+    def __init__(self, view, pairing):
+        super().__init__(view, pairing)
+        del self.width
+
+
+class NoPairing(Counts):
+    def __init__(self, view, pairing):
+        self.width = 3
+
+
+class Wide(Counts):
+    def __init__(self, view, pairing):
+        super().__init__(view, pairing)
+        self.width += 1
+
+
+class Double(Counts):
+    def hear(self, step, memory):
+        return super().hear(step, memory).double()
+
+
+class NoMemory(Counts):
+    def new_memory(self, num_envs):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (NoWidth, r"NoWidth\.width=None"),
+        (NoPairing, r"NoPairing has no pairing; allowed: .*super\(\)"),
+        (Wide, r"Wide\.hear returned torch\.float32 \(1, 4, 10\); allowed: .* \(1, 4, 11\)"),
+        (Double, r"Double\.hear returned torch\.float64"),
+        (NoMemory, r"NoMemory\.new_memory\(\)=None; allowed: a dict of tensors"),
+    ],
+)
+def test_what_a_mean_field_lacks_is_named(choice, message):
+    view = a_view()
+    with pytest.raises((TypeError, ValueError), match=message):
+        mfq.QAgent(view, choice).act(view.reset(seed=0))

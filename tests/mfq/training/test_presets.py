@@ -5,7 +5,7 @@ from operator import attrgetter
 import pytest
 
 from mfq.agents.ac_config import AUTHORS
-from mfq.training.config import PRESETS, preset
+from mfq.training.config import PRESETS, preset, run_config
 
 PAPERS_GAME = {
     "env": "battle_v0",
@@ -251,3 +251,18 @@ def test_all_presets_are_here():
 
 def test_the_authors_actor_critic():
     assert chosen(AUTHORS, AUTHORS_ACTOR_CRITIC) == AUTHORS_ACTOR_CRITIC
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"algorithms": {"mfca": {}}}, "algorithms has 'mfca'; allowed: mfq, iql, mfac, ac"),
+        (
+            {"algo": "mfac", "agent": {"exploration": {}}},
+            "agent, of algo='mfac': ACConfig has no field 'exploration'.*under algorithms",
+        ),
+    ],
+)
+def test_options_of_no_algorithm_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        run_config(options)
