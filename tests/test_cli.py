@@ -79,6 +79,10 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["train", "--set", "num_agents"], "--set num_agents; allowed: NAME=VALUE"),
         (["train", "--set", "agents=3"], "no option 'agents'"),
         (
+            ["train", "--set", "num_envs=3"],
+            "env_options['num_envs']=3; allowed: the run's num_envs",
+        ),
+        (
             ["train", "--preset", "small", "--opponents", "rush"],
             "--opponents rush; allowed: NAME SHARE",
         ),

@@ -173,6 +173,7 @@ class ACConfig(Nested):
             ("precision", PRECISIONS),
         ):
             one_of(name, getattr(self, name), allowed)
+        of_kind("mean_field", self.mean_field, str, "a name, or MODULE:CLASS")
         for name in ("gamma", "polyak"):
             number(name, getattr(self, name), 0.0, 1.0)
         number("entropy", self.entropy, 0.0)

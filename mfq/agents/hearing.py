@@ -34,6 +34,8 @@ def make_mean_field(view: View, choice: bool | MakeMeanField, name: str, pairing
     if choice is False:
         return NoMeanField(view, pairing)
     make: Any = choice
+    if not isinstance(choice, bool) and not callable(choice):
+        raise TypeError(f"mean_field={choice!r}; allowed: True, False, or a class of mean fields")
     if choice is True:
         if name not in MEAN_FIELDS and ":" not in name:
             raise ValueError(
@@ -91,6 +93,11 @@ class Hearing:
         ):
             self._memory = fresh
         for name, values in fresh.items():
+            if len(values) != len(step.actions):
+                raise ValueError(
+                    f"{type(self.field).__name__}.new_memory: {name!r} has {len(values)} rows; allowed: "
+                    f"{len(step.actions)}"
+                )
             started = step.reset.view(-1, *[1] * (values.dim() - 1))
             self._memory[name] = values.where(started, self._memory[name])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,11 +48,25 @@ def play(view: View, player: Player, step: Step, explore: bool = True) -> Iterat
         start = time.perf_counter()
         with torch.no_grad():
             actions = player.act(step, explore)
+            check_actions(player, actions, step)
             acted = time.perf_counter()
             next_step = view.step(actions)
         seconds = {"act": acted - start, "env": time.perf_counter() - acted, "learn": 0.0}
         yield Transition(step, actions, next_step, {}, seconds)
         step = next_step
+
+
+def check_actions(player: Player, actions: Any, step: Step) -> None:
+    """Raises TypeError or ValueError unless a player's actions are integers [B, N]."""
+    name, shape = f"{type(player).__name__}.act", tuple(step.actions.shape)
+    if not isinstance(actions, Tensor):
+        raise TypeError(
+            f"{name} returned a {type(actions).__name__}; allowed: a tensor int64 {shape}"
+        )
+    if tuple(actions.shape) != shape or actions.dtype != torch.int64:
+        raise ValueError(
+            f"{name} returned {actions.dtype} {tuple(actions.shape)}; allowed: torch.int64 {shape}"
+        )
 
 
 def learn(view: View, agent: Agent, step: Step) -> Iterator[Transition]:

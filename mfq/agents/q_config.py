@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from mfenvs.validate import number, one_of, positive, whole, widths
+from mfenvs.validate import number, of_kind, one_of, positive, whole, widths
 from mfq.common.config import Alias, Nested
 from mfq.mean_field import PAIRINGS
 from mfq.networks.precision import PRECISIONS
@@ -236,6 +236,7 @@ class QConfig(Nested):
             ("precision", PRECISIONS),
         ):
             one_of(name, getattr(self, name), allowed)
+        of_kind("mean_field", self.mean_field, str, "a name, or MODULE:CLASS")
         for name in ("gamma", "polyak"):
             number(name, getattr(self, name), 0.0, 1.0)
         number("target_temperature", self.target_temperature, 0.0)

@@ -87,6 +87,8 @@ def build(
         ValueError: for an unknown field.
         TypeError, ValueError: for values that the configuration does not allow.
     """
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise TypeError(f"{config_type.__name__}: {options!r}; allowed: a mapping of field names")
     known = {field.name: field for field in fields(config_type)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for name, value in _renamed(config_type, options).items():
@@ -107,23 +109,36 @@ def _renamed(config_type: type[Any], options: Mapping[str, Any]) -> dict[str, An
     aliases: dict[str, Alias] = getattr(config_type, "ALIASES", {})
     known = {field.name for field in fields(config_type)}
     renamed: dict[str, Any] = {}
+
+    def put(place: str, value: Any, name: str) -> None:
+        parent, _, leaf = place.partition(".")
+        if not leaf and not isinstance(value, Mapping):
+            if place in renamed:
+                raise ValueError(f"{name} and {place} are both given; allowed: one of them")
+            renamed[place] = value
+            return
+        parts = {leaf: value} if leaf else value
+        present = renamed.setdefault(parent, {})
+        if not isinstance(present, Mapping):
+            raise ValueError(f"{name} beside {parent}={present!r}; allowed: {parent} as a dict")
+        for part in parts:
+            if part in present:
+                raise ValueError(f"{name} and {parent}.{part} are both given; allowed: one of them")
+        renamed[parent] = {**present, **parts}
+
     for name, value in options.items():
         alias = aliases.get(name)
         # A former name may be the name of a nested field now, with a dict as its value.
         if alias is None or (name in known and not isinstance(value, str | int | float)):
-            place = name
+            put(name, value, name)
         elif isinstance(alias, str):
-            place = alias
+            put(alias, value, name)
         else:
             place, convert = alias
-            value = convert(value)
-        parent, _, leaf = place.partition(".")
-        if leaf:
-            renamed[parent] = {**renamed.get(parent, {}), leaf: value}
-        elif isinstance(value, Mapping) and isinstance(renamed.get(place), dict):
-            renamed[place] = {**renamed[place], **value}
-        else:
-            renamed[place] = value
+            try:
+                put(place, convert(value), name)
+            except TypeError:
+                raise TypeError(f"{name}={value!r}; allowed: a number") from None
     return renamed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -22,6 +23,7 @@ ENV_NAMES = (
 )
 
 
+_NAME = re.compile(r"[^\W\d][\w.]*:[\w./-]+")
 _trusted: set[str] = set()
 
 
@@ -30,6 +32,12 @@ def trust(names: Iterable[str]) -> None:
 
     Names that `find` has imported are trusted already.
     """
+    if isinstance(names, str):
+        raise TypeError(f"trust={names!r}; allowed: a list of names, such as [{names!r}]")
+    names = list(names)
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"trust has {name!r}; allowed: MODULE:NAME")
     _trusted.update(names)
 
 
@@ -41,16 +49,16 @@ def check_trusted(names: Mapping[str, Any], source: Any) -> None:
         source: the file, for error messages.
     """
     for option, name in names.items():
-        if isinstance(name, str) and _is_code(name) and name not in _trusted:
+        if isinstance(name, str) and ":" in name and name not in _trusted:
             raise ValueError(
                 f"{source} has {option}={name!r}; loading a file imports nothing that it names unless "
                 f"that is trusted; allowed: trust=[{name!r}], on the command line --trust {name}"
             )
 
 
-def _is_code(name: str) -> bool:
-    """Whether a name is MODULE:NAME, and not the id of a Gymnasium environment."""
-    return ":" in name and "-v" not in name
+def _is_factory(name: str) -> bool:
+    """Returns whether an environment's name is MODULE:FACTORY. Gymnasium takes MODULE:ID-vN."""
+    return ":" in name and not re.search(r"-v\d+$", name)
 
 
 def find(name: str) -> Any:
@@ -59,7 +67,8 @@ def find(name: str) -> Any:
     Raises:
         ValueError: if the module does not exist, or has no such attribute.
     """
-    _trusted.add(name)
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of code; allowed: MODULE:NAME")
     module, _, attribute = name.partition(":")
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -74,6 +83,7 @@ def find(name: str) -> Any:
         ) from None
     if not hasattr(imported, attribute):
         raise ValueError(f"{name}: {module} has no {attribute!r}")
+    _trusted.add(name)
     return getattr(imported, attribute)
 
 
@@ -91,7 +101,7 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], A
     options = dict(options or {})
     if name in getattr(pettingzoo, "parallel_registry", ()):
         return partial(pettingzoo.make, "parallel", name, **options)
-    if _is_code(name):
+    if _is_factory(name):
         factory = find(name)
         if not callable(factory):
             raise TypeError(f"{name} is a {type(factory).__name__}; allowed: a function")
@@ -100,6 +110,7 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], A
         gymnasium.spec(name)
     except (gymnasium.error.Error, ModuleNotFoundError):
         return None
+    _trusted.add(name)
     return partial(gymnasium.make, name, **options)
 
 

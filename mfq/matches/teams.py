@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mfq.agents.base import Agent, Player, check_agent, check_player
+from mfq.agents.loop import check_actions
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.matches.players import load_player
@@ -98,7 +99,9 @@ class Teams(Agent):
         actions = torch.full_like(step.actions, -1)
         shares = zip(self.players.values(), self._mine, self._steps(step), strict=True)
         for player, mine, player_step in shares:
-            actions = player.act(player_step, explore).where(mine & step.alive, actions)
+            chosen = player.act(player_step, explore)
+            check_actions(player, chosen, player_step)
+            actions = chosen.where(mine & step.alive, actions)
         return actions
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, ClassVar
 
 from mfenvs.validate import number, of_kind, positive, whole
-from mfq.agents.registry import ALGORITHMS, algorithm
+from mfq.agents.registry import ALGORITHMS, agent_config, algorithm
 from mfq.common.config import Alias, Nested, build, read_yaml
 
 # torch and the games accept signed 64-bit seeds; rows, ranks and steps are added to this one.
@@ -202,7 +202,11 @@ def run_config(options: Mapping[str, Any], default: RunConfig | None = None) -> 
         chosen = {"algo": options["algo"]} if "algo" in options else {}
         default = run_config({**_preset_options(name), **chosen}, default)
     algo, entry = algorithm(options.get("algo", "mfq" if default is None else default.algo))
-    by_algorithm = options.pop("algorithms", None) or {}
+    by_algorithm = options.pop("algorithms", {})
+    of_kind("algorithms", by_algorithm, Mapping, "options by algorithm")
+    if "actor_critic" in options:  # as runs once had it
+        options["agent"] = agent_config(algo, options)
+        del options["actor_critic"]
     agent = options.pop("agent", None)
     is_like = default is not None and type(default.agent) is entry.config
     basis = default.agent if default is not None and is_like else None
@@ -211,6 +215,8 @@ def run_config(options: Mapping[str, Any], default: RunConfig | None = None) -> 
             raise ValueError(
                 f"algorithms has {name!r}; allowed: {', '.join(ALGORITHMS)}, or MODULE:CLASS"
             )
+        if name in ALGORITHMS:  # those that are not chosen, too
+            build(ALGORITHMS[name].config, by_algorithm[name])
     if default is not None and default.episodes and "steps" in options:
         options.setdefault("episodes", 0)  # steps that are asked for count
     if algo in by_algorithm:

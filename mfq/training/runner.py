@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -137,16 +137,15 @@ class Runner:
             seed = config.seed + distributed.rank() * config.num_envs + self.done
             self._step = self.view.reset(seed=seed)
         until = time.monotonic() + 60 * config.minutes if config.minutes else float("inf")
-        try:
+        with ExitStack() as ends:  # all are called, also if one raises
+            for callback in reversed(self.callbacks):
+                ends.callback(callback.on_end, self)
             for callback in self.callbacks:
                 callback.on_start(self)
             with self._listening():
                 if not self.is_done:
                     self._train(until)
             self.save_as("last")
-        finally:
-            for callback in self.callbacks:
-                callback.on_end(self)
         return self.is_done
 
     def _train(self, until: float) -> None:
@@ -270,21 +269,22 @@ class Runner:
         """
         lookup.trust(trust)
         path = Path(path)
+        # A file's own folder is not trusted: it may be anybody's.
+        changes = {"out": str(path) if path.is_dir() else None, **changes}
         if path.is_dir():
-            changes = {"out": str(path), **changes}
             path = path / "last.safetensors"
         state = checkpoint.load(path)
         try:
             config = state["config"]
             if not state["own_env"] and env is None:
                 raise ValueError(f"{path} is of a run on an environment of its user's; give env")
-            names = {"graph": config["graph"], "mean_field": config["agent"].get("mean_field")}
-            if env is None:
-                names["env"] = config["env"]
+            names = {"graph": config["graph"]} | ({"env": config["env"]} if env is None else {})
             lookup.check_trusted(names, path)
             name = saved_algorithm(state, algo)
+            agent = agent_config(name, config)
+            lookup.check_trusted({"mean_field": getattr(agent, "mean_field", None)}, path)
             options = {key: value for key, value in config.items() if key != "actor_critic"}
-            saved = run_config({**options, "algo": name, "agent": agent_config(name, config)})
+            saved = run_config({**options, "algo": name, "agent": agent})
             runner = cls(env, algo, run_config(changes, saved), callbacks)
             if runner.teams is None:
                 runner.agent.load_state_dict(state["agent"])
@@ -377,6 +377,11 @@ class Runner:
             )
         if config.workers:
             raise ValueError(f"workers={config.workers!r} for {config.env}; allowed: 0, it is fast")
+        for name in ("num_envs", "device"):
+            if name in config.env_options:
+                raise ValueError(
+                    f"env_options[{name!r}]={config.env_options[name]!r}; allowed: the run's {name}"
+                )
         return mfenvs.make_batched(
             config.env, num_envs=num_envs, device=config.device, **config.env_options
         )

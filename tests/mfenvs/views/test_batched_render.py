@@ -9,6 +9,7 @@ from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 @pytest.mark.parametrize("game", [battle_v0, gaussian_squeeze_v0, ising_v0])
 def test_a_row_is_drawn_as_the_parallel_env_draws_it(game):
     options = {"map_size": 16} if game is battle_v0 else {}
+    options["max_cycles"] = 2  # the last step is marked
     batch = game.batched_env(num_envs=3, **options)
     alone = game.parallel_env(render_mode="rgb_array", **options)
     second = game.batched_env(num_envs=1, **options)
@@ -23,6 +24,9 @@ def test_a_row_is_drawn_as_the_parallel_env_draws_it(game):
         batch.step(actions)
         alone.step(dict(zip(alone.agents, actions[0].tolist(), strict=True)))
         second.step(actions[1:2])
+        if not alone.agents:
+            break
+    assert np.array_equal(batch.render(0), alone.render())
     assert not np.array_equal(batch.render(0), batch.render(1))
     batch.close()
 

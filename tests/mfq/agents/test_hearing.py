@@ -73,7 +73,8 @@ def test_an_interrupted_run_goes_on_with_the_memory(algo, tmp_path):
         assert torch.equal(values, weights(again)[name]), name
 
 
-def test_an_evaluation_leaves_the_memory_alone():
+@pytest.mark.parametrize("rows", [1, 3])
+def test_an_evaluation_leaves_the_memory_alone(rows):
     view = a_view()
     agent = mfq.QAgent(view, Counts)
     twin = mfq.QAgent(view, Counts)
@@ -82,8 +83,17 @@ def test_an_evaluation_leaves_the_memory_alone():
         actions = agent.act(step)
         twin.act(step)
         step = view.step(actions)
-    mfq.evaluate(a_view(3), agent, episodes=3, seed=5)
+    mfq.evaluate(a_view(rows), agent, episodes=3, seed=5, explore=True)
     assert torch.equal(agent.hearing(step), twin.hearing(step))
+
+
+def test_a_loaded_memory_is_not_that_of_a_new_episode():
+    view = a_view()
+    hearing, again = Hearing(Counts(view)), Hearing(Counts(view))
+    view.reset(seed=0)
+    hearing(view.step(torch.zeros(1, 4, dtype=torch.int64)))
+    again.load_state_dict(hearing.state_dict(), is_current=True)
+    assert again(view.reset(seed=0))[0, 0].tolist() == pytest.approx([0.1] * 10)
 
 
 def test_weights_of_a_mean_field_are_learned_and_the_target_has_its_copy():

@@ -95,3 +95,16 @@ def test_the_end_is_called_after_an_error():
 def test_what_is_no_callback_is_named():
     with pytest.raises(TypeError, match=r"callbacks=.*allowed: instances of mfq\.Callback"):
         mfq.Runner("gaussian_squeeze_v0", config=QUIET, callbacks=[print])
+
+
+def test_the_end_of_all_is_called_though_one_raises():
+    class FailsAtTheEnd(Recorder):
+        def on_end(self, runner):
+            raise ZeroDivisionError
+
+    recorder = Recorder()
+    callbacks = [FailsAtTheEnd(), recorder]
+    runner = mfq.Runner("gaussian_squeeze_v0", config={**QUIET, "steps": 1}, callbacks=callbacks)
+    with pytest.raises(ZeroDivisionError):
+        runner.train()
+    assert recorder.calls[-1] == "end"
