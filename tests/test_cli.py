@@ -360,6 +360,7 @@ def test_steps_that_are_asked_for_count_though_a_preset_has_episodes(tmp_path):
     assert (config["steps"], config["episodes"]) == (3, 0)
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_quietly():
     words = " ".join(command("list"))
     shell = subprocess.run(

@@ -102,6 +102,7 @@ def test_the_graph_is_who_stands_near():
     assert graph.main(30) > 2
 
 
+@pytest.mark.slow
 def test_an_algorithm_of_ones_own_runs_saves_and_loads(tmp_path):
     game = {"num_agents": 20, "mu": 50.0, "sigma": 20.0, "max_cycles": 50}
     options = {"steps": 1500, "env_options": game, "quiet": True, "evaluation": {"every": 0}}

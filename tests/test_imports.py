@@ -201,6 +201,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "line", "message"), PLANTED.values(), ids=PLANTED)
 def test_what_is_planted_is_found(path, line, message):
     planted = {**SOURCES, path: f"{SOURCES.get(path, '')}\n{line}\n"}

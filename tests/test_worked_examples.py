@@ -94,6 +94,7 @@ def trained(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_an_algorithm_learns_the_squeeze():
     options = {"env_options": SQUEEZE, "steps": 1500, "quiet": True, "evaluation": {"every": 0}}
     scores = mfq.Runner("gaussian_squeeze_v0", algorithm.HuberQ, options).run()
@@ -135,6 +136,7 @@ def test_it_is_an_opponent_and_plays_itself(trained):
     assert list(runner.teams.players) == ["learner", str(trained), "lagged", "pool"]
 
 
+@pytest.mark.slow
 def test_loading_its_file_imports_nothing_unless_trusted(trained):
     """In a process that was not given the name, a file may not make it imported."""
     code = (

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from scipy import stats
 
 from mfenvs.rng import bits, mix, row_key, uniform
@@ -35,6 +36,7 @@ def test_arithmetic_never_leaves_int64():
     assert 0 <= bits(largest, largest, np.int64(2**40)) <= M32
 
 
+@pytest.mark.slow
 def test_mix_is_a_bijection_on_a_sample():
     words = np.arange(2**20, dtype=np.int64) * 4093 & M32
     assert len(np.unique(mix(words))) == len(np.unique(words))

@@ -220,6 +220,7 @@ def test_files_outside_and_nothing_to_do_are_named_first(toy, monkeypatch, argum
     assert (toy / "mfq/toy.py").read_text() == TOY
 
 
+@pytest.mark.slow
 def test_a_hang_ends(tmp_path):
     (tmp_path / "test_hang.py").write_text("import time\n\n\ndef test():\n    time.sleep(60)\n")
     start = time.monotonic()

@@ -30,6 +30,7 @@ def label(options):
     return " ".join(f"{name}={value}" for name, value in options.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ISING, ids=label)
 def test_ising_keeps_the_contract(options):
     report = check(IsingGame, steps=STEPS, **options)

@@ -34,6 +34,7 @@ def starts_of(state):
     ]
 
 
+@pytest.mark.slow
 @given(st.integers(12, 64), st.integers(0, 70), st.integers(0, 2**40))
 @settings(max_examples=60, deadline=None)
 def test_the_armies_are_equal_and_each_other_s_reflection(map_size, start_range, seed):

@@ -204,6 +204,7 @@ def test_side_20_matches_the_reference_table(side_20, method):
     assert (run.order_parameter_error < 0.02).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_side_64_matches_onsager_below_the_critical_temperature(method):
     tau = np.array([0.8, 0.9, 1.0])
@@ -247,6 +248,7 @@ def test_hot_spins_are_coins():
 # The errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "sweeps"), [("heat_bath", 6000), ("wolff", 500)])
 def test_reported_errors_are_the_spread_over_independent_runs(method, sweeps):
     runs = monte_carlo(12, np.full(200, 1.2), method=method, sweeps=sweeps, burn_in=500, chains=1)

@@ -80,6 +80,7 @@ def test_pettingzoo_max_cycles(module, options):
     )
 
 
+@pytest.mark.slow
 @every_option
 def test_pettingzoo_render(module, options):
     render_test(lambda render_mode: module.env(**options, render_mode=render_mode))

@@ -246,6 +246,7 @@ def test_it_plays_games_with_masks_and_deaths(config, mean_field):
         assert all(bool(part.isfinite().all()) for part in agent.online.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("critic", ["q", "v"])
 def test_an_interrupted_run_goes_on_exactly(tmp_path, critic):
     config = {

@@ -95,6 +95,7 @@ def test_random_play_keeps_to_each_types_actions_and_masks():
     assert torch.cat(seen).amin(0).tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_network_a_type_learns_what_is_good_for_each():
     good = {"wolf": 2, "sheep": 1}  # a sheep's actions are 1 and 2, of which 1 is its 0
 
@@ -129,6 +130,7 @@ def test_evaluation_leaves_the_learners_as_they_were():
         assert its.time == time
 
 
+@pytest.mark.slow
 def test_each_type_hears_what_the_other_did():
     """A wolf's reward is whether the sheep did, a step ago, what it does now: only the mean tells."""
     cast = {"wolf_0": MIXED["wolf_0"], "sheep_0": MIXED["sheep_0"]}

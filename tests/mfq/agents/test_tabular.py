@@ -229,6 +229,7 @@ def test_c_coordination_finds_the_optimum():
     assert torch.allclose(agent.table[:, :, 0, 0, 0], torch.tensor(2.0), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_d_the_saddle_point_of_a_zero_sum_game():
     _, agent, last = play(zero_sum([[3, 1], [4, 2]]))
     assert share(last, 1, 1) == 1.0
@@ -254,6 +255,7 @@ def test_e_matching_pennies_never_settles_as_its_equilibrium_is_mixed():
     assert (agent.values(last, last.mean_action).amax(-1) > 0.9).all()
 
 
+@pytest.mark.slow
 def test_f_the_climbing_game_is_no_sure_success_as_a3_fails_there():
     # (1, 1) is an equilibrium that is neither the global optimum nor a saddle point, and a miss costs
     # 30. Theorem 1 promises nothing then. Most rows find the optimum (0, 0); the others answer each

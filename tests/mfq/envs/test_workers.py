@@ -80,6 +80,7 @@ def same(one, other):
     assert torch.equal(one.mean_action, other.mean_action)
 
 
+@pytest.mark.slow
 def test_workers_play_as_copies_in_this_process_do():
     workers, graph = 2, edges
     here = mfq.wrap([Drifting() for _ in range(3)], graph)
@@ -175,6 +176,7 @@ def test_an_error_in_a_worker_is_told_with_its_traceback():
     view.close()
 
 
+@pytest.mark.slow
 def test_an_error_while_making_an_environment_is_told_too():
     def make():
         raise LookupError("no such maze")
@@ -183,6 +185,7 @@ def test_an_error_while_making_an_environment_is_told_too():
         mfq.Workers(make, 1)
 
 
+@pytest.mark.slow
 def test_a_worker_that_vanishes_is_told():
     view = mfq.Workers(lambda: Drifting(quits_at=2), 2, workers=1)  # a lambda will do
     numbers = pids(view)

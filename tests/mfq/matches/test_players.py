@@ -46,6 +46,7 @@ def view_of(**options):
     return mfq.wrap(battle_v0.batched_env(**{"num_envs": 3, **OPTIONS, **options}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["mfq", "iql", "mfac", "ac"])
 @pytest.mark.parametrize("explore", [False, True])
 def test_a_run_plays_as_it_was_trained(runs, algo, explore):

@@ -100,6 +100,7 @@ def test_a_run_plays_on_magent2(shipped):
         load_player(shipped[0] / "run", mfq.wrap(battle_v4.parallel_env(map_size=14)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mfq", "iql", "mfq-large", "iql-large"])
 def test_what_is_shipped_beats_random(name):
     player = mfq.load_pretrained("battle_v0", name)

@@ -7,6 +7,7 @@ import mfq
 from mfenvs import battle_v0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opponent", ["pool", "lagged"])
 def test_past_selves_go_on_where_their_schedules_were(opponent, tmp_path):
     options = {

@@ -158,6 +158,7 @@ def test_a_pool_keeps_the_last_selves():
     assert len({*seeds, pool.generator.initial_seed()}) == 4
 
 
+@pytest.mark.slow
 def test_rows_meet_another_self_with_each_episode():
     lengths = [3, 5, 1, 4] * 10
     view = Duel(*[[Fight(length)] for length in lengths])

@@ -94,6 +94,7 @@ def test_also_without_a_next_state_and_when_the_oldest_have_gone(options):
         assert_alike(ring.replay.sample(64), compact.replay.sample(64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean_field", [True, False])
 def test_an_actor_critic_learns_the_same_from_either(mean_field, monkeypatch):
     found = []

@@ -145,6 +145,7 @@ def test_the_median_of_single_runs():
     assert line.split() == ["a", "v", "b", ".25", "(.00-.75)", "1.0", "(.50-1.0)"]
 
 
+@pytest.mark.slow
 def test_runs_meet_scripts_in_the_game_that_they_were_trained_on(tmp_path, capsys):
     folders = []
     for seed in (0, 1):

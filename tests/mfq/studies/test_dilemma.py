@@ -121,6 +121,7 @@ def test_payoffs_end_with_the_episode():
     assert kills.tolist() == [-1, 2]
 
 
+@pytest.mark.slow
 def test_a_table_and_a_file(run, tmp_path, capsys):
     words = ["--runs", f"a={run},{run}", "--episodes", "4", "--out", str(tmp_path)]
     assert main(["compare", "dilemma", *words]) == 0

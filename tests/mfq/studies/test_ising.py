@@ -70,12 +70,14 @@ def test_what_it_observes_is_the_number_of_neighbours_up():
     assert torch.equal(neighbours_up(obs), around.flatten(1))
 
 
+@pytest.mark.slow
 def test_iql_that_observes_nothing_follows_weiss_and_cannot_hold_the_rewards(weiss):
     orders, errors = order(METHOD["iql"])
     assert orders == pytest.approx(weiss, abs=MARGIN)
     assert min(errors) > 1
 
 
+@pytest.mark.slow
 def test_the_previous_pairing_follows_weiss(weiss):
     orders, errors = order(METHOD["mfq-previous"])
     assert orders == pytest.approx(weiss, abs=MARGIN)
@@ -146,6 +148,7 @@ def test_quick_keeps_what_the_user_chose():
     assert IsingStudy(coupling=0.5).resolved().taus[0] == pytest.approx(0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("update", "pairing", "true"),
     [

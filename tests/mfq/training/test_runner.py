@@ -52,6 +52,7 @@ def uninterrupted(tmp_path_factory):
     return losses(out)
 
 
+@pytest.mark.slow
 def test_a_run_writes_its_files(tmp_path, uninterrupted):
     runner = Runner(config={**SMALL, "out": str(tmp_path)})
     assert runner.train()
@@ -71,6 +72,7 @@ def test_a_run_writes_its_files(tmp_path, uninterrupted):
     assert evaluated == [90, 180, 270, 360, 400]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("returns", "step"), [([1, 2, 2, 0, 1], 270), ([3, 1, 2, 1, 2], 90), ([1, 1, 1, 1, 1], 400)]
 )

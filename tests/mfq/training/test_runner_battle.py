@@ -258,6 +258,7 @@ def test_a_game_that_counts_no_kills_has_none_in_its_log():
     assert not {"win_rate", "kills", "alive"} & found.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "algo"),
     [(name, None) for name in PRESETS] + [("small", "mfac"), ("fast", "ac")],

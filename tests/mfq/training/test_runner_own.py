@@ -31,6 +31,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 def test_run_benchmark_save_load_finish(tmp_path):
     """What XuanCe's users know: a runner is made, run, scored, saved, loaded, finished."""
     config = {**SMALL, "out": str(tmp_path), "steps": 300, "num_envs": 2}
@@ -201,6 +202,7 @@ def test_an_algorithm_of_ones_own_gets_a_learner_a_type():
     assert made == [(3, 4), (2, 1004)]
 
 
+@pytest.mark.slow
 def test_opponents_of_several_types_follow_the_learner():
     view = mfq.wrap([Meadow(), Meadow()])
     config = mfq.QConfig(
