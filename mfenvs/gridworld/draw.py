@@ -11,14 +11,12 @@ from mfenvs.gridworld import arena, attack, board
 from mfenvs.gridworld.arena import Field
 from mfenvs.gridworld.state import State
 from mfenvs.gridworld.tables import NUM_MOVES, STAY
-from mfenvs.render.chart import Plot, time_axis
 from mfenvs.render.geometry import Point
+from mfenvs.render.panel import MARGIN, WIDTH, Key, LegendRow, Panel, game_area
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
-MARGIN = 36
-PANEL = 316  # width of the right part, pixels
 VIEW = 91  # pixels along each map of what the selected agent sees: seven a cell, usually
 WAYS = (("left", "right"), ("up", "down"))
 SWATCH = 15  # width and height of an agent in the legend, pixels
@@ -38,7 +36,7 @@ def draw(game: Any, state: State, step: Step, row: int, canvas: Canvas) -> None:
         canvas: cleared and drawn on.
     """
     canvas.clear()
-    extent = min(canvas.size[1], canvas.size[0] - PANEL - MARGIN) - 2 * MARGIN
+    extent = min(game_area(canvas)[2:])
     field = arena.lay_out(game, state, row, canvas, MARGIN, extent)
     arena.take_click(field)
     links = arena.links(field) if canvas.show_graph else None
@@ -49,26 +47,18 @@ def draw(game: Any, state: State, step: Step, row: int, canvas: Canvas) -> None:
     arena.draw_attacks(field)
     arena.draw_selection(field)
 
-    top = _draw_header(field, canvas, f"{' (last)' if step.over[row] else ''}")
-    bottom = _draw_legend(field, canvas, links is None)
+    panel = Panel(canvas)
+    panel.header(game.name, int(field.state.time[0]), bool(step.over[row]), _options(game))
+    panel.legend(*_legend(field, links is None))
     if canvas.selected is None:
-        bottom = _draw_numbers(field, canvas, bottom)
+        panel.table(_numbers(field))
     else:
-        bottom = _draw_selected(field, canvas, canvas.selected, bottom)
-    _draw_counts(field, canvas, top, bottom)
+        _draw_selected(field, panel, canvas.selected)
+    _draw_counts(field, panel)
 
 
-def _sides(canvas: Canvas) -> tuple[int, int]:
-    """Left and right end of the panel."""
-    return canvas.size[0] - MARGIN - PANEL, canvas.size[0] - MARGIN
-
-
-def _draw_header(field: Field, canvas: Canvas, mark: str) -> int:
-    """What is played, and when. Returns the y below."""
-    game, (left, right), top = field.game, _sides(canvas), MARGIN - 5
-    canvas.text(game.name, (left, top), 24, bold=True)
-    time = f"step {int(field.state.time[0]):,}{mark}"
-    canvas.text(time, (right, top + 26), 14, anchor="bottomright")
+def _options(game: Any) -> list[str]:
+    """Two lines on the map and on the units."""
     groups = zip(game.world.groups, game.world.placement.group_sizes.tolist(), strict=True)
     units, size = game.world.unit_types, game.params.size
     lines = [
@@ -78,22 +68,19 @@ def _draw_header(field: Field, canvas: Canvas, mark: str) -> int:
     if len(units) == 1:
         hp, hit, mends = (f"{n:.4g}" for n in (units[0].hp, units[0].damage, units[0].recover))
         lines[1] = f"hp {hp}, a hit takes {hit}, a step mends {mends}"
-    for index, line in enumerate(lines):
-        canvas.text(line, (left, top + 38 + 20 * index), 13, canvas.theme.faint)
-    return top + 98
+    return lines
 
 
-def _draw_counts(field: Field, canvas: Canvas, top: int, bottom: int) -> None:
+def _draw_counts(field: Field, panel: Panel) -> None:
     """How many agents of each group are alive, now and over the frames drawn so far, and its kills."""
-    (left, _), time, groups = _sides(canvas), int(field.state.time[0]), field.game.world.groups
+    canvas, left, top = field.canvas, panel.left, panel.top - 6
+    time, groups = int(field.state.time[0]), field.game.world.groups
     living, kills = field.state.living[0].tolist(), field.state.kills[0].tolist()
     pairs = zip(groups, living, strict=True)
     histories = [canvas.trace(group.name, time, n) for group, n in pairs]
     most = max(5, *field.game.world.placement.group_sizes.tolist())
-    area = (left, top + 52, PANEL, bottom - top - 52)
-    plot = Plot(canvas, area, time_axis(histories[0]), (0.0, float(most)), x_label="step")
-    column = (PANEL + 32) // len(groups)
-    for index, color in enumerate(arena.group_colors(field)):
+    column, colors = (WIDTH + 32) // len(groups), arena.group_colors(field)
+    for index in range(len(groups)):
         x, end = left + index * column, left + (index + 1) * column - 32
         _draw_swatch(field, (x, top + 10), 1.0, index)
         canvas.text(groups[index].name.capitalize(), (x + 22, top), 15, bold=True)
@@ -101,12 +88,12 @@ def _draw_counts(field: Field, canvas: Canvas, top: int, bottom: int) -> None:
         words = f"{living[index]:,}"
         size = 34 if len(words) <= 3 else 22
         canvas.text(words, (end, top + 14), size, anchor="midright", bold=True)
-        plot.line(histories[index], color)
-        canvas.circle(plot.at(time, living[index]), 4, color)
+    panel.top = top + 52
+    panel.history(*zip(histories, colors, strict=True), y=(0.0, float(most)), x_label="step")
 
 
-def _draw_numbers(field: Field, canvas: Canvas, bottom: int) -> int:
-    """A table above ``bottom``. Returns the y above it."""
+def _numbers(field: Field) -> dict[str, str]:
+    """What the attacks of the step did, and the mean hp of each group."""
     attacks = int((field.attack_result != attack.NOTHING).sum())
     hits = int(np.isin(field.attack_result, (attack.HIT, attack.KILL)).sum())
     entries = {"attacks in this step": f"{attacks:,}" + f", {hits:,} hit" * (attacks > 0)}
@@ -114,30 +101,31 @@ def _draw_numbers(field: Field, canvas: Canvas, bottom: int) -> int:
         who = field.alive & (field.game.unit_groups == index)
         mean = f"{float(field.state.hp[0, who].mean()):.2f}" if who.any() else "–"
         entries[f"mean hp, {group.name}"] = mean
-    return canvas.table(*_sides(canvas), bottom - 18, entries) - 18
+    return entries
 
 
 # -- the selected agent -------------------------------------------------------------------------
 
 
-def _draw_selected(field: Field, canvas: Canvas, agent: int, bottom: int) -> int:
-    """The selected agent's hp, action and view. Returns the y above."""
-    theme, (left, right) = canvas.theme, _sides(canvas)
+def _draw_selected(field: Field, panel: Panel, agent: int) -> None:
+    """The selected agent's hp, action and view."""
+    canvas, theme, left, right = field.canvas, field.canvas.theme, panel.left, panel.right
     gone, group = field.status[agent] == board.GONE, int(field.game.unit_groups[agent])
-    top = bottom - 18 - (24 if gone else VIEW + 74)
+    top = panel.bottom - 18 - (24 if gone else VIEW + 74)
+    panel.bottom = top - 32
     canvas.line([(left, top - 14), (right, top - 14)], theme.rule)
     _draw_swatch(field, (left, top + 10), float(field.share[agent]), group)
     canvas.text(field.game.agents[agent], (left + 22, top), 15, bold=True)
     canvas.text(health(field, agent), (right, top + 1), 14, theme.ink, "topright")
     if gone:
-        return top - 32
+        return
     reward = f"reward {float(field.state.reward[0, agent]):+.4g}"
     canvas.text(last_action_text(field, agent), (left, top + 26), 13, theme.faint)
     canvas.text(reward, (right, top + 26), 13, theme.faint, "topright")
 
     view = observed(field, agent)
     for index, (title, image) in enumerate(view_maps(field, agent, view).items()):
-        x = left + index * (PANEL - VIEW) // 2
+        x = left + index * (WIDTH - VIEW) // 2
         canvas.text(title, (x, top + 52), 12, theme.faint)
         canvas.box((x - 1, top + 69, VIEW + 2, VIEW + 2), theme.rule)
         canvas.image(image, (x, top + 70, VIEW, VIEW))
@@ -151,7 +139,6 @@ def _draw_selected(field: Field, canvas: Canvas, agent: int, bottom: int) -> int
         }
         shown = {name: f"{count:,}" for name, count in counts.items()}
         canvas.table(left + VIEW + 24, right, top + 70 + VIEW, shown)
-    return top - 32
 
 
 def health(field: Field, agent: int) -> str:
@@ -224,51 +211,62 @@ def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarra
 # -- legend -------------------------------------------------------------------------------------
 
 
-def _draw_legend(field: Field, canvas: Canvas, too_many: bool) -> int:
-    """The bottom lines of the panel. Returns the y above."""
-    (left, _), theme, y = _sides(canvas), canvas.theme, canvas.size[1] - MARGIN - 7
-    if canvas.show_graph:
-        if too_many:
-            words = "neighbour graph: too dense"
-            words += "; select an agent" * (canvas.selected is None)
-            canvas.text(words, (left, y), 13, theme.faint, "midleft")
-        else:
-            canvas.legend((left, y), "neighbour graph", theme.ink, line=True)
-        y -= 24
-    if field.shown is not None:
-        seen, reached = arena.sight_colors(canvas)
-        x = canvas.legend((left, y), "seen", seen)
-        x = canvas.legend((x + 18, y), "in reach", reached)
-        group = int(field.game.unit_groups[field.shown])
-        if field.cell >= arena.SMALL_CELL:
-            _draw_swatch(field, (x + 18, y), 1.0, group, marked=True)
-            canvas.text("neighbour", (x + 40, y), 13, theme.ink, "midleft")
-        y -= 24
-    elif canvas.mode == "human":
-        canvas.text("click on an agent to see what it sees", (left, y), 13, theme.faint, "midleft")
-        y -= 24
+def _legend(field: Field, too_many: bool) -> list[LegendRow]:
+    """The rows of the legend.
+
+    Args:
+        too_many: whether the neighbour graph has too many links to draw.
+    """
+    canvas, theme = field.canvas, field.canvas.theme
+    rows: list[LegendRow] = [lambda y: _draw_hp_key(field, y)]
     if field.cell < arena.ATTACK_CELL:
-        words = "attacks: too small to draw here"
-        canvas.text(words, (left, y), 13, theme.faint, "midleft")
+        rows.append("attacks: too small to draw here")
     else:
-        x = left
-        for words in ("hit", "miss"):
-            # A sample of the length that an attack has on a map of middling size.
-            cell = 15 if field.cell >= arena.SMALL_CELL else 5
-            arena.draw_attack(canvas, (x, y - cell // 6), (20 / cell, 0), cell, words == "miss")
-            x = canvas.text(words, (x + 24, y), 13, theme.ink, "midleft") + 18
-        for color in arena.group_colors(field):
-            arena.draw_cross(canvas, (x + 6, y), SWATCH, color)
-            x += 15
-        canvas.text("killed", (x + 4, y), 13, theme.ink, "midleft")
-    y -= 24
-    x = left
+        rows.append(lambda y: _draw_attack_key(field, y))
+    if field.shown is not None:
+        rows.append(lambda y: _draw_sight_key(field, y))
+    elif canvas.mode == "human":
+        rows.append("click on an agent to see what it sees")
+    if canvas.show_graph and too_many:
+        rows.append("neighbour graph: too dense" + "; select an agent" * (canvas.selected is None))
+    elif canvas.show_graph:
+        rows.append([Key("neighbour graph", (theme.ink,), line=True)])
+    return rows
+
+
+def _draw_hp_key(field: Field, y: int) -> None:
+    """Agents of much and of little hp."""
+    canvas, x = field.canvas, Panel(field.canvas).left
     for group in range(field.game.params.num_groups):
         for share in (1.0, 0.5, 0.1):
             _draw_swatch(field, (x, y), share, group)
             x += SWATCH + 2
-    canvas.text("much to little hp", (x + 5, y), 13, theme.ink, "midleft")
-    return y - 30
+    canvas.text("much to little hp", (x + 5, y), 13, canvas.theme.ink, "midleft")
+
+
+def _draw_attack_key(field: Field, y: int) -> None:
+    """Attacks that hit and miss, and the marks of the killed."""
+    canvas, x = field.canvas, Panel(field.canvas).left
+    for words in ("hit", "miss"):
+        # A sample of the length that an attack has on a map of middling size.
+        cell = 15 if field.cell >= arena.SMALL_CELL else 5
+        arena.draw_attack(canvas, (x, y - cell // 6), (20 / cell, 0), cell, words == "miss")
+        x = canvas.text(words, (x + 24, y), 13, canvas.theme.ink, "midleft") + 18
+    for color in arena.group_colors(field):
+        arena.draw_cross(canvas, (x + 6, y), SWATCH, color)
+        x += 15
+    canvas.text("killed", (x + 4, y), 13, canvas.theme.ink, "midleft")
+
+
+def _draw_sight_key(field: Field, y: int) -> None:
+    """The cells that the shown agent sees and reaches, and its neighbours."""
+    canvas, (seen, reached) = field.canvas, arena.sight_colors(field.canvas)
+    x = canvas.legend((Panel(canvas).left, y), "seen", seen)
+    x = canvas.legend((x + 18, y), "in reach", reached)
+    group = int(field.game.unit_groups[field.shown])
+    if field.cell >= arena.SMALL_CELL:
+        _draw_swatch(field, (x + 18, y), 1.0, group, marked=True)
+        canvas.text("neighbour", (x + 40, y), 13, canvas.theme.ink, "midleft")
 
 
 def _draw_swatch(field: Field, at: Point, share: float, group: int, marked: bool = False) -> None:

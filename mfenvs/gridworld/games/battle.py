@@ -120,7 +120,7 @@ class BattleConfig(GridConfig):
         )
 
 
-# The paper's settings (authors' train_battle.py, and section C14 of its reading).
+# The paper's settings, from the authors' train_battle.py.
 PAPER: dict[str, Any] = {
     "map_size": 40,
     "minimap_mode": True,
