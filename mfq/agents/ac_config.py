@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from mfenvs.validate import number, of_kind, one_of, positive, whole, widths
-from mfq.agents.q_config import ReplayConfig
+from mfq.agents.q_config import REPLAY_ALIASES, ReplayConfig
 from mfq.common.config import Alias, Nested
 from mfq.mean_field import PAIRINGS
 from mfq.networks.precision import PRECISIONS
@@ -152,13 +152,7 @@ class ACConfig(Nested):
                 "clip_gradient",
             )
         },
-        "replay_size": "replay.size",
-        "learn_after": "replay.learning_starts",
-        "samples_per_transition": "replay.samples_per_insert",
-        **{
-            name: f"replay.{name}"
-            for name in ("learning_starts", "updates_per_step", "samples_per_insert")
-        },
+        **REPLAY_ALIASES,
         "round_steps": "rollout.steps",
         "updates_per_round": "rollout.updates",
         "value_weight": "rollout.value_weight",

@@ -153,6 +153,17 @@ class ReplayConfig:
         number("samples_per_insert", self.samples_per_insert, 0.0)
 
 
+REPLAY_ALIASES: dict[str, Alias] = {
+    "replay_size": "replay.size",
+    "learn_after": "replay.learning_starts",
+    "samples_per_transition": "replay.samples_per_insert",
+    "learning_starts": "replay.learning_starts",
+    "updates_per_step": "replay.updates_per_step",
+    "samples_per_insert": "replay.samples_per_insert",
+}
+"""The former names of a `ReplayConfig`'s fields in the configs that contain one."""
+
+
 @dataclass(frozen=True)
 class QConfig(Nested):
     """Options of a `QAgent`. Its parts may be given as dicts: ``QConfig(network={"hidden": (128,)})``.
@@ -218,13 +229,7 @@ class QConfig(Nested):
             )
         },
         "replay": "replay.kind",
-        "replay_size": "replay.size",
-        "learn_after": "replay.learning_starts",
-        "samples_per_transition": "replay.samples_per_insert",
-        **{
-            name: f"replay.{name}"
-            for name in ("learning_starts", "updates_per_step", "samples_per_insert")
-        },
+        **REPLAY_ALIASES,
     }
 
     def __post_init__(self) -> None:

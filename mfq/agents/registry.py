@@ -160,6 +160,24 @@ def agent_config(name: str, options: dict[str, Any]) -> Any:
     return build(entry.config, {k: v for k, v in chosen.items() if k not in entry.ignores})
 
 
+def saved_agent(state: dict[str, Any], algo: Any = None, source: Any = "it") -> tuple[str, Any]:
+    """Returns the name of a checkpoint's algorithm, and its options.
+
+    Args:
+        state: a checkpoint of a `Runner`.
+        algo: see `saved_algorithm`.
+        source: the checkpoint, for messages.
+
+    Raises:
+        ValueError: if either names code that this process does not trust.
+        TypeError: from the config.
+    """
+    name = saved_algorithm(state, algo)
+    config = agent_config(name, state["config"])
+    check_trusted({"mean_field": getattr(config, "mean_field", None)}, source)
+    return name, config
+
+
 def make_agent(view: View, algo: Any, config: Any = None, seed: int = 0) -> Agent:
     """Returns an agent of an algorithm; with several types of agents, a `ByType` with one learner each.
 

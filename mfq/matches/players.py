@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mfq import pretrained
 from mfq.agents.base import Player
-from mfq.agents.registry import agent_config, load_agent_player, saved_algorithm
+from mfq.agents.registry import load_agent_player, saved_agent
 from mfq.common import checkpoint
 from mfq.envs import lookup
 from mfq.envs.step import Step
@@ -206,9 +206,7 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
 def _player_of(state: dict[str, Any], view: View, algo: Any) -> Player:
     """Returns the player in the state of a Runner's checkpoint."""
     config = state["config"]
-    name = saved_algorithm(state, algo)
-    options = agent_config(name, config)
-    lookup.check_trusted({"mean_field": getattr(options, "mean_field", None)}, "it")
+    name, options = saved_agent(state, algo)
     parts = state.get("parts")  # of an observation that is a picture and vectors
     space = None
     if parts is not None and view.type_specs is None:

@@ -18,7 +18,7 @@ import torch
 from mfenvs.validate import of_kind
 from mfq.agents import loop
 from mfq.agents.base import Agent
-from mfq.agents.registry import agent_config, algorithm, make_agent, saved_algorithm
+from mfq.agents.registry import algorithm, make_agent, saved_agent
 from mfq.common import checkpoint, distributed
 from mfq.common.config import to_json
 from mfq.common.files import clear_leftovers
@@ -280,9 +280,7 @@ class Runner:
                 raise ValueError(f"{path} is of a run on an environment of its user's; give env")
             names = {"graph": config["graph"]} | ({"env": config["env"]} if env is None else {})
             lookup.check_trusted(names, path)
-            name = saved_algorithm(state, algo)
-            agent = agent_config(name, config)
-            lookup.check_trusted({"mean_field": getattr(agent, "mean_field", None)}, path)
+            name, agent = saved_agent(state, algo, path)
             options = {key: value for key, value in config.items() if key != "actor_critic"}
             saved = run_config({**options, "algo": name, "agent": agent})
             runner = cls(env, algo, run_config(changes, saved), callbacks)
