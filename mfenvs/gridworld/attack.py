@@ -7,16 +7,12 @@ from mfenvs.gridworld.tables import (
     ATTACK_PENALTY,
     DAMAGE,
     DEAD_PENALTY,
-    HP,
     IN_GROUP,
     KILL_REWARD,
     KILL_SUPPLY,
-    RECOVER,
     TO_ATTACKER,
-    first_agent,
     group_of,
     type_of,
-    unit_of,
 )
 
 NOTHING, MISS, HIT, KILL = 0, 1, 2, 3
@@ -32,7 +28,7 @@ def attack(row, params, state, attacks):
         agent = np.int64(np.uint32(state.queue[row, i]))
         if state.status[row, agent] != ALIVE:
             continue
-        group, unit = group_of(agent, params), type_of(agent, params)
+        group, unit = group_of(agent, params.agents), type_of(agent, params.agents)
         state.attacks[row, group] += 1
         action = np.int64(np.uint16(state.last_action[row, agent]))
         target = place_of(row, agent, params, state) + params.reach[unit, action]
@@ -43,8 +39,9 @@ def attack(row, params, state, attacks):
             continue
         prize = np.float32(0.0)
         state.attack_result[row, agent] = HIT
-        state.victim[row, agent] = victim
-        other = group_of(victim, params)
+        if params.pays_victims:
+            state.victim[row, agent] = victim
+        other = group_of(victim, params.agents)
         state.bounty[row, agent] = params.paid[group, other, 0, TO_ATTACKER]
         state.hits[row, group] += 1
         hp = state.hp[row, victim] - params.amounts[unit, DAMAGE]
@@ -53,14 +50,14 @@ def attack(row, params, state, attacks):
             state.attack_result[row, agent] = KILL
             state.kills[row, group] += 1
             state.bounty[row, agent] = params.paid[group, other, 1, TO_ATTACKER]
-            killed = type_of(victim, params)
+            killed = type_of(victim, params.agents)
             state.status[row, victim] = DYING
             state.living[row, other] -= 1
             state.reward[row, victim] = params.amounts[killed, DEAD_PENALTY]
             state.grid[row, target] = BLANK
             prize = params.amounts[killed, KILL_REWARD]
             fed = state.hp[row, agent] + params.amounts[killed, KILL_SUPPLY]
-            state.hp[row, agent] = min(params.amounts[unit, HP], fed)
+            state.hp[row, agent] = min(params.max_hp[agent], fed)
         state.reward[row, agent] += prize + params.amounts[unit, ATTACK_PENALTY]
     if not params.single_cell:
         for agent in range(params.num_agents):
@@ -72,7 +69,7 @@ def can_hit(row, group, unit, victim, params, state):
     """Whether an attack by an agent of a group and type hits what holds the cell (below 0: no agent)."""
     if victim < 0:
         return False
-    if group_of(victim, params) == group and params.units[unit, IN_GROUP] == 0:
+    if group_of(victim, params.agents) == group and params.units[unit, IN_GROUP] == 0:
         return False
     # The bodies of those killed before stay on the map until all attacks are made, unless one cell.
     return params.single_cell or state.status[row, victim] == ALIVE
@@ -80,24 +77,20 @@ def can_hit(row, group, unit, victim, params, state):
 
 def recover(row, params, state):
     """Adds ``recover`` to the hp of the living, up to the most."""
-    for group in range(params.num_groups):
-        unit = unit_of(group, params)
-        most, gain = params.amounts[unit, HP], params.amounts[unit, RECOVER]
-        for agent in range(first_agent(group, params), first_agent(group + 1, params)):
-            # Without a branch, so that this becomes vector instructions.
-            hp = state.hp[row, agent]
-            gained = min(most, hp + gain)
-            state.hp[row, agent] = gained if state.status[row, agent] == ALIVE else hp
-        if gain < np.float32(0.0):
-            starve(row, group, params, state)
+    for agent in range(params.num_agents):
+        # Without a branch, so that this becomes vector instructions.
+        hp = state.hp[row, agent]
+        gained = min(params.max_hp[agent], hp + params.recover[agent])
+        state.hp[row, agent] = gained if state.status[row, agent] == ALIVE else hp
+    if params.starves:
+        starve(row, params, state)
 
 
-def starve(row, group, params, state):
-    """Lets the agents of a group die that have hp below 0; their reward is their dead_penalty."""
-    dead_penalty = params.amounts[unit_of(group, params), DEAD_PENALTY]
-    for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+def starve(row, params, state):
+    """Lets the agents die that have hp below 0; their reward is their dead_penalty."""
+    for agent in range(params.num_agents):
         if state.status[row, agent] == ALIVE and state.hp[row, agent] < np.float32(0.0):
             state.status[row, agent] = DYING
-            state.living[row, group] -= 1
-            state.reward[row, agent] = dead_penalty
+            state.living[row, group_of(agent, params.agents)] -= 1
+            state.reward[row, agent] = params.amounts[type_of(agent, params.agents), DEAD_PENALTY]
             cover(row, agent, place_of(row, agent, params, state), BLANK, params, state)

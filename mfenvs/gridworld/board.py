@@ -6,7 +6,7 @@ the grid is BLANK, OFF (beyond the map), WALL, or FIRST + the agent whose body c
 
 import numpy as np
 
-from mfenvs.gridworld.tables import HP, LENGTH, WIDTH, first_agent, type_of, unit_of
+from mfenvs.gridworld.tables import LENGTH, WIDTH, first_agent, type_of
 
 GONE, ALIVE, DYING = 0, 1, 2
 BLANK, OFF, WALL, FIRST = 0, 1, 2, 3
@@ -38,7 +38,7 @@ def copy(source, target):
 
 def cover(row, agent, place, code, params, board):
     """Writes a code into all cells of a body at this place."""
-    unit = type_of(agent, params)
+    unit = type_of(agent, params.agents)
     for line in range(params.units[unit, LENGTH]):
         for column in range(params.units[unit, WIDTH]):
             board.grid[row, place + line * params.stride + column] = code
@@ -46,7 +46,7 @@ def cover(row, agent, place, code, params, board):
 
 def is_free(row, agent, place, params, board):
     """Whether the agent's body fits at this place: its cells are blank, or covered by it."""
-    unit = type_of(agent, params)
+    unit = type_of(agent, params.agents)
     for line in range(params.units[unit, LENGTH]):
         for column in range(params.units[unit, WIDTH]):
             code = board.grid[row, place + line * params.stride + column]
@@ -76,7 +76,7 @@ def show_one(row, code, params, scene, board):
     board.look[row, code, 0] = np.float32(1.0) if code >= WALL else np.float32(0.0)
     if code >= FIRST:
         agent = code - FIRST
-        board.look[row, code, 1] = scene.hp[row, agent] / params.amounts[type_of(agent, params), HP]
+        board.look[row, code, 1] = scene.hp[row, agent] / params.max_hp[agent]
     else:
         board.look[row, code, 1] = np.float32(0.0)
 
@@ -85,11 +85,9 @@ def show(row, params, scene, board):
     """Writes how all cells look, by what they hold."""
     for code in range(FIRST):
         show_one(row, code, params, scene, board)
-    for group in range(params.num_groups):
-        most = params.amounts[unit_of(group, params), HP]
-        for agent in range(first_agent(group, params), first_agent(group + 1, params)):
-            board.look[row, FIRST + agent, 0] = np.float32(1.0)
-            board.look[row, FIRST + agent, 1] = scene.hp[row, agent] / most
+    for agent in range(params.num_agents):
+        board.look[row, FIRST + agent, 0] = np.float32(1.0)
+        board.look[row, FIRST + agent, 1] = scene.hp[row, agent] / params.max_hp[agent]
 
 
 def count(row, params, scene, board):
@@ -101,7 +99,9 @@ def count(row, params, scene, board):
         for cell in range(board.share.shape[2]):
             board.share[row, group, cell] = np.float32(0.0)
         cells, size = 0, 0
-        for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+        for agent in range(
+            first_agent(group, params.groups), first_agent(group + 1, params.groups)
+        ):
             if scene.status[row, agent] != GONE:
                 cell = minimap_cell(row, agent, params, scene)
                 if board.share[row, group, cell] == np.float32(0.0):
@@ -129,7 +129,7 @@ def survey(row, params, scene, board):
 def share_of(row, group, cell, params, scene):
     """A group's share in a cell of the minimap, as `count` writes it."""
     here, size = 0, 0
-    for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+    for agent in range(first_agent(group, params.groups), first_agent(group + 1, params.groups)):
         if scene.status[row, agent] != GONE:
             size += 1
             if minimap_cell(row, agent, params, scene) == cell:

@@ -10,9 +10,11 @@ def move(row, params, state):
     """Moves agents in their order; on maps past 99 x 99 the interiors of bands go before the rest."""
     if params.num_bands == 1:
         for group in range(params.num_groups):
-            unit = unit_of(group, params)
+            unit = unit_of(group, params.groups)
             num_moves, reach = params.units[unit, NUM_MOVES], params.reach[unit]
-            for agent in range(first_agent(group, params), first_agent(group + 1, params)):
+            for agent in range(
+                first_agent(group, params.groups), first_agent(group + 1, params.groups)
+            ):
                 if moves(row, agent, num_moves, state):
                     walk(row, agent, reach, params, state)
         return
@@ -21,13 +23,13 @@ def move(row, params, state):
     for band in range(params.num_bands + 1):
         for agent in range(params.num_agents):
             column = np.int64(state.x[row, agent])
-            num_moves = params.units[type_of(agent, params), NUM_MOVES]
+            num_moves = params.units[type_of(agent, params.agents), NUM_MOVES]
             if moves(row, agent, num_moves, state) and band_of(column, params) == band:
                 state.queue[row, waiting] = agent
                 waiting += 1
     for i in range(waiting):
         agent = state.queue[row, i]
-        walk(row, agent, params.reach[type_of(agent, params)], params, state)
+        walk(row, agent, params.reach[type_of(agent, params.agents)], params, state)
 
 
 def moves(row, agent, num_moves, state):
@@ -52,9 +54,11 @@ def walk(row, agent, reach, params, state):
     here = place_of(row, agent, params, state)
     there = here + reach[state.last_action[row, agent]]
     if params.single_cell:
-        if state.grid[row, there] == BLANK:
-            state.grid[row, here] = BLANK
-            state.grid[row, there] = FIRST + agent
+        # As unsigned numbers, so that the compiler knows that the indices are not negative.
+        source, target = np.uint64(here), np.uint64(there)
+        if state.grid[row, target] == BLANK:
+            state.grid[row, source] = BLANK
+            state.grid[row, target] = FIRST + agent
             locate(row, agent, there, params, state)
     elif is_free(row, agent, there, params, state):
         cover(row, agent, here, BLANK, params, state)

@@ -36,7 +36,7 @@ def blank(out):
 
 def center_of(row, agent, params, scene):
     """The index in the grid of the cell from which the agent sees."""
-    return place_of(row, agent, params, scene) + params.units[type_of(agent, params), CENTER]
+    return place_of(row, agent, params, scene) + params.units[type_of(agent, params.agents), CENTER]
 
 
 def channel_of(group, viewer, params):
@@ -79,7 +79,7 @@ def scan(center, seen, spots, cells, looks, viewer, params, width, out):
         code = np.uint64(cells[np.uint64(center + seen[k])])
         mark = spots[k] * next_cell
         if code >= np.uint64(FIRST):
-            group = group_of(code - np.uint64(FIRST), params)
+            group = group_of(code - np.uint64(FIRST), params.agents)
             mark += np.uint64(channel_of(group, viewer, params))
             out[mark] = looks[code, zero]
             out[mark + one] = looks[code, one]
@@ -94,10 +94,10 @@ def add_view(row, agent, params, scene, board, width, out):
         out: the picture, flat, of ``width`` numbers a cell.
     """
     center, cells, looks = center_of(row, agent, params, scene), board.grid[row], board.look[row]
-    viewer, seen, spots = group_of(agent, params), params.seen, params.spots
+    viewer, seen, spots = group_of(agent, params.agents), params.seen, params.spots
     if params.num_groups == 2:
         first, second = channel_of(0, viewer, params), channel_of(1, viewer, params)
-        second_group = FIRST + first_agent(1, params)
+        second_group = FIRST + first_agent(1, params.groups)
         scan_two(center, seen, spots, cells, looks, second_group, first, second, width, out)
     else:
         scan(center, seen, spots, cells, looks, viewer, params, width, out)
@@ -145,9 +145,9 @@ def write_picture(row, agent, params, scene, board, width, out):
 
 def number_of(row, agent, params, scene):
     """The agent's id in MAgent, which numbers agents in the order of placing."""
-    arrangement, group = 1 if scene.swapped[row] else 0, group_of(agent, params)
+    arrangement, group = 1 if scene.swapped[row] else 0, group_of(agent, params.agents)
     number = params.starts[arrangement, group, NUMBER]
-    return number + agent - first_agent(group, params)
+    return number + agent - first_agent(group, params.groups)
 
 
 def write_features(row, agent, params, scene, out):
@@ -162,7 +162,7 @@ def write_features(row, agent, params, scene, out):
         # As in the engine: no action (-1) sets the bit before the actions', the last one of the id;
         # and before the first action (num_actions) the bit set is the one that the reward overwrites.
         out[ID_BITS + np.int64(scene.last_action[row, agent])] = np.float32(1.0)
-        out[ID_BITS + params.units[type_of(agent, params), NUM_ACTIONS]] = scene.last_reward[
+        out[ID_BITS + params.units[type_of(agent, params.agents), NUM_ACTIONS]] = scene.last_reward[
             row, agent
         ]
     if params.minimap:
@@ -205,7 +205,7 @@ def lane_of_view(row, agent, lane, params, scene, board, out):
         return
     center, cells, looks = center_of(row, agent, params, scene), board.grid[row], board.look[row]
     mine = minimap_cell(row, agent, params, scene) if params.minimap else 0
-    viewer, groups, where_bit = group_of(agent, params), params.num_groups, params.where_bit
+    viewer, groups, where_bit = group_of(agent, params.agents), params.num_groups, params.where_bit
     # Indices are unsigned, as in `scan_two`.
     for number in range(lane, numbers.shape[0], LANES):
         packed = np.int64(numbers[np.uint64(number)])
@@ -223,7 +223,7 @@ def lane_of_view(row, agent, lane, params, scene, board, out):
             if quantity == IS_WALL:
                 if code == WALL:
                     value = np.float32(1.0)
-            elif code >= FIRST and group_of(code - FIRST, params) == group:
+            elif code >= FIRST and group_of(code - FIRST, params.agents) == group:
                 value = looks[np.uint64(code), np.uint64(quantity)]
         out[np.uint64(number)] = value
 
@@ -243,7 +243,7 @@ def feature(row, agent, number, last, params, scene):
     if params.minimap and number >= last - 2:
         place = scene.x[row, agent] if number == last - 2 else scene.y[row, agent]
         return np.float32(place) / np.float32(params.size)
-    if number == ID_BITS + params.units[type_of(agent, params), NUM_ACTIONS]:
+    if number == ID_BITS + params.units[type_of(agent, params.agents), NUM_ACTIONS]:
         return scene.last_reward[row, agent]
     if number == ID_BITS + np.int64(scene.last_action[row, agent]):
         return one

@@ -13,10 +13,10 @@ def enlist(row, params, state, actions, out):
     attacks = 0
     for group in range(params.num_groups):
         first, num_moves = (
-            first_agent(group, params),
-            params.units[unit_of(group, params), NUM_MOVES],
+            first_agent(group, params.groups),
+            params.units[unit_of(group, params.groups), NUM_MOVES],
         )
-        for agent in range(first, first_agent(group + 1, params)):
+        for agent in range(first, first_agent(group + 1, params.groups)):
             action, chosen = -1, -1
             if state.status[row, agent] == ALIVE:
                 chosen = actions[row, agent]
@@ -42,7 +42,7 @@ def nth(row, place, params, state):
     while place >= state.living[row, group]:
         place -= state.living[row, group]
         group += 1
-    return first_agent(group, params) + place
+    return first_agent(group, params.groups) + place
 
 
 def shuffle(row, state, attacks):

@@ -4,23 +4,21 @@ import numpy as np
 
 from mfenvs.gridworld.attack import HIT, NOTHING
 from mfenvs.gridworld.board import ALIVE, DYING, GONE
-from mfenvs.gridworld.tables import STEP_REWARD, TO_VICTIM, first_agent, group_of, unit_of
+from mfenvs.gridworld.tables import TO_VICTIM, group_of
 
 
 def retire(row, params, state):
     """Removes agents that died in the step before; moves rewards to last rewards (`clear_dead`)."""
-    for group in range(params.num_groups):
-        step_reward = params.amounts[unit_of(group, params), STEP_REWARD]
-        for agent in range(first_agent(group, params), first_agent(group + 1, params)):
-            if state.status[row, agent] == DYING:
-                state.status[row, agent] = GONE
-                state.hp[row, agent] = np.float32(0.0)
-                state.reward[row, agent] = np.float32(0.0)
-                state.last_reward[row, agent] = np.float32(0.0)
-            if state.status[row, agent] == ALIVE:
-                state.last_reward[row, agent] = state.reward[row, agent]
-                state.reward[row, agent] = step_reward
-            state.attack_result[row, agent] = NOTHING
+    for agent in range(params.num_agents):
+        if state.status[row, agent] == DYING:
+            state.status[row, agent] = GONE
+            state.hp[row, agent] = np.float32(0.0)
+            state.reward[row, agent] = np.float32(0.0)
+            state.last_reward[row, agent] = np.float32(0.0)
+        if state.status[row, agent] == ALIVE:
+            state.last_reward[row, agent] = state.reward[row, agent]
+            state.reward[row, agent] = params.step_reward[agent]
+        state.attack_result[row, agent] = NOTHING
 
 
 def pay(row, params, state):
@@ -35,7 +33,7 @@ def pay(row, params, state):
             result = state.attack_result[row, agent]
             if result >= HIT:
                 victim = state.victim[row, agent]
-                group, other = group_of(agent, params), group_of(victim, params)
+                group, other = group_of(agent, params.agents), group_of(victim, params.agents)
                 state.reward[row, victim] += params.paid[group, other, result - HIT, TO_VICTIM]
 
 

@@ -27,7 +27,7 @@ def random(row, agent, params, state, out):
     if state.status[row, agent] == ALIVE:
         # Lane 0 picks the arrangement of a start.
         draw = bits(state.key[row], state.counter[row], 1 + agent)
-        out[row, agent] = (draw * params.units[type_of(agent, params), NUM_ACTIONS]) >> 32
+        out[row, agent] = (draw * params.units[type_of(agent, params.agents), NUM_ACTIONS]) >> 32
 
 
 def hold(row, agent, params, state, out):
@@ -35,7 +35,9 @@ def hold(row, agent, params, state, out):
     out[row, agent] = -1
     if state.status[row, agent] == ALIVE:
         strike = weakest_in_reach(row, agent, params, state)
-        out[row, agent] = strike if strike >= 0 else params.units[type_of(agent, params), STAY]
+        out[row, agent] = (
+            strike if strike >= 0 else params.units[type_of(agent, params.agents), STAY]
+        )
 
 
 def rush(row, agent, params, state, out):
@@ -71,12 +73,13 @@ def focus(row, agent, params, state, out):
 
 def are_enemies(agent, other, params):
     """Whether two agents are on different sides."""
-    return side_of(group_of(agent, params), params) != side_of(group_of(other, params), params)
+    group, other_group = group_of(agent, params.agents), group_of(other, params.agents)
+    return side_of(group, params.groups) != side_of(other_group, params.groups)
 
 
 def weakest_in_reach(row, agent, params, state):
     """The attack that `hold` makes, -1 if there is nobody to attack."""
-    here, unit = place_of(row, agent, params, state), type_of(agent, params)
+    here, unit = place_of(row, agent, params, state), type_of(agent, params.agents)
     best, weakest = -1, -1
     for action in range(params.units[unit, NUM_MOVES], params.units[unit, NUM_ACTIONS]):
         other = np.int64(state.grid[row, here + params.reach[unit, action]]) - FIRST
@@ -94,11 +97,13 @@ def nearest(row, agent, params, state):
     """The nearest living enemy, the first by index of several; -1 for none."""
     x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
     best, least = -1, np.int64(0)
-    side = side_of(group_of(agent, params), params)
+    side = side_of(group_of(agent, params.agents), params.groups)
     for group in range(params.num_groups):
-        if side_of(group, params) == side:
+        if side_of(group, params.groups) == side:
             continue
-        for other in range(first_agent(group, params), first_agent(group + 1, params)):
+        for other in range(
+            first_agent(group, params.groups), first_agent(group + 1, params.groups)
+        ):
             if state.status[row, other] == ALIVE:
                 gap = distance(row, other, state, x, y)
                 if best < 0 or gap < least:
@@ -110,11 +115,13 @@ def weakest_in_sight(row, agent, params, state):
     """The enemy that `focus` goes to; -1 if it sees none."""
     x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
     best, least = -1, np.int64(0)
-    side = side_of(group_of(agent, params), params)
+    side = side_of(group_of(agent, params.agents), params.groups)
     for group in range(params.num_groups):
-        if side_of(group, params) == side:
+        if side_of(group, params.groups) == side:
             continue
-        for other in range(first_agent(group, params), first_agent(group + 1, params)):
+        for other in range(
+            first_agent(group, params.groups), first_agent(group + 1, params.groups)
+        ):
             if state.status[row, other] != ALIVE or not is_in_sight(
                 row, agent, other, params, state
             ):
@@ -130,7 +137,7 @@ def weakest_in_sight(row, agent, params, state):
 
 def is_in_sight(row, agent, other, params, state):
     """Whether the agent's view shows the other's position."""
-    unit, half = type_of(agent, params), params.window // 2
+    unit, half = type_of(agent, params.agents), params.window // 2
     dx = (
         np.int64(state.x[row, other])
         - np.int64(state.x[row, agent])
@@ -152,7 +159,7 @@ def approach(row, agent, goal, params, state):
     """The move to a free place that ends nearest to an agent, the first by index; stays if none ends
     nearer than staying, or if ``goal`` is -1.
     """
-    unit = type_of(agent, params)
+    unit = type_of(agent, params.agents)
     best = params.units[unit, STAY]
     if goal < 0:
         return best

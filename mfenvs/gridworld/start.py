@@ -4,7 +4,7 @@ import numpy as np
 
 from mfenvs.gridworld.attack import NOTHING
 from mfenvs.gridworld.board import ALIVE, GONE, survey
-from mfenvs.gridworld.tables import HP, NUM_ACTIONS, RIGHT, SIZE, group_of, type_of
+from mfenvs.gridworld.tables import NUM_ACTIONS, RIGHT, SIZE, group_of, type_of
 from mfenvs.rng import bits
 
 
@@ -20,17 +20,17 @@ def start(row, params, state, out):
     state.time[row] = 0
     arrangement = 1 if swapped else 0
     for agent in range(params.num_agents):
-        unit = type_of(agent, params)
+        unit = type_of(agent, params.agents)
         x = params.positions[arrangement, agent, 0]
         y = params.positions[arrangement, agent, 1]
         present = x >= 0  # a group may be smaller in one arrangement than in the other
-        right = params.starts[arrangement, group_of(agent, params), RIGHT] == 1
+        right = params.starts[arrangement, group_of(agent, params.agents), RIGHT] == 1
         x += left_x + wider if right else left_x
         y += left_y + lower if right else left_y
         state.status[row, agent] = ALIVE if present else GONE
         state.x[row, agent] = x if present else 0
         state.y[row, agent] = y if present else 0
-        state.hp[row, agent] = params.amounts[unit, HP] if present else np.float32(0.0)
+        state.hp[row, agent] = params.max_hp[agent] if present else np.float32(0.0)
         state.reward[row, agent] = np.float32(0.0)
         state.last_reward[row, agent] = np.float32(0.0)
         state.last_action[row, agent] = params.units[unit, NUM_ACTIONS]

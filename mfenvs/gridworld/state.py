@@ -10,11 +10,11 @@ import numpy as np
 from mfenvs.engine.backend import Backend
 from mfenvs.gridworld import board, orders
 from mfenvs.gridworld.config import GridConfig
-from mfenvs.gridworld.units import OPS, PAYMENTS, UnitType, World
+from mfenvs.gridworld.units import OPS, UnitType, World
 
 BANDED_FROM = 100  # cells along an edge from which the engine buckets its moves by bands
 # The columns of a unit type's amounts; see `mfenvs.gridworld.tables`.
-AMOUNTS = ("hp", "damage", "recover", *PAYMENTS, "kill_supply")
+AMOUNTS = ("damage", "attack_penalty", "dead_penalty", "kill_reward", "kill_supply")
 
 
 class Params(NamedTuple):
@@ -22,12 +22,16 @@ class Params(NamedTuple):
 
     num_agents: int
     num_groups: int
-    # The columns of the next five are explained in `mfenvs.gridworld.tables`.
+    # `mfenvs.gridworld.tables` explains the columns of agents, groups, units, amounts and paid.
     agents: Any  # uint32 [N, 2]
     groups: Any  # uint32 [G + 1, 3]
     units: Any  # int64 [T, 7]
-    amounts: Any  # float32 [T, 8]
+    amounts: Any  # float32 [T, 5]
+    max_hp: Any  # float32 [N], as the next two: for loops over all agents, whose types may differ
+    recover: Any
+    step_reward: Any
     paid: Any  # float32 [G, G, 2, 2]
+    starves: bool  # whether any type loses hp by itself
     pays_victims: bool  # whether any payment is to victims
     reach: Any  # int64 [T, A]; the distance in the grid from the position to the cell of an action
     single_cell: bool  # whether all bodies are one cell
@@ -121,7 +125,8 @@ class State(NamedTuple):
     Attributes:
         reward: float32 [B, N]; of the last step.
         attack_result: int8 [B, N]; what an attack of the last step did: NOTHING, MISS, HIT, KILL.
-        victim: int32 [B, N]; the agent that an attack of the last step hit or killed, if it did.
+        victim: int32 [B, N]; the agent that an attack of the last step hit or killed, if it did; set
+            only if ``params.pays_victims``.
         bounty: float32 [B, N]; the attack reward for that, which is paid at the end of the step.
         queue: int32 [B, N]; memory for the rules.
         living: int32 [B, G].
@@ -205,6 +210,11 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
     def in_grid(cells: np.ndarray) -> np.ndarray:
         return cells[..., 1] * stride + cells[..., 0]
 
+    def of_agents(name: str) -> Any:
+        return backend.asarray(
+            np.repeat([getattr(g.unit, name) for g in groups], sizes), np.float32
+        )
+
     members = [(g, units.index(group.unit)) for g, group in enumerate(groups)]
     firsts = (np.cumsum(sizes) - sizes).tolist()
     return Params(
@@ -236,6 +246,10 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
         amounts=backend.asarray(
             [[getattr(unit, name) for name in AMOUNTS] for unit in units], np.float32
         ),
+        max_hp=of_agents("hp"),
+        recover=of_agents("recover"),
+        step_reward=of_agents("step_reward"),
+        starves=any(unit.recover < 0 for unit in units),
         paid=backend.asarray(paid_by(world), np.float32),
         pays_victims=any(reward.victim_reward for reward in world.rewards),
         reach=ints(np.stack([in_grid(cells) for cells in targets])),

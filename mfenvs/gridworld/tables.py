@@ -13,34 +13,34 @@ GROUP, TYPE = 0, 1
 FIRST_AGENT, UNIT, SIDE = 0, 1, 2
 # params.units: int64 [T, 7]
 WIDTH, LENGTH, CENTER, NUM_MOVES, NUM_ACTIONS, STAY, IN_GROUP = 0, 1, 2, 3, 4, 5, 6
-# params.amounts: float32 [T, 8]
-HP, DAMAGE, RECOVER, STEP_REWARD, ATTACK_PENALTY, DEAD_PENALTY, KILL_REWARD, KILL_SUPPLY = range(8)
+# params.amounts: float32 [T, 5]
+DAMAGE, ATTACK_PENALTY, DEAD_PENALTY, KILL_REWARD, KILL_SUPPLY = range(5)
 # params.paid: float32 [G, G, 2, 2]; by the groups of attacker and victim, and for a hit or a kill.
 TO_ATTACKER, TO_VICTIM = 0, 1
 # params.starts: int64 [S, G, 3]
 SIZE, NUMBER, RIGHT = 0, 1, 2
 
 
-def first_agent(group, params):
+def first_agent(group, groups):
     """A group's first agent, or for ``group`` G the number of agents."""
-    return np.int64(params.groups[group, FIRST_AGENT])
+    return np.int64(groups[group, FIRST_AGENT])
 
 
-def unit_of(group, params):
+def unit_of(group, groups):
     """The unit type of a group."""
-    return np.int64(params.groups[group, UNIT])
+    return np.int64(groups[group, UNIT])
 
 
-def side_of(group, params):
+def side_of(group, groups):
     """The side of a group."""
-    return np.int64(params.groups[group, SIDE])
+    return np.int64(groups[group, SIDE])
 
 
-def group_of(agent, params):
+def group_of(agent, agents):
     """The group of an agent."""
-    return np.int64(params.agents[agent, GROUP])
+    return np.int64(agents[agent, GROUP])
 
 
-def type_of(agent, params):
+def type_of(agent, agents):
     """The unit type of an agent."""
-    return np.int64(params.agents[agent, TYPE])
+    return np.int64(agents[agent, TYPE])

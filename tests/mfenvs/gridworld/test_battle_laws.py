@@ -14,9 +14,7 @@ from mfenvs.gridworld.state import engine_state
 from mfenvs.gridworld.tables import (
     ATTACK_PENALTY,
     DEAD_PENALTY,
-    HP,
     KILL_REWARD,
-    STEP_REWARD,
 )
 from mfenvs.gridworld.tables import (
     STAY as STAY_COLUMN,
@@ -75,7 +73,7 @@ def assert_lawful(env, before, what):
             assert 0 < y < params.size - 1, what
         assert_same(state.grid[row], grid_of(params.size, params.rim, cells), what)
         hp = state.hp[row, living]
-        assert ((hp >= 0) & (hp <= params.amounts[0, HP])).all(), what
+        assert ((hp >= 0) & (hp <= params.max_hp[0])).all(), what
         living_blue = int((params.agents[living, 0] == 1).sum())
         assert state.living[row].tolist() == [len(living) - living_blue, living_blue], what
         if before is not None and not env._sides[0][0].reset[row]:
@@ -91,8 +89,8 @@ def assert_lawful(env, before, what):
 def possible_rewards(params):
     """What an agent can earn in a step, in the engine's arithmetic, by what became of it."""
     zero, struck = np.float32(0), params.paid[0, 1, 0, 0]
-    columns = [STEP_REWARD, DEAD_PENALTY, ATTACK_PENALTY, KILL_REWARD]
-    step, dead, penalty, kill = params.amounts[0, columns]
+    step = params.step_reward[0]
+    dead, penalty, kill = params.amounts[0, [DEAD_PENALTY, ATTACK_PENALTY, KILL_REWARD]]
     living = {
         step,
         step + (zero + penalty),
