@@ -98,7 +98,7 @@ class Engine:
 
 def measure(mode: str, phase: str) -> Row:
     """Times one line, the three taking turns."""
-    options = {"map_size": MAP, **MODES[mode]}
+    options: dict[str, Any] = {"map_size": MAP, **MODES[mode]}
     player, first, last = PHASES[phase]
     actions = recorded(player, last)
     ours = battle_v0.parallel_env(**options)

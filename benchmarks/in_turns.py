@@ -1,11 +1,12 @@
-"""Is a checkout slower than another? Times the rows of `benchmarks.battle` and `benchmarks.batched` in turns.
+"""Is a checkout slower than another? Times the rows of `benchmarks.battle` and `.batched` in turns.
 
     python -m benchmarks.in_turns ../old . --threads 1
 
-A process of each checkout plays the same steps, in turns of about `SECONDS` each, so that both see the same
-noise of the machine. A process keeps its arrays where it allocated them, which alone makes a difference of
-some per cent; so each row is timed in several pairs of processes. The ratio of a pair is that of their
-fastest turns, to which other work on the machine has added least; a row has the median of its pairs.
+A process of each checkout plays the same steps, in turns of about `SECONDS` each, so that both meet the
+same noise of the machine. A process keeps its arrays where it allocated them, which alone makes a
+difference of some per cent; so each row is timed in several pairs of processes. The ratio of a pair is
+that of their fastest turns, to which other work on the machine has added least; a row has the median of
+its pairs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Annotated, Any
 import tyro
 
 SECONDS = 0.05
-# Runs in a checkout, by names that both checkouts have. It reads a number of episodes and prints seconds.
+# Runs in a checkout, by names that both have. It reads a number of episodes and prints seconds.
 WORKER = """
 import json, sys
 import numpy as np

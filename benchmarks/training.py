@@ -48,7 +48,7 @@ from mfq.training.runner import Runner
 
 STEPS, REPETITIONS = 12, 9
 BATCH, GAMMA, POLYAK, RATE = 64, 0.95, 0.005, 1e-4
-MAP = {"map_size": 40, "minimap_mode": True, "extra_features": True}
+MAP: dict[str, Any] = {"map_size": 40, "minimap_mode": True, "extra_features": True}
 
 
 class Row(NamedTuple):

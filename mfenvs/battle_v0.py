@@ -1,6 +1,107 @@
-"""The battle. Options: `mfenvs.gridworld.games.battle.BattleConfig`; the datasheet: `BattleGame`."""
+"""Constructors of the battle; options: `BattleConfig`; spaces and rewards: `BattleGame`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mfenvs.gridworld.games.battle import PAPER as PAPER
-from mfenvs.registry import makers
+from mfenvs.gridworld.games.battle import BattleConfig, BattleOptions, BattleRules
+from mfenvs.registry import game_class, make_batched, with_options
+from mfenvs.views.aec import AecEnv, CheckedAecEnv
+from mfenvs.views.parallel import ParallelEnv
 
-parallel_env, env, raw_env, batched_env, vector_env = makers("battle_v0")
+if TYPE_CHECKING:
+    from mfenvs.views.batched import BatchedEnv
+    from mfenvs.views.vector import AgentVectorEnv
+
+ID = "battle_v0"
+
+
+@with_options(BattleConfig)
+def parallel_env(
+    map_size: int = 45,
+    max_cycles: int | None = 1000,
+    minimap_mode: bool = False,
+    extra_features: bool = False,
+    render_mode: str | None = None,
+    seed: int | None = None,
+    show_graph: bool = False,
+    **options: Unpack[BattleRules],
+) -> ParallelEnv:
+    """Returns the game as a PettingZoo ParallelEnv. The first six arguments are those of MAgent2.
+
+    Its dicts have an entry for each agent: for tens of thousands of agents use `batched_env`.
+    """
+    return ParallelEnv(
+        game_class(ID),
+        render_mode,
+        show_graph,
+        map_size=map_size,
+        max_cycles=max_cycles,
+        minimap_mode=minimap_mode,
+        extra_features=extra_features,
+        seed=seed,
+        **options,
+    )
+
+
+@with_options(BattleConfig)
+def env(
+    render_mode: str | None = None, show_graph: bool = False, **options: Unpack[BattleOptions]
+) -> CheckedAecEnv:
+    """Returns the game as a PettingZoo AECEnv, with PettingZoo's usual wrappers."""
+    return CheckedAecEnv(raw_env(render_mode=render_mode, show_graph=show_graph, **options))
+
+
+@with_options(BattleConfig)
+def raw_env(
+    map_size: int = 45,
+    max_cycles: int | None = 1000,
+    minimap_mode: bool = False,
+    extra_features: bool = False,
+    seed: int | None = None,
+    render_mode: str | None = None,
+    show_graph: bool = False,
+    **options: Unpack[BattleRules],
+) -> AecEnv:
+    """Returns the game as a PettingZoo AECEnv, without wrappers.
+
+    The first five arguments are those of MAgent2.
+    """
+    return AecEnv(
+        parallel_env(
+            map_size,
+            max_cycles,
+            minimap_mode,
+            extra_features,
+            render_mode,
+            seed,
+            show_graph,
+            **options,
+        )
+    )
+
+
+@with_options(BattleConfig)
+def batched_env(
+    num_envs: int = 1,
+    device: Any = "cpu",
+    dtype: str = "float32",
+    **options: Unpack[BattleOptions],
+) -> BatchedEnv:
+    """Returns ``num_envs`` rows of the game, which take and return torch tensors."""
+    return make_batched(ID, num_envs, device, dtype, **options)
+
+
+@with_options(BattleConfig)
+def vector_env(
+    num_envs: int = 1, render_mode: str | None = None, **options: Unpack[BattleOptions]
+) -> AgentVectorEnv:
+    """Returns a Gymnasium VectorEnv of which each agent of ``num_envs`` rows is a sub-environment.
+
+    Raises:
+        ValueError: for a game in which agents die.
+    """
+    from mfenvs.views.vector import AgentVectorEnv
+
+    return AgentVectorEnv(game_class(ID), num_envs, render_mode, **options)

@@ -10,7 +10,7 @@ Legend: B rows (independent copies), N agents a row, A actions.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -19,15 +19,20 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike
 
-from mfenvs.engine.backend import Backend, Rule
+from mfenvs.engine.backend import Backend, Rule, get_backend
 from mfenvs.graph import NeighborGraph
 from mfenvs.rng import row_key
-from mfenvs.validate import one_of, whole
+from mfenvs.validate import one_of, plain, whole
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
 MAX_SEED = 2**62 - 1
+
+
+def entropy_seed() -> int:
+    """Returns a seed from the system's entropy."""
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(2))
 
 
 class Step(NamedTuple):
@@ -133,7 +138,48 @@ class Game(ABC):
         for name in options:
             if name not in known:
                 raise TypeError(f"{cls.id} has no option {name!r}; allowed: {', '.join(known)}")
-        return cls.Config(**options)
+        return cls.Config(**{name: plain(value) for name, value in options.items()})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and copies a game as its config and the name of its device.
+
+        A copy has a new backend, since a backend identifies the arrays that it has pinned by address.
+        """
+        return _game_of, (type(self), self.config, self.backend.device)
+
+    def __repr__(self) -> str:
+        """Names the game and its options that differ from their defaults."""
+        defaults = {field.name: field.default for field in fields(self.Config)}
+        given = [f"{k}={v!r}" for k, v in self.options.items() if v != defaults[k]]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the config, by name."""
+        return {field.name: getattr(self.config, field.name) for field in fields(self.Config)}
+
+    def rules(self) -> dict[str, Any]:
+        """Returns the id and the options of the game as plain values, for `check_rules`."""
+        options = {name: _saved(value) for name, value in self.options.items()}
+        return {"game": self.id, "options": options}
+
+    def check_rules(self, saved: Mapping[str, Any]) -> None:
+        """Checks that `rules` that were saved with a state are those of this game.
+
+        Options that the saved rules lack are not compared: older ones have fewer.
+
+        Raises:
+            ValueError: for another game or other options; the message names them.
+        """
+        if saved["game"] != self.id:
+            raise ValueError(f"state is of the game {saved['game']!r}; allowed: {self.id!r}")
+        old, new = saved["options"], self.rules()["options"]
+        changed = [name for name in new if name in old and _saved(old[name]) != new[name]]
+        if changed:
+            shown, allowed = (
+                ", ".join(f"{name}={options[name]!r}" for name in changed) for options in (old, new)
+            )
+            raise ValueError(f"state is of a game with {shown}; allowed: {allowed}")
 
     @property
     def num_agents(self) -> int:
@@ -233,15 +279,18 @@ class Game(ABC):
     # -- play -----------------------------------------------------------------------------------
 
     def row_seeds(self, seed: int, num_rows: int) -> np.ndarray:
-        """Returns the seed of each row under one seed for all: int64 [B], a hash of (seed, row)."""
+        """Returns the seed of each row under one seed for all: int64 [B] in [0, 2^62).
+
+        By default a hash of (seed, row).
+        """
         return np.asarray(row_key(np.int64(seed), np.arange(num_rows, dtype=np.int64)))
 
     def reset_seeds(self, seed: Any, num_rows: int, seeded: bool) -> np.ndarray | None:
         """Returns the seed of each row for a reset: int64 [B], or None to continue their streams.
 
         Args:
-            seed: an integer, a sequence of one integer a row, or None. None continues the streams; if
-                the rows were never seeded, it seeds them from the system's entropy.
+            seed: an integer, a sequence or array of one integer a row, or None. None continues the
+                streams; if the rows were never seeded, it seeds them from the system's entropy.
             num_rows: B.
             seeded: whether the rows have streams to continue.
 
@@ -252,7 +301,9 @@ class Game(ABC):
         if seed is None and seeded:
             return None
         if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(2))
+            seed = entropy_seed()
+        if hasattr(seed, "tolist"):  # arrays, numpy's numbers, tensors
+            seed = seed.tolist()
         if np.ndim(seed) == 0:
             return self.row_seeds(whole("seed", seed, 0, MAX_SEED), num_rows)
         if len(seed) != num_rows:
@@ -362,3 +413,22 @@ class Game(ABC):
     @abstractmethod
     def draw(self, state: Any, step: Step, row: int, canvas: Canvas) -> None:
         """Draws a row."""
+
+
+def _game_of(game_class: Callable[[Any, Backend], Game], config: Any, device: str) -> Game:
+    """Returns a copy of a game, see `Game.__reduce__`."""
+    return game_class(config, get_backend(device))
+
+
+def _saved(value: Any) -> Any:
+    """Returns an option as a plain value, in which lists, tuples and arrays are lists."""
+    value = plain(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _saved(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_saved(part) for part in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return type(value).__name__

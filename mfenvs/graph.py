@@ -126,7 +126,7 @@ class CompleteGraph(NeighborGraph):
     ) -> None:
         self.num_agents = whole("num_agents", num_agents, 1)
         self.include_self = include_self
-        labels = np.zeros(num_agents, np.int64) if groups is None else np.asarray(groups)
+        labels = np.zeros(num_agents, np.int64) if groups is None else np.array(groups)
         if labels.shape != (num_agents,):
             raise ValueError(f"groups has shape {labels.shape}; allowed: ({num_agents},)")
         self._groups = _Constant(labels)

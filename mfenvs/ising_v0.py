@@ -1,5 +1,68 @@
 """Constructors of the Ising game; options: `IsingConfig`; spaces and rewards: `IsingGame`."""
 
-from mfenvs.registry import makers
+from __future__ import annotations
 
-parallel_env, env, raw_env, batched_env, vector_env = makers("ising_v0")
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mfenvs.ising.config import IsingConfig, IsingOptions
+from mfenvs.registry import game_class, make_batched, with_options
+from mfenvs.views.aec import AecEnv, CheckedAecEnv
+from mfenvs.views.parallel import ParallelEnv
+
+if TYPE_CHECKING:
+    from mfenvs.views.batched import BatchedEnv
+    from mfenvs.views.vector import AgentVectorEnv
+
+ID = "ising_v0"
+
+
+@with_options(IsingConfig)
+def parallel_env(
+    render_mode: str | None = None, show_graph: bool = False, **options: Unpack[IsingOptions]
+) -> ParallelEnv:
+    """Returns the game as a PettingZoo ParallelEnv.
+
+    Its dicts have an entry for each agent: for tens of thousands of agents use `batched_env`.
+    """
+    return ParallelEnv(game_class(ID), render_mode, show_graph, **options)
+
+
+@with_options(IsingConfig)
+def env(
+    render_mode: str | None = None, show_graph: bool = False, **options: Unpack[IsingOptions]
+) -> CheckedAecEnv:
+    """Returns the game as a PettingZoo AECEnv, with PettingZoo's usual wrappers."""
+    return CheckedAecEnv(raw_env(render_mode=render_mode, show_graph=show_graph, **options))
+
+
+@with_options(IsingConfig)
+def raw_env(
+    render_mode: str | None = None, show_graph: bool = False, **options: Unpack[IsingOptions]
+) -> AecEnv:
+    """Returns the game as a PettingZoo AECEnv, without wrappers."""
+    return AecEnv(parallel_env(render_mode, show_graph, **options))
+
+
+@with_options(IsingConfig)
+def batched_env(
+    num_envs: int = 1,
+    device: Any = "cpu",
+    dtype: str = "float32",
+    **options: Unpack[IsingOptions],
+) -> BatchedEnv:
+    """Returns ``num_envs`` rows of the game, which take and return torch tensors."""
+    return make_batched(ID, num_envs, device, dtype, **options)
+
+
+@with_options(IsingConfig)
+def vector_env(
+    num_envs: int = 1, render_mode: str | None = None, **options: Unpack[IsingOptions]
+) -> AgentVectorEnv:
+    """Returns a Gymnasium VectorEnv of which each agent of ``num_envs`` rows is a sub-environment.
+
+    Raises:
+        ValueError: for a game in which agents die.
+    """
+    from mfenvs.views.vector import AgentVectorEnv
+
+    return AgentVectorEnv(game_class(ID), num_envs, render_mode, **options)

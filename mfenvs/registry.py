@@ -1,19 +1,21 @@
-"""The registered games, and the constructors that each ``*_v0`` module offers."""
+"""The registered games, and what the constructors in the ``*_v0`` modules share."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pettingzoo
 
 from mfenvs.game import Game
-from mfenvs.views.parallel import ParallelEnv, to_aec
 
 if TYPE_CHECKING:
     from mfenvs.views.batched import BatchedEnv
-    from mfenvs.views.vector import AgentVectorEnv
+
+Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 # id -> "module:class"; imported on first use.
 GAMES = {
@@ -49,54 +51,31 @@ def make_batched(
     return BatchedEnv(game_class(id), num_envs, device, dtype, **options)
 
 
-class Makers(NamedTuple):
-    """The constructors of one game. Their options are the fields of the game's Config."""
+def with_options(config: type) -> Callable[[Maker], Maker]:
+    """Returns a decorator for a constructor of a game, whose ``**options`` are fields of ``config``.
 
-    parallel_env: Callable[..., ParallelEnv]
-    env: Callable[..., Any]
-    raw_env: Callable[..., Any]
-    batched_env: Callable[..., BatchedEnv]
-    vector_env: Callable[..., AgentVectorEnv]
+    It replaces ``**options`` in the signature that `help` and notebooks show by the fields, with their
+    types and defaults. Type checkers read the constructor's annotations instead.
+    """
 
+    def decorate(maker: Maker) -> Maker:
+        shown = inspect.signature(maker)
+        parameters = [p for p in shown.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        given = set(shown.parameters)
+        parameters += [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=field.type,
+            )
+            for field in fields(config)
+            if field.name not in given
+        ]
+        maker.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return maker
 
-def makers(id: str) -> Makers:
-    """Returns the constructors of a registered game, each with a docstring."""
-
-    def parallel_env(
-        render_mode: str | None = None, show_graph: bool = False, **options: Any
-    ) -> ParallelEnv:
-        return ParallelEnv(game_class(id), render_mode, show_graph, **options)
-
-    def env(**options: Any) -> Any:
-        return to_aec(parallel_env(**options))
-
-    def raw_env(**options: Any) -> Any:
-        return to_aec(parallel_env(**options), usual_wrappers=False)
-
-    def batched_env(
-        num_envs: int = 1, device: Any = "cpu", dtype: str = "float32", **options: Any
-    ) -> BatchedEnv:
-        return make_batched(id, num_envs, device, dtype, **options)
-
-    def vector_env(num_envs: int = 1, **options: Any) -> AgentVectorEnv:
-        from mfenvs.views.vector import AgentVectorEnv
-
-        return AgentVectorEnv(game_class(id), num_envs, **options)
-
-    parallel_env.__doc__ = (
-        f"Returns `{id}` as a PettingZoo ParallelEnv. Its dicts have an entry for each agent: for tens "
-        "of thousands of agents use `batched_env`."
-    )
-    env.__doc__ = f"Returns `{id}` as a PettingZoo AECEnv, with PettingZoo's usual wrappers."
-    raw_env.__doc__ = f"Returns `{id}` as a PettingZoo AECEnv, without wrappers."
-    batched_env.__doc__ = (
-        f"Returns ``num_envs`` rows of `{id}`, which take and return torch tensors."
-    )
-    vector_env.__doc__ = (
-        f"Returns a Gymnasium VectorEnv of which each agent of ``num_envs`` rows of `{id}` is a "
-        "sub-environment. Raises ValueError for games in which agents die."
-    )
-    return Makers(parallel_env, env, raw_env, batched_env, vector_env)
+    return decorate
 
 
 def register_with_pettingzoo() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -102,3 +103,19 @@ def of_kind(name: str, value: Any, types: type | tuple[type, ...], allowed: str)
 def flag(name: str, value: Any) -> None:
     """Raises TypeError unless the value is True or False."""
     of_kind(name, value, (bool, np.bool_), "True or False")
+
+
+def plain(value: Any) -> Any:
+    """Returns a numpy scalar, or an array without axes, as a Python number; other values as they are.
+
+    Options are kept in this form, since json writes no numpy numbers.
+    """
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    return value
+
+
+def plain_fields(config: Any) -> None:
+    """Replaces the fields of a frozen dataclass by `plain` ones."""
+    for field in fields(config):
+        object.__setattr__(config, field.name, plain(getattr(config, field.name)))

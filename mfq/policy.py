@@ -103,7 +103,9 @@ class Boltzmann(Policy):
     temperature: Value = 1.0
 
     def __post_init__(self) -> None:
-        if not callable(self.temperature) and not bool(torch.as_tensor(self.temperature > 0).all()):
+        if not callable(self.temperature) and not bool(
+            torch.as_tensor(self.temperature > 0, device="cpu").all()
+        ):
             raise ValueError(f"temperature={self.temperature!r}; allowed: above 0")
 
     def probabilities(self, q: Tensor, time: int, mask: Tensor | None = None) -> Tensor:
@@ -127,7 +129,7 @@ class EpsilonGreedy(Policy):
 
     def __post_init__(self) -> None:
         if not callable(self.epsilon) and not bool(
-            torch.as_tensor((self.epsilon >= 0) & (self.epsilon <= 1)).all()
+            torch.as_tensor((self.epsilon >= 0) & (self.epsilon <= 1), device="cpu").all()
         ):
             raise ValueError(f"epsilon={self.epsilon!r}; allowed: 0 to 1")
 

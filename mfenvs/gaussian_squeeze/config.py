@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from mfenvs.gaussian_squeeze import rules
-from mfenvs.validate import number, one_of, positive, whole
+from mfenvs.validate import number, one_of, plain_fields, positive, whole
 
 REWARDS = {"shared": rules.SHARED, "per_agent": rules.PER_AGENT, "optimum": rules.OPTIMUM}
 MAX_AGENTS, MAX_ACTIONS = 1_000_000, 1000
@@ -96,6 +96,7 @@ class SqueezeConfig:
     max_cycles: int | None = 100
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         _agents(self.num_agents)
         _actions(self.num_actions)
         _scale("mu", self.mu)
@@ -112,3 +113,14 @@ class SqueezeConfig:
     def optimum(self) -> Optimum:
         """Returns the best total that these agents can reach."""
         return optimum(self.mu, self.sigma, self.num_agents, self.num_actions)
+
+
+class SqueezeOptions(TypedDict, total=False):
+    """The fields of `SqueezeConfig`, as keyword arguments for type checkers and editors."""
+
+    num_agents: int
+    num_actions: int
+    mu: float
+    sigma: float
+    reward: str
+    max_cycles: int | None

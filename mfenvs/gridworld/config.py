@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mfenvs.game import MAX_SEED
 from mfenvs.validate import flag, number, one_of, whole
 
 NEIGHBORS = ("team", "all")
@@ -41,7 +42,7 @@ class GridConfig:
         if self.max_cycles is not None:
             whole("max_cycles", self.max_cycles, 1)
         if self.seed is not None:
-            whole("seed", self.seed, 0)
+            whole("seed", self.seed, 0, MAX_SEED)
         one_of("neighbors", self.neighbors, NEIGHBORS)
         if self.neighbor_radius is not None and number("neighbor_radius", self.neighbor_radius) < 0:
             raise ValueError(

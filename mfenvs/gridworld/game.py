@@ -11,7 +11,7 @@ from gymnasium import spaces
 from numpy.typing import DTypeLike
 
 from mfenvs.engine.backend import Backend
-from mfenvs.game import Game, Step
+from mfenvs.game import MAX_SEED, Game, Step
 from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
 from mfenvs.gridworld import board, compact, draw, observe, rules, scripted
 from mfenvs.gridworld.state import (
@@ -187,21 +187,21 @@ class GridGame(Game):
     # -- play -----------------------------------------------------------------------------------
 
     def row_seeds(self, seed: int, num_rows: int) -> np.ndarray:
-        """seed + b for row b, as MAgent2 would be seeded; 0 and 1 are one to its generator."""
-        return seed + np.arange(num_rows, dtype=np.int64)
+        """Returns seed + b for row b, modulo 2^62: as MAgent2 is seeded.
+
+        Seeds 0 and 1 are the same to its generator.
+        """
+        return (seed + np.arange(num_rows, dtype=np.int64)) & MAX_SEED
 
     def reset_seeds(self, seed: Any, num_rows: int, seeded: bool) -> np.ndarray | None:
         if seed is None and not seeded:
             seed = self.config.seed or 0
         return super().reset_seeds(seed, num_rows, seeded)
 
-    def reset(self, state: State, out: Step, seeds: np.ndarray | None) -> None:
-        if seeds is not None:
-            state.random[:] = self.backend.asarray(engine_state(seeds), np.int64)
-            state.key[:] = self.backend.asarray(row_key(seeds, 0), np.int64)
-            state.counter[:] = 0
-        out.over[:] = True
-        self.step(state, out.actions, out, out)
+    def seed_rows(self, state: State, seeds: np.ndarray) -> None:
+        state.random[:] = self.backend.asarray(engine_state(seeds), np.int64)
+        state.key[:] = self.backend.asarray(row_key(seeds, 0), np.int64)
+        state.counter[:] = 0
 
     def step(self, state: State, actions: Any, last: Step, out: Step) -> None:
         rows, agents = state.x.shape

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from mfenvs.ising import rules
-from mfenvs.validate import flag, number, numbers, one_of, whole
+from mfenvs.validate import flag, number, numbers, one_of, plain_fields, whole
 
 UPDATES = {
     "synchronous": rules.SYNCHRONOUS,
@@ -49,6 +49,7 @@ class IsingConfig:
     max_cycles: int | None = 10_000
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         whole("side", self.side, 3)
         number("coupling", self.coupling)
         one_of("update", self.update, UPDATES)
@@ -68,6 +69,19 @@ class IsingConfig:
     def field_per_site(self) -> np.ndarray:
         """Returns h_j of every site: float32 [N]."""
         return np.broadcast_to(np.asarray(self.field, np.float32), self.side**2)
+
+
+class IsingOptions(TypedDict, total=False):
+    """The fields of `IsingConfig`, as keyword arguments for type checkers and editors."""
+
+    side: int
+    coupling: float
+    field: Any
+    update: str
+    fraction: float
+    initial: str
+    observe_neighbors: bool
+    max_cycles: int | None
 
 
 def _field(field: Any, side: int) -> float | tuple[float, ...]:

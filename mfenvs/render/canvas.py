@@ -38,6 +38,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame  # noqa: E402
 
 MODES = ("human", "rgb_array")
+MAX_EVENTS = 1000  # that are kept in the queue if nobody reads them
 MAX_TRACE = 600  # points of a history, more than a chart has pixels along x
 SHADE = (110, 110, 110)  # multiplies the picture below the lines of a graph, of 255
 
@@ -100,6 +101,7 @@ class Canvas:
         self._labels: dict[tuple[str, int, Color, bool], Any] = {}
         self._traces: dict[str, np.ndarray] = {}
         self._window: Any = None
+        self._frames = 0
         self.clear()
         if mode == "human":
             self._open_window(title)
@@ -328,17 +330,37 @@ class Canvas:
         self._clock = pygame.time.Clock()
 
     def _handle_events(self) -> None:
-        """Reads the event queue; a window whose events are not read appears frozen."""
+        """Takes the events of our windows from the queue, and leaves all others to the program.
+
+        A window whose events are not read appears frozen; `pygame.event.get` reads those of the system.
+        """
         if not pygame.display.get_init():
             self.close()
-        for event in () if self.closed else pygame.event.get():
+        if self.closed:
+            return
+        for event in pygame.event.get((pygame.QUIT, pygame.WINDOWCLOSE, pygame.MOUSEBUTTONDOWN)):
             window = getattr(event, "window", None)
-            for canvas in list(Canvas._open):
-                closes = event.type == pygame.WINDOWCLOSE and window is canvas._window
-                if closes or event.type == pygame.QUIT:
-                    canvas.close()
-                elif event.type == pygame.MOUSEBUTTONDOWN and window is canvas._window:
+            ours = [canvas for canvas in Canvas._open if window is canvas._window]
+            if event.type == pygame.QUIT:
+                ours = list(Canvas._open)
+            for canvas in ours:
+                if event.type == pygame.MOUSEBUTTONDOWN:
                     canvas.clicked = event.pos
+                else:
+                    canvas.close()
+            # A display that was there before has a program that reads events.
+            others = not ours or event.type == pygame.QUIT
+            if others and not Canvas._opened_display and pygame.display.get_init():
+                pygame.event.post(event)
+        if Canvas._opened_display:
+            self._drop_old_events()
+
+    def _drop_old_events(self) -> None:
+        """Drops old events from time to time: a full queue takes no more, not even a window's end."""
+        self._frames += 1
+        if self._frames % (MAX_EVENTS // 4) == 0:
+            for event in pygame.event.get()[-MAX_EVENTS:]:
+                pygame.event.post(event)
 
     def _label(self, text: str, size: int, color: Color, bold: bool) -> Any:
         """Returns rendered text, which is cached."""

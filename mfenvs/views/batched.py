@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
 from mfenvs.validate import one_of, whole
+from mfenvs.views.state_dicts import matched
 
 Observation = Tensor | dict[str, Tensor]
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -31,7 +34,10 @@ class BatchedEnv:
     int8 [B, N, A], 1 where an action may be chosen next; and the game's measures, each [B].
 
     Two sets of buffers alternate: the results of a call stay valid through the next call, and the call
-    after that overwrites them. Clone them to keep them longer.
+    after that overwrites them. Clone them to keep them longer. They may be changed in place.
+
+    ``copy.deepcopy`` and pickles hold the episodes: the copy continues as the original would. Its
+    pictures begin anew.
 
     On CUDA all memory is on the device. `step` and `reset` launch kernels on torch's current stream and
     return without a copy to the host or a synchronisation, except in two early steps, which are
@@ -67,36 +73,72 @@ class BatchedEnv:
         self.num_envs, self.device = num_envs, torch.device(backend.device)
         self._dtype = np.dtype(dtype)
         self.num_agents = self.game.num_agents
-        self.agents = list(self.game.agents)
-        self.groups = torch.as_tensor(self.game.groups, device=self.device)
-        self.types = torch.as_tensor(self.game.types, device=self.device)
+        self.groups = torch.tensor(self.game.groups, device=self.device)
+        self.types = torch.tensor(self.game.types, device=self.device)
         self.single_observation_space = _in_dtype(self.game.single_observation_space, self._dtype)
         self.single_action_space = self.game.single_action_space
-        pin = self.game.backend.pin
-        self._state = pin(self.game.allocate(self.num_envs))
+        self._state = self.game.allocate(self.num_envs)
         shape = (self.num_envs, self.num_agents)
         self._sides = [
             (
-                pin(self.game.allocate_step(self.num_envs)),
+                self.game.allocate_step(self.num_envs),
                 self.game.allocate_observation(shape, self._dtype),
             )
             for _ in range(2)
         ]
-        self._sanitized = (
-            self.game.backend.empty(shape, np.int64) if backend.massively_parallel else None
-        )
         self._ready = self._seeded = False
         self.row_seeds: np.ndarray | None = None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Sets what follows from the game and the memory."""
+        backend = self.game.backend
+        for arrays in (self._state, *(step for step, _ in self._sides)):
+            backend.pin(arrays)
+        shape = (self.num_envs, self.num_agents)
+        self._sanitized = backend.empty(shape, np.int64) if backend.massively_parallel else None
         self._canvases: dict[int, Any] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        rebuilt = ("_sanitized", "_canvases")
+        return {name: value for name, value in self.__dict__.items() if name not in rebuilt}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._prepare()
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # two environments cannot share their memory
+
+    def __repr__(self) -> str:
+        name, device = type(self).__name__, str(self.device)
+        return f"{name}({self.game!r}, num_envs={self.num_envs}, device={device!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def agents(self) -> list[str]:
+        """The names of the N agents, as a new list."""
+        return list(self.game.agents)
+
     def reset(
-        self, seed: int | Sequence[int] | None = None
+        self, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Tensor]]:
         """Resets every row.
 
         Args:
             seed: an integer, from which each row gets a different seed; a sequence of B integers, the
                 seeds of the rows, such as ``row_seeds``; or None to continue the random streams.
+            options: ignored, as in all views; the constructor takes the game's options.
 
         Returns:
             (obs, info); obs float32 [B, N, ...], or a dict of such tensors. All agents are alive (unless
@@ -147,7 +189,8 @@ class BatchedEnv:
     def alive(self) -> Tensor:
         """bool [B, N]; after the last call."""
         self._must_be_ready("alive")
-        return self._tensor(self._sides[0][0].alive)
+        # A copy, as of ``terminated``: rules do not write again what never changes in their game.
+        return self._tensor(self._sides[0][0].alive).clone()
 
     @property
     def neighbor_graph(self) -> NeighborGraph:
@@ -215,10 +258,11 @@ class BatchedEnv:
     def state_dict(self) -> dict[str, Any]:
         """Returns the state of the rows and the last results, from which to resume exactly."""
         self._must_be_ready("state_dict()")
-        return {
+        parts = {
             name: {key: self._tensor(array).clone() for key, array in part.items()}
             for name, part in self._parts(self.row_seeds).items()
         }
+        return {**parts, "rules": self.game.rules()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Loads a `state_dict` of an environment with the same options; `last` then has its results.
@@ -226,18 +270,14 @@ class BatchedEnv:
         Former names of a game's fields are accepted, see `Game.former_fields`.
 
         Raises:
-            ValueError: if a part is missing or has another shape; nothing changes then.
+            ValueError: if it is of another game or other options, or a part is missing or has another
+                shape; nothing changes then.
         """
         seeds = np.zeros(self.num_envs, np.int64)
-        state = {**state, "state": self.game.present_fields(state.get("state", {}))}
-        pairs = []
-        for name, part in self._parts(seeds).items():
-            for key, array in part.items():
-                value = state.get(name, {}).get(key)
-                if value is None or tuple(value.shape) != tuple(array.shape):
-                    shape = "missing" if value is None else tuple(value.shape)
-                    raise ValueError(f"state[{name!r}][{key!r}] is {shape}; allowed: {array.shape}")
-                pairs.append((self._tensor(array), value))
+        pairs = [
+            (self._tensor(array), self._tensor(value))
+            for array, value in matched(self.game, self._parts(seeds), state)
+        ]
         for target, value in pairs:
             target.copy_(value)
         self.row_seeds = seeds
@@ -250,7 +290,7 @@ class BatchedEnv:
         return (
             self._obs(obs),
             self._tensor(step.reward),
-            self._tensor(step.terminated),
+            self._tensor(step.terminated).clone(),
             self._tensor(step.truncated),
             self._info(step),
         )
@@ -305,7 +345,8 @@ class BatchedEnv:
         return self._sides[0]
 
     def _tensor(self, array: Any) -> Tensor:
-        return torch.as_tensor(array)
+        # Not `torch.as_tensor`, which moves an array to torch's default device.
+        return array if isinstance(array, Tensor) else torch.from_numpy(array)
 
     def _array(self, values: Any) -> Any:
         """Converts a tensor or an array to an array of the backend."""

@@ -3,34 +3,54 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from operator import countOf
 from sys import intern
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import pettingzoo
 from gymnasium import spaces
-from gymnasium.utils import EzPickle
-from pettingzoo.utils import wrappers
-from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
 from mfenvs.engine.backend import get_backend
-from mfenvs.game import Game, Step
+from mfenvs.game import Game, Step, entropy_seed
 from mfenvs.graph import NeighborGraph
 from mfenvs.views.buffer_pool import BufferPool
+from mfenvs.views.state_dicts import matched
 
 RENDER_MODES = ("human", "rgb_array")
 RENDER_FPS = 10
+# Attributes that `ParallelEnv._use` sets, and a picture: a copy has new ones.
+REBUILT = (
+    "_names",
+    "_name_array",
+    "_index",
+    "_rows",
+    "_no_actions",
+    "_allowed_actions",
+    "_dict_observations",
+    "_buffers",
+    "_canvas",
+)
 
 
-class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
+class ParallelEnv(pettingzoo.ParallelEnv):
     """One row of a game, as a PettingZoo ParallelEnv.
 
     Beyond PettingZoo: `neighbor_graph`, `neighbors`, `scripted`, `measures`, `selected`, `state`,
-    `state_space`. An agent's info has ``action``, the action in effect (-1: none), if that is not the
-    one given; ``acting``, if it is False although an action was given, or the reverse; and if the game
-    masks actions ``action_mask`` (int8 [A]). `reset` and `step` return new arrays.
+    `state_space`, `state_dict`, `load_state_dict`, `observations`, `team_sizes`, `seed`. An agent's info
+    has ``action``, the action in effect (-1: none), if that is not the one given; ``acting``, if it is
+    False although an action was given, or the reverse; and if the game masks actions ``action_mask``
+    (int8 [A]).
+
+    `reset` and `step` return new arrays and lists; the environment never reads what it has returned.
+    The observations of one call are parts of one array: keeping a single one keeps the memory of all.
+    Keep ``obs[agent].copy()`` instead if you keep few of many.
+
+    ``copy.deepcopy`` and pickles hold the episode: the copy continues as the original would. A window
+    is not copied. `state_dict` and `load_state_dict` are faster where one environment tries several
+    continuations, as in a tree search.
 
     Args:
         game_class: a `Game`.
@@ -51,10 +71,9 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         show_graph: bool = False,
         **options: Any,
     ) -> None:
-        EzPickle.__init__(self, game_class, render_mode, show_graph, **options)
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ValueError(f"render_mode={render_mode!r}; allowed: None, 'human', 'rgb_array'")
-        self.game = game_class(game_class.configure(options), get_backend("cpu"))
+        game = game_class(game_class.configure(options), get_backend("cpu"))
         self.metadata = {
             "name": game_class.id,
             "render_modes": list(RENDER_MODES),
@@ -62,41 +81,116 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             "is_parallelizable": True,
         }
         self.render_mode, self.show_graph = render_mode, show_graph
-        self.possible_agents = [intern(agent) for agent in self.game.agents]  # for speed
-        self.agents: list[str] = []
-        self.state_space = self.game.state_space
-        self._index = {agent: i for i, agent in enumerate(self.possible_agents)}
-        # One space object for each agent, since PettingZoo seeds and samples them one by one.
-        self._observation_spaces = {
-            agent: copy.deepcopy(self.game.parallel_observation_space) for agent in self._index
-        }
-        self._action_spaces = {
-            agent: copy.deepcopy(self.game.single_action_space) for agent in self._index
-        }
-        pin = self.game.backend.pin
-        self._state = pin(self.game.allocate(1))
-        self._step = pin(self.game.allocate_step(1))
-        self._last = pin(self.game.allocate_step(1))
-        self._dict_observations = isinstance(self.game.parallel_observation_space, spaces.Dict)
-        self._buffers = BufferPool(self.game.allocate_parallel_observation)
-        self._names = np.array(self.possible_agents, object)
-        # The row of each agent, the indices of `agents`, and a dict with False for each of them.
-        self._rows = np.zeros(self.game.num_agents, np.int64)
-        self._no_actions = np.full((1, self.game.num_agents), -1, np.int64)
-        self._allowed_actions = frozenset(range(self.game.num_actions))
-        self._present = self._rows[:0]
-        self._all_false: dict[str, bool] = {}
+        self.state_space = game.state_space
+        self._state, self._step, self._last = (
+            game.allocate(1),
+            game.allocate_step(1),
+            game.allocate_step(1),
+        )
+        self._use(game)
+        # One space object for each agent, since PettingZoo seeds and samples them one by one; made when
+        # first requested.
+        self._observation_spaces: dict[str, spaces.Space[Any]] = {}
+        self._action_spaces: dict[str, spaces.Discrete] = {}
+        # The agents that take part in the next step, their indices, and a dict with False for each.
+        self._living = self._names
+        self._present = np.arange(game.num_agents)
+        self._all_false = dict.fromkeys(self._living, False)
         self._ready = self._seeded = False
         self._canvas: Any = None
         self._selected: str | None = None
 
+    def _use(self, game: Game) -> None:
+        """Sets the game, and what follows from it and from the memory."""
+        self.game = game
+        for arrays in (self._state, self._step, self._last):
+            game.backend.pin(arrays)
+        self._names = [intern(agent) for agent in game.agents]  # for speed
+        self._name_array = np.array(self._names, object)
+        self._index = {agent: i for i, agent in enumerate(self._names)}
+        self._rows = np.zeros(game.num_agents, np.int64)
+        self._no_actions = np.full((1, game.num_agents), -1, np.int64)
+        self._allowed_actions = frozenset(range(game.num_actions))
+        self._dict_observations = isinstance(game.parallel_observation_space, spaces.Dict)
+        self._buffers = BufferPool(game.allocate_parallel_observation)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in self.__dict__.items() if name not in REBUILT}
+        for name in ("_observation_spaces", "_action_spaces"):
+            used = {agent: space for agent, space in state[name].items() if _has_generator(space)}
+            state[name] = used
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._canvas = None
+        self._use(self.game)
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # two environments cannot share their memory
+
+    def __repr__(self) -> str:
+        mode = "" if self.render_mode is None else f", render_mode={self.render_mode!r}"
+        return f"{type(self).__name__}({self.game!r}{mode})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
     # -- PettingZoo -----------------------------------------------------------------------------
 
-    def observation_space(self, agent: str) -> spaces.Space[Any]:
-        return self._observation_spaces[self._known(agent)]
+    @property
+    def agents(self) -> list[str]:
+        """The agents that take part in the next step, as a new list; before `reset`, all."""
+        return self._living.copy()
 
-    def action_space(self, agent: str) -> spaces.Space[Any]:
-        return self._action_spaces[self._known(agent)]
+    @property
+    def possible_agents(self) -> list[str]:
+        """All agents, as a new list."""
+        return self._names.copy()
+
+    @property
+    def num_agents(self) -> int:
+        """The number of ``agents``."""
+        return len(self._living)
+
+    @property
+    def max_num_agents(self) -> int:
+        """The number of ``possible_agents``."""
+        return len(self._names)
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        """Returns the observation space of an agent, the same object at each call."""
+        space = self._observation_spaces.get(agent)
+        if space is None:
+            space = copy.deepcopy(self.game.parallel_observation_space)
+            self._observation_spaces[self._known(agent)] = space
+        return space
+
+    def action_space(self, agent: str) -> spaces.Discrete:
+        """Returns the action space of an agent, the same object at each call."""
+        space = self._action_spaces.get(agent)
+        if space is None:
+            space = copy.deepcopy(self.game.single_action_space)
+            self._action_spaces[self._known(agent)] = space
+        return space
+
+    @property
+    def observation_spaces(self) -> dict[str, spaces.Space[Any]]:
+        """The observation space of each possible agent, in a new dict."""
+        return {agent: self.observation_space(agent) for agent in self._names}
+
+    @property
+    def action_spaces(self) -> dict[str, spaces.Discrete]:
+        """The action space of each possible agent, in a new dict."""
+        return {agent: self.action_space(agent) for agent in self._names}
 
     @property
     def max_cycles(self) -> int | None:
@@ -105,11 +199,12 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
 
     @max_cycles.setter
     def max_cycles(self, value: int | None) -> None:
-        self.game = type(self.game)(replace(self.game.config, max_cycles=value), self.game.backend)
-        self._ezpickle_kwargs["max_cycles"] = value
+        config = self.game.configure({**self.game.options, "max_cycles": value})
+        # With a new backend, since a backend keeps what it has pinned.
+        self._use(type(self.game)(config, get_backend("cpu")))
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
+        self, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Starts an episode.
 
@@ -117,10 +212,13 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             seed: an integer restarts the random stream; ``[s]`` restarts it from s, one of the
                 ``row_seeds`` of a `BatchedEnv`. None continues the stream; the first time it is seeded
                 from the system's entropy, unless the game has another default.
-            options: ignored; PettingZoo passes it.
+            options: ignored, as in all views; the constructor takes the game's options.
 
         Returns:
             (observations, infos), by agent.
+
+        Raises:
+            TypeError, ValueError: for a seed that is not an integer in [0, 2^62).
         """
         seeds = self.game.reset_seeds(seed, 1, self._seeded)
         self._seeded = True
@@ -134,7 +232,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         return self._observations(), self._infos(self._no_actions)
 
     def step(
-        self, actions: dict[str, int]
+        self, actions: Mapping[str, Any]
     ) -> tuple[
         dict[str, Any],
         dict[str, float],
@@ -143,6 +241,10 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         dict[str, dict[str, Any]],
     ]:
         """Plays one step. Agents without an entry in ``actions`` take no action.
+
+        Args:
+            actions: integers in [0, A) by agent. As for MAgent2, an action may also be a whole float
+                (3.0), or an array or tensor of one number.
 
         Returns:
             (observations, rewards, terminations, truncations, infos), by agent, of the agents that
@@ -155,19 +257,19 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         """
         self._must_be_ready("step()")
         chosen = self._joint_action(actions)
-        if not self.agents:
+        if not self._living:
             return {}, {}, {}, {}, {}
         self._step, self._last = self._last, self._step
         self.game.step(self._state, chosen, self._last, self._step)
 
         step = self._step
         values = step.reward[0].take(self._present).tolist()
-        rewards = dict(zip(self.agents, values, strict=True))
+        rewards = dict(zip(self._living, values, strict=True))
         terminations, truncations = self._all_false.copy(), self._all_false.copy()
         if step.truncated[0]:
-            truncations = dict.fromkeys(self.agents, True)
+            truncations = dict.fromkeys(self._living, True)
         observations, infos = self._observations(), self._infos(chosen)
-        terminated = [self.possible_agents[i] for i in step.terminated[0].nonzero()[0].tolist()]
+        terminated = [self._names[i] for i in step.terminated[0].nonzero()[0].tolist()]
         ended = [agent for agent in terminated if agent in self._all_false]
         for agent in ended:
             terminations[agent] = True
@@ -198,7 +300,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         self._canvas.selected = None if chosen is None else self._index[chosen]
         self.game.draw(self._state, self._step, 0, self._canvas)
         clicked = self._canvas.selected
-        self._selected = None if clicked is None else self.possible_agents[clicked]
+        self._selected = None if clicked is None else self._names[clicked]
         return self._canvas.present()
 
     def close(self) -> None:
@@ -234,7 +336,7 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
     def neighbors(self, agent: str) -> list[str]:
         """Returns the live neighbours of an agent, in the order of ``possible_agents``."""
         indices = self.neighbor_graph.neighbors(self._index[self._known(agent)])
-        return [self.possible_agents[i] for i in indices if self._step.alive[0, i]]
+        return [self._names[i] for i in indices if self._step.alive[0, i]]
 
     @property
     def measures(self) -> dict[str, float]:
@@ -252,9 +354,69 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
         """
         self._must_be_ready("scripted()")
         chosen = self.game.script(name, self._state)
-        return dict(zip(self.agents, chosen[0, self._present].tolist(), strict=True))
+        return dict(zip(self._living, chosen[0, self._present].tolist(), strict=True))
+
+    @property
+    def team_sizes(self) -> list[int]:
+        """The number of live agents in each group, in the order of ``game.group_names``."""
+        groups = self.game.groups[self._step.alive[0]]
+        return np.bincount(groups, minlength=len(self.game.group_names)).tolist()
+
+    def seed(self, seed: int | None = None) -> None:
+        """Restarts the random stream, as `reset` with a seed does; the episode continues.
+
+        Args:
+            seed: an integer; None takes one from the system's entropy.
+        """
+        seeds = self.game.reset_seeds(entropy_seed() if seed is None else seed, 1, seeded=False)
+        assert seeds is not None
+        self.game.seed_rows(self._state, seeds)
+        self._seeded = True
+
+    def observations(self) -> dict[str, Any]:
+        """Returns the current observations of ``agents``, for instance after `load_state_dict`."""
+        self._must_be_ready("observations()")
+        return self._observations()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state of the episode, from which to continue exactly.
+
+        Returns:
+            A dict of the parts "state" and "step", arrays [1, ...] by name, and "rules", the game's id
+            and options. All are copies.
+        """
+        self._must_be_ready("state_dict()")
+        parts = {
+            name: {key: array.copy() for key, array in part.items()}
+            for name, part in self._parts().items()
+        }
+        return {**parts, "rules": self.game.rules()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Loads a `state_dict` of an environment with the same options, or of a `BatchedEnv` of one row.
+
+        Afterwards ``agents`` and `observations` are those of its moment.
+
+        Raises:
+            ValueError: if it is of another game or other options, or a value is missing or has another
+                shape; nothing changes then.
+        """
+        pairs = [
+            (array, np.asarray(value.cpu() if hasattr(value, "cpu") else value))
+            for array, value in matched(self.game, self._parts(), state)
+        ]
+        for array, value in pairs:
+            array[...] = value
+        self._ready = self._seeded = True
+        self._update_agents()
+        if self._canvas is not None:
+            self._canvas.restart()
 
     # -- helpers --------------------------------------------------------------------------------
+
+    def _parts(self) -> dict[str, dict[str, np.ndarray]]:
+        """Returns the arrays of a `state_dict`, by part and name."""
+        return {"state": self._state._asdict(), "step": self._step._asdict()}
 
     def _must_be_ready(self, what: str) -> None:
         if not self._ready:
@@ -262,36 +424,37 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
 
     def _known(self, agent: str) -> str:
         if agent not in self._index:
-            first, last = self.possible_agents[0], self.possible_agents[-1]
+            first, last = self._names[0], self._names[-1]
             raise ValueError(f"agent={agent!r} is unknown; allowed: {first!r} to {last!r}")
         return agent
 
     def _update_agents(self) -> None:
-        """Sets ``agents`` to those that take part in the next step."""
+        """Sets the agents to those that take part in the next step."""
         over = self._step.over[0]
         self._present = self._rows[:0] if over else self._step.alive[0].nonzero()[0]
-        self.agents = self._names.take(self._present).tolist()
-        self._all_false = dict.fromkeys(self.agents, False)
+        self._living = self._name_array.take(self._present).tolist()
+        self._all_false = dict.fromkeys(self._living, False)
 
     def _remove_agents(self, agents: list[str]) -> None:
         """As `_update_agents`, where these agents have died and none was added."""
         for agent in agents:
             del self._all_false[agent]
-        self.agents = list(self._all_false)
+        self._living = list(self._all_false)
         self._present = self._step.alive[0].nonzero()[0]
 
-    def _joint_action(self, actions: dict[str, int]) -> np.ndarray:
-        """Returns a dict of actions as int64 [1, N]; -1 for agents without one."""
-        if not isinstance(actions, dict):
+    def _joint_action(self, actions: Mapping[str, Any]) -> np.ndarray:
+        """Returns actions by agent as int64 [1, N]; -1 for agents without one."""
+        if type(actions) is not dict and not isinstance(actions, Mapping):  # for speed
             raise TypeError(f"actions is a {type(actions).__name__}; allowed: a dict by agent name")
         names, values = list(actions), list(actions.values())
         index: Any = self._present
-        if names != self.agents:  # usually they are equal, in order
+        if names != self._living:  # usually they are equal, in order
             index = [self._index[self._known(agent)] for agent in names]
         if countOf(map(type, values), int) < len(values):
-            if not all(map(_is_integer_type, set(map(type, values)))):
-                _refuse_non_integers(actions)
-            values = list(map(int, values))
+            if all(map(_is_integer_type, set(map(type, values)))):
+                values = list(map(int, values))
+            else:
+                values = [_integer(agent, action) for agent, action in actions.items()]
         if not self._allowed_actions.issuperset(values):
             pairs = zip(names, values, strict=True)
             agent = next(agent for agent, value in pairs if value not in self._allowed_actions)
@@ -311,28 +474,28 @@ class ParallelEnv(pettingzoo.ParallelEnv, EzPickle):
             self.game.observe(self._state, parts, self._rows[:count], self._present)
             return {
                 agent: {key: part[i] for key, part in parts.items()}
-                for i, agent in enumerate(self.agents)
+                for i, agent in enumerate(self._living)
             }
         buffer = self._buffers.take(count)
         self.game.observe(self._state, buffer.array[:count], self._rows[:count], self._present)
         observations: dict[str, Any] = self._all_false.copy()
-        observations.update(zip(self.agents, buffer.views, strict=False))  # a buffer may be larger
+        observations.update(zip(self._living, buffer.views, strict=False))  # a buffer may be larger
         return observations
 
     def _infos(self, chosen: np.ndarray) -> dict[str, dict[str, Any]]:
         """Returns the infos of all agents that took part in the last step, with actions ``chosen``."""
         step: Step = self._step
-        infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
+        infos: dict[str, dict[str, Any]] = {agent: {} for agent in self._living}
         # An acting agent's choice is in effect. Mostly all live agents act; comparing bytes is fastest.
         if step.acting.tobytes() != self._last.alive.tobytes():
             changed, ignored = step.actions != chosen, step.acting != (chosen >= 0)
-            for agent, i in zip(self.agents, self._present.tolist(), strict=True):
+            for agent, i in zip(self._living, self._present.tolist(), strict=True):
                 if changed[0, i]:
                     infos[agent]["action"] = int(step.actions[0, i])
                 if ignored[0, i]:
                     infos[agent]["acting"] = bool(step.acting[0, i])
         if self.game.masks_actions:
-            for agent, mask in zip(self.agents, step.mask[0, self._present], strict=True):
+            for agent, mask in zip(self._living, step.mask[0, self._present], strict=True):
                 infos[agent]["action_mask"] = mask
         return infos
 
@@ -341,26 +504,21 @@ def _is_integer_type(type_: type) -> bool:
     return issubclass(type_, int | np.integer) and type_ is not bool
 
 
-def _refuse_non_integers(actions: dict[str, Any]) -> None:
-    """Raises TypeError for an action that is neither an integer nor a 0-d array of integers."""
-    for agent, action in actions.items():
-        integer = _is_integer_type(type(action))
-        if isinstance(action, np.ndarray):
-            integer = action.shape == () and action.dtype.kind in "iu"
-        if not integer:
-            raise TypeError(
-                f"actions[{agent!r}]={action!r} is a {type(action).__name__}; allowed: an integer"
-            )
+def _integer(agent: str, action: Any) -> int:
+    """Returns an integer, a whole float, or the one number of an array or a tensor, as an int."""
+    value = action.tolist() if hasattr(action, "tolist") else action
+    if value is not action and isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(
+            f"actions[{agent!r}]={action!r} is a {type(action).__name__}; allowed: an integer"
+        )
+    return int(value)
 
 
-def to_aec(env: ParallelEnv, usual_wrappers: bool = True) -> Any:
-    """Returns the AEC view.
-
-    Args:
-        env: the parallel view.
-        usual_wrappers: whether to add PettingZoo's checks of bounds and of the order of calls.
-    """
-    aec = parallel_to_aec_wrapper(env)
-    if not usual_wrappers:
-        return aec
-    return wrappers.OrderEnforcingWrapper(wrappers.AssertOutOfBoundsWrapper(aec))
+def _has_generator(space: spaces.Space[Any]) -> bool:
+    """Returns whether a space or a part of it was seeded or sampled, so that a copy must hold it."""
+    parts = space.values() if isinstance(space, spaces.Dict) else ()
+    return space._np_random is not None or any(map(_has_generator, parts))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from mfenvs.game import Game
+from mfenvs.validate import one_of
 from mfenvs.views.batched import BatchedEnv
+from mfenvs.views.parallel import RENDER_FPS
 
 Infos = dict[str, Any]
 
@@ -35,22 +39,35 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     Args:
         game_class: a `Game` with ``fixed_population``.
         num_envs: B >= 1, as for `BatchedEnv`. The attribute ``num_envs`` is B N.
+        render_mode: None or "rgb_array".
         options: fields of the game's Config.
 
     Raises:
-        ValueError: for a game whose agents may die before the others: the sub-environment of a dead
-            agent would be reset in the next step.
+        ValueError: for another ``render_mode``, or a game whose agents may die before the others: the
+            sub-environment of a dead agent would be reset in the next step.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (as Gymnasium has it)
+    metadata = {  # noqa: RUF012 (as Gymnasium has it)
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+        "render_modes": ["rgb_array"],
+        "render_fps": RENDER_FPS,
+    }
 
-    def __init__(self, game_class: type[Game], num_envs: int = 1, **options: Any) -> None:
+    def __init__(
+        self,
+        game_class: type[Game],
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
         if not game_class.fixed_population:
             raise ValueError(
                 f"game_class={game_class.id} has agents that die while others play on, and a VectorEnv "
                 "resets a sub-environment that has ended; allowed: games with fixed_population. "
                 "Use batched_env or parallel_env"
             )
+        one_of("render_mode", render_mode, (None, "rgb_array"))
+        self.render_mode = render_mode
         self._env = BatchedEnv(game_class, num_envs, device="cpu", **options)
         self.num_rows, self.num_agents = self._env.num_envs, self._env.num_agents
         self.num_envs = self.num_rows * self.num_agents
@@ -59,6 +76,32 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.measures: dict[str, np.ndarray] = {}
+        self._seed: int | tuple[int, ...] | None = None
+
+    @property
+    def np_random_seed(self) -> int | tuple[int, ...] | None:  # type: ignore[override]
+        """The seed that last started the random streams, which `reset` accepts; None before.
+
+        It is the integer that `reset` was given, or else a tuple of one integer a row.
+        """
+        return self._seed
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # two environments cannot share their memory
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._env.game!r}, num_envs={self.num_rows})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def reset(
         self,
@@ -70,17 +113,25 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
 
         Args:
             seed: as for `BatchedEnv.reset`: an integer, one integer a row, or None.
-            options: None or empty; the constructor takes the game's options.
+            options: ignored, as in all views, but for Gymnasium's "reset_mask"; the constructor takes
+                the game's options.
 
         Returns:
             (observations [B N, ...], infos).
 
         Raises:
-            TypeError, ValueError: for a bad seed, or options.
+            TypeError, ValueError: for a bad seed, or a "reset_mask", since rows reset by themselves.
         """
-        if options:
-            raise ValueError(f"options={options!r}; allowed: none in reset")
+        if options and "reset_mask" in options:
+            raise ValueError("options has a 'reset_mask'; allowed: a reset of all rows")
+        first = self._env.row_seeds is None
         obs, info = self._env.reset(seed)
+        if seed is not None or first:
+            rows = self._env.row_seeds
+            assert rows is not None
+            given = np.asarray(rows if seed is None else seed)
+            self._seed = int(given) if given.ndim == 0 else tuple(rows.tolist())
+            self._np_random = np.random.default_rng(self._seed)
         return self._flat(obs), self._infos(info)
 
     def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, Infos]:
@@ -110,6 +161,24 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
             truncated.numpy().repeat(self.num_agents),
             self._infos(info),
         )
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """Returns a picture for each sub-environment, of its row; None without a ``render_mode``.
+
+        Returns:
+            B N pictures uint8 [height, width, 3]. Those of the agents of a row are the same array.
+
+        Raises:
+            RuntimeError: before the first reset.
+        """
+        if self.render_mode is None:
+            return None
+        pictures = [self.render_row(row) for row in range(self.num_rows)]
+        return tuple(picture for picture in pictures for _ in range(self.num_agents))
+
+    def render_row(self, row: int = 0) -> np.ndarray:
+        """Returns a picture of a row, uint8 [height, width, 3], see `BatchedEnv.render`."""
+        return self._env.render(row)
 
     def close_extras(self) -> None:
         self._env.close()

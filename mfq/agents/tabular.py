@@ -113,7 +113,9 @@ class TabularQ(Agent):
         self.table = torch.zeros(shape, device=view.device)
         self.visits = torch.zeros(shape, dtype=torch.int64, device=view.device)
         # Digits of a count vector in base K + 1; the count of action 0 follows from the others.
-        digits = (self._levels + 1.0) ** torch.arange(view.num_actions, dtype=torch.float64)
+        digits = (self._levels + 1.0) ** torch.arange(
+            view.num_actions, dtype=torch.float64, device="cpu"
+        )
         digits = digits.roll(1)
         digits[0] = 0.0
         self._digits = digits.float().to(view.device)
@@ -164,7 +166,7 @@ class TabularQ(Agent):
             "table": self.table,
             "visits": self.visits,
             "generator": self.generator.get_state(),
-            "time": torch.tensor(self.time),
+            "time": torch.tensor(self.time, device="cpu"),
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:

@@ -103,7 +103,7 @@ class MeanActionObservation(BaseParallelWrapper, EzPickle):
         self, sent: dict[str, int], infos: dict[str, dict[str, Any]], graph: NeighborGraph
     ) -> np.ndarray:
         """Returns mean actions float32 [N, A], of the actions in infos, or else those sent."""
-        in_effect = torch.full((1, len(self._index)), -1)
+        in_effect = torch.full((1, len(self._index)), -1, device="cpu")
         for agent, i in self._index.items():
             given = sent[agent] - self._start[i] if agent in sent else -1
             action = int(infos.get(agent, {}).get("action", given))

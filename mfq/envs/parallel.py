@@ -37,7 +37,7 @@ class ParallelView(View):
         self.num_agents = len(self.agents)
         self.device = torch.device("cpu")
         groups, names = numbered([prefix(agent) for agent in self.agents])
-        self.group_names, self.groups = tuple(names), torch.tensor(groups)
+        self.group_names, self.groups = tuple(names), torch.tensor(groups, device="cpu")
         type_specs, self._readers = _types_of(env, self.agents)
         self.types, self._type_names = type_specs.of, type_specs.names
         if len(type_specs.names) > 1:
@@ -128,16 +128,16 @@ class ParallelView(View):
         return Step(
             obs=self._observations(obs, alive),
             reward=torch.tensor(
-                [[_finite(agent, rewards.get(agent, 0.0)) for agent in self.agents]]
+                [[_finite(agent, rewards.get(agent, 0.0)) for agent in self.agents]], device="cpu"
             ),
-            terminated=torch.tensor([terminated]),
+            terminated=torch.tensor([terminated], device="cpu"),
             # Of the whole episode, not of a single agent while the others play on.
-            truncated=torch.tensor([self._over and bool(timed_out)]),
-            alive=torch.tensor([alive]),
-            acting=torch.tensor([acting]),
-            actions=torch.tensor([in_effect]),
+            truncated=torch.tensor([self._over and bool(timed_out)], device="cpu"),
+            alive=torch.tensor([alive], device="cpu"),
+            acting=torch.tensor([acting], device="cpu"),
+            actions=torch.tensor([in_effect], device="cpu"),
             action_mask=self._mask(obs, infos, alive),
-            reset=torch.tensor([reset]),
+            reset=torch.tensor([reset], device="cpu"),
             graph=self.graph,
             graph_before=before,
             num_actions=max(self._counts),
@@ -246,7 +246,7 @@ def _types_of(env: Any, agents: list[str]) -> tuple[AgentTypes, list[Reader]]:
             raise ValueError(f"agent {agent!r} acts in {action_space}; allowed: Discrete")
         readers.append(Reader(agent, observation_space))
     types = AgentTypes(
-        of=torch.tensor(labels),
+        of=torch.tensor(labels, device="cpu"),
         names=type_names(agents, labels),
         observation_spaces=tuple(reader.space for reader in readers),
         action_spaces=tuple(action_space for _, action_space in type_spaces),

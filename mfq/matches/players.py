@@ -66,9 +66,9 @@ class Random(Player):
             allowed = mask.flatten(0, 1)[index].double().cpu()
         elif step.types is not None:
             counts = step.types.counts.expand_as(step.actions).flatten()[index].cpu()
-            allowed = (torch.arange(step.num_actions) < counts[:, None]).double()
+            allowed = (torch.arange(step.num_actions, device="cpu") < counts[:, None]).double()
         else:
-            allowed = torch.ones((len(index), step.num_actions), dtype=torch.float64)
+            allowed = torch.ones((len(index), step.num_actions), dtype=torch.float64, device="cpu")
         return step.scatter_actions(draw(allowed, self.generator).to(step.actions.device), index)
 
 

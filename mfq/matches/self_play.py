@@ -115,12 +115,12 @@ class Pool(Player):
         self.members: list[Player] = []
         self.episodes = self.added = 0
         self.generator = torch.Generator().manual_seed(seed)
-        self.against = torch.zeros(0, dtype=torch.int64)  # [B] after the first step
+        self.against = torch.zeros(0, dtype=torch.int64, device="cpu")  # [B] after the first step
         self._add()
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
         rows = len(step.reset)
-        drawn = torch.randint(len(self.members), (rows,), generator=self.generator)
+        drawn = torch.randint(len(self.members), (rows,), generator=self.generator, device="cpu")
         if len(self.against) != rows:
             self.against = drawn
         self.against = drawn.where(step.reset.cpu(), self.against)

@@ -225,7 +225,7 @@ def make_teams(
         players[name] = _opponent(view, learner, opponent, seed + 1000 * (k + 1))
 
     counts = _rows_of(list(shares.values()), view.num_envs, least)
-    assignment = torch.zeros((view.num_envs, view.num_agents), dtype=torch.int64)
+    assignment = torch.zeros((view.num_envs, view.num_agents), dtype=torch.int64, device="cpu")
     groups = view.groups.cpu()
     row = place = turn = 0
     for opponent, count in zip(shares, counts, strict=True):
@@ -233,9 +233,9 @@ def make_teams(
             place += 1
             # Sides alternate across opponents, so that odd numbers of rows even out.
             learners = (
-                (turn + torch.arange(count)) % 2
+                (turn + torch.arange(count, device="cpu")) % 2
                 if sides == "both"
-                else torch.full((count,), names.index(sides))
+                else torch.full((count,), names.index(sides), device="cpu")
             )
             turn += count
             assignment[row : row + count] = torch.where(groups == learners[:, None], 0, place)

@@ -180,7 +180,7 @@ class CompactReplay(Replay):
             "added": self.added,
             "oldest": self._oldest,
             "moments": self._moments and self._moments.state_dict(),
-            "began": torch.tensor(self._began),
+            "began": torch.tensor(self._began, device="cpu"),
             "transitions": {name: part[: self.added] for name, part in self._transitions.items()},
             "generator": self.generator.get_state(),
         }

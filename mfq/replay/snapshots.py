@@ -118,7 +118,7 @@ class SnapshotRing:
             "oldest": self.oldest,
             "written": self._written,
             "room": self.num_records,
-            "starts": torch.tensor(self._starts),
+            "starts": torch.tensor(self._starts, device="cpu"),
             "rows": {name: part[: self.count] for name, part in self._rows.items()},
             "agents": {
                 name: part[: min(self._written, self.num_records)]

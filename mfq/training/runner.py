@@ -261,7 +261,8 @@ class Runner:
             trust: the MODULE:NAMEs that the file may name, such as its environment. Loading a file
                 imports no others.
             changes: fields of the config to change, such as ``steps``. For fields that are dataclasses
-                (``agent``), and for ``env_options``, a dict of the options to change.
+                (``agent``), and for ``env_options``, a dict of the options to change. With other
+                ``env_options`` the run starts a new episode.
 
         Raises:
             OSError, ValueError: if the file does not exist, is damaged, does not fit, or names code that
@@ -301,7 +302,8 @@ class Runner:
                 )
                 warnings.warn(message, stacklevel=2)
             runner.best = float("-inf") if state["best"] is None else state["best"]
-            if state["view"] is not None:
+            # An interrupted episode is not continued under other rules.
+            if state["view"] is not None and runner.config.env_options == saved.env_options:
                 runner._step = runner.view.load_state_dict(state["view"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"{path} does not fit: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from mfenvs.gridworld.placement import (
     placement_of,
 )
 from mfenvs.gridworld.units import AttackReward, Group, UnitType, World, single
-from mfenvs.validate import number, one_of, positive, whole
+from mfenvs.validate import number, one_of, plain_fields, positive, whole
 
 TEAMS = ("red", "blue")
 NAMED = ("magent2", "paper", "random")
@@ -90,6 +90,7 @@ class BattleConfig(GridConfig):
     neighbor_radius: float | None = None
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         self.check_shared(LEAST_MAP)
         whole("start_range", self.start_range, 0)
         positive("hp", self.hp)
@@ -118,6 +119,37 @@ class BattleConfig(GridConfig):
             "attack_penalty",
             "attack_opponent_reward",
         )
+
+
+class BattleRules(TypedDict, total=False):
+    """The fields of `BattleConfig` that MAgent2's ``parallel_env`` takes by name alone, or lacks."""
+
+    step_reward: float
+    dead_penalty: float
+    attack_penalty: float
+    attack_opponent_reward: float
+    kill_reward: float
+    hp: float
+    damage: float
+    recover: float
+    speed: float
+    view_radius: float
+    attack_radius: float
+    placement: Any
+    start_range: int
+    copied_start: bool
+    neighbors: str
+    neighbor_radius: float | None
+
+
+class BattleOptions(BattleRules, total=False):
+    """The fields of `BattleConfig`, as keyword arguments for type checkers and editors."""
+
+    map_size: int
+    minimap_mode: bool
+    max_cycles: int | None
+    extra_features: bool
+    seed: int | None
 
 
 # The paper's settings, from the authors' train_battle.py.

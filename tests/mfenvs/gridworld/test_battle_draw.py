@@ -399,11 +399,11 @@ def test_a_click_into_another_window_does_not_select(shown):
     other.close()
 
 
-def test_the_window_shows_the_fight_reads_its_events_and_closes(shown):
+def test_the_window_shows_the_fight_leaves_keys_to_the_program_and_closes(shown):
     for _ in range(3):
         pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_a))
         shown.step(shown.scripted("rush"))
-        assert not pygame.event.peek(pygame.KEYDOWN)
+        assert [event.key for event in pygame.event.get(pygame.KEYDOWN)] == [pygame.K_a]
     surface = shown._canvas._window.get_surface()
     assert surface.get_at((700, 300))[:3] == tuple(shown._canvas.pixels[300, 700])
     pygame.event.post(pygame.event.Event(pygame.QUIT))

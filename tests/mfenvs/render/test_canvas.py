@@ -12,6 +12,7 @@ import pytest
 
 from mfenvs import ising_v0
 from mfenvs.ising import draw
+from mfenvs.render import canvas as canvas_module
 from mfenvs.render.canvas import MAX_TRACE, Canvas
 from mfenvs.render.chart import Plot, ticks
 
@@ -272,6 +273,49 @@ def test_windows_close_one_by_one(window):
     other.present()
     other.close()
     window.present()
+
+
+def test_a_window_takes_its_clicks_alone(window):
+    key = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_a)
+    mine = pygame.event.Event(pygame.USEREVENT, note="mine")
+    click = pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=(7, 8), window=window._window)
+    for event in (key, mine, click):
+        pygame.event.post(event)
+    window.present()
+    assert window.clicked == (7, 8)
+    left = pygame.event.get((pygame.KEYDOWN, pygame.USEREVENT, pygame.MOUSEBUTTONDOWN))
+    assert [event.type for event in left] == [pygame.KEYDOWN, pygame.USEREVENT]
+    assert (left[0].key, left[1].note) == (pygame.K_a, "mine")
+
+
+def test_a_program_with_windows_keeps_their_events_and_the_quit():
+    pygame.display.init()
+    theirs = pygame.Window("theirs", (64, 64))
+    window = Canvas("human", "test", fps=1000)
+    pygame.event.clear()
+    pygame.event.post(pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=(1, 2), window=theirs))
+    pygame.event.post(pygame.event.Event(pygame.WINDOWCLOSE, window=theirs))
+    window.present()
+    assert window.clicked is None
+    assert not window.closed
+    kinds = (pygame.MOUSEBUTTONDOWN, pygame.WINDOWCLOSE, pygame.QUIT)
+    assert [event.type for event in pygame.event.get(kinds)] == list(kinds[:2])
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    window.present()
+    assert window.closed
+    assert [event.type for event in pygame.event.get(kinds)] == [pygame.QUIT]
+    theirs.destroy()
+    pygame.display.quit()
+
+
+def test_events_that_nobody_reads_do_not_fill_the_queue(window, monkeypatch):
+    monkeypatch.setattr(canvas_module, "MAX_EVENTS", 40)
+    for number in range(200):
+        pygame.event.post(pygame.event.Event(pygame.USEREVENT, number=number))
+        window.present()
+    left = [event.number for event in pygame.event.get(pygame.USEREVENT)]
+    assert left[-1] == 199
+    assert 30 <= len(left) <= 60
 
 
 def test_a_display_that_was_there_before_stays():

@@ -178,14 +178,14 @@ def test_bad_actions_are_named_and_change_nothing():
     for actions, error, words in [
         ({"site_0": 2}, ValueError, r"actions\['site_0'\]=2 .*0 to 1"),
         ({"site_0": -1}, ValueError, "out of range"),
-        ({"site_0": 1.0}, TypeError, "float"),
+        ({"site_0": 0.5}, TypeError, "float"),
         ({"site_0": True}, TypeError, "bool"),
         ({"site_0": None}, TypeError, "NoneType"),
         ({"site_0": 2**70}, ValueError, "out of range"),
         ({"site_0": np.uint64(2**63)}, ValueError, "out of range"),
         ({"site_0": np.int64(-1), "site_1": 1}, ValueError, r"'site_0'.*out of range"),
         ({"site_0": np.bool_(True)}, TypeError, "bool"),
-        ({"site_0": 1, "site_1": np.array([1])}, TypeError, "'site_1'.*ndarray"),
+        ({"site_0": 1, "site_1": np.array([1, 0])}, TypeError, "'site_1'.*ndarray"),
         ({"site_16": 0}, ValueError, "site_16"),
         ([0] * 16, TypeError, "dict"),
     ]:

@@ -180,3 +180,29 @@ def test_bad_input_is_named_and_changes_nothing():
     with pytest.raises(TypeError, match="'device'"):
         ising_v0.vector_env(device="cuda")
     assert isinstance(env, gymnasium.vector.VectorEnv)
+
+
+def test_each_sub_environment_has_the_picture_of_its_row():
+    env = ising_v0.vector_env(num_envs=2, render_mode="rgb_array", side=3)
+    assert "rgb_array" in env.metadata["render_modes"]
+    with pytest.raises(RuntimeError, match="before reset"):
+        env.render()
+    env.reset(seed=0)
+    actions = np.random.default_rng(0).integers(0, 2, 18)
+    env.step(actions)
+    pictures = env.render()
+    batch = ising_v0.batched_env(2, side=3)
+    batch.reset(seed=0)
+    batch.step(actions.reshape(2, 9))
+    assert len(pictures) == env.num_envs
+    assert not np.array_equal(pictures[0], pictures[-1])
+    for row in range(2):
+        assert np.array_equal(pictures[9 * row], batch.render(row))
+        assert all(picture is pictures[9 * row] for picture in pictures[9 * row : 9 * row + 9])
+        assert np.array_equal(env.render_row(row), batch.render(row))
+    with pytest.raises(ValueError, match="row=2"):
+        env.render_row(2)
+    env.close()
+    assert ising_v0.vector_env(side=3).render() is None
+    with pytest.raises(ValueError, match="render_mode='human'"):
+        ising_v0.vector_env(render_mode="human")

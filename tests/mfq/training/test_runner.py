@@ -317,6 +317,18 @@ def test_save_load_benchmark(tmp_path):
         assert torch.equal(weights, other.agent.module.state_dict()[name])
 
 
+def test_other_rules_start_a_new_episode(tmp_path):
+    runner = Runner("gaussian_squeeze_v0", algo="iql", config={**SMALL, "steps": 20})
+    runner.train()
+    path = runner.save(tmp_path / "mine.safetensors")
+    assert not Runner.load(path).starts_anew
+    again = Runner.load(path, env_options={"mu": 90.0}, steps=30)
+    assert again.starts_anew
+    assert again.train()
+    with pytest.raises(ValueError, match=r"mu=400.0; allowed: mu=90.0"):
+        again.view.load_state_dict(checkpoint.load(path)["view"])
+
+
 def test_a_checkpoint_that_does_not_fit_is_named(tmp_path):
     runner = Runner(config={**SMALL, "steps": 20, "out": str(tmp_path)})
     runner.train()
