@@ -9,7 +9,7 @@ export SDL_VIDEODRIVER ?= dummy
 .PHONY: demo test test-fast lint bench mutants test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
-	$(VENV)/bin/mfq compare ising --out runs/ising
+	$(VENV)/bin/mfq compare ising --out runs/ising --overwrite
 
 test: lint
 	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,8 @@ def train(study: TuningStudy, recipe: dict[str, Any], steps: int) -> Path:
     if (folder / "last.safetensors").exists():
         runner = Runner.load(folder, steps=steps)
     else:
-        runner = Runner(config=config_of(study, recipe, steps, folder))
+        # What a killed run left before its first checkpoint is replaced.
+        runner = Runner(config=replace(config_of(study, recipe, steps, folder), overwrite=True))
     if not runner.train():
         raise KeyboardInterrupt
     runner.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
@@ -26,18 +27,38 @@ GAMES = {
 NAMESPACE = "mfenvs"
 
 
+def full_id(id: str) -> str | None:
+    """Returns the id of a registered game with its version and without "mfenvs/"; None for an unknown
+    one.
+
+    Args:
+        id: such as "ising_v0" or "mfenvs/ising_v0"; or "ising", if only one version of it is registered.
+    """
+    name = id.removeprefix(f"{NAMESPACE}/")
+    versions = [known for known in GAMES if known.rpartition("_v")[0] == name]
+    if name in GAMES:
+        return name
+    return versions[0] if len(versions) == 1 else None
+
+
+def suggestion(id: str) -> str:
+    """Returns "did you mean battle_v0? " for a misspelt id, or "" if no registered one is similar."""
+    near = difflib.get_close_matches(id.removeprefix(f"{NAMESPACE}/"), GAMES, n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
 def game_class(id: str) -> type[Game]:
     """Returns the class of a registered game.
 
     Args:
-        id: such as "ising_v0", with or without the prefix "mfenvs/".
+        id: see `full_id`.
 
     Raises:
         ValueError: for an unknown id.
     """
-    name = id.removeprefix(f"{NAMESPACE}/")
-    if name not in GAMES:
-        raise ValueError(f"id={id!r} is unknown; allowed: {', '.join(GAMES)}")
+    name = full_id(id)
+    if name is None:
+        raise ValueError(f"id={id!r} is unknown; {suggestion(id)}allowed: {', '.join(GAMES)}")
     module, _, attribute = GAMES[name].partition(":")
     return getattr(import_module(module), attribute)
 

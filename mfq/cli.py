@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -22,12 +23,16 @@ TRAIN = """Trains an agent.
 --preset NAME starts from a preset of options: {presets}.
 --config FILE.yaml reads options from a file with the format of presets. Flags override both.
 --algo chooses the algorithm; the options below are those of {algo}.
+--out DIR keeps the run there; by default in runs/GAME-ALGO-SEED. --out none writes nothing.
+--overwrite replaces the run in that folder, if it holds one.
 --resume DIR resumes the run in DIR exactly from its last checkpoint (on another type of device with
 different draws, and a warning). It accepts --steps, --episodes, --minutes and --device.
 --trust MODULE:NAME lets checkpoints name code of yours, such as an environment.
 --set NAME=VALUE sets options of the game, such as --set num_agents=500 mu=400.
 --opponents NAME SHARE replaces the opponents, such as --opponents lagged 0.5 rush 0.5.
 """
+OWN_FOLDER = "runs/GAME-ALGO-SEED"
+"""What the help of `mfq train` shows as the default of --out; `_folder` fills in the names."""
 Words = list[str]
 
 
@@ -80,7 +85,8 @@ class Resume:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Plays episodes without exploration with the agent of a run, and prints their mean scores.
+    """Plays episodes without exploration with the agent of a run, and prints their mean scores, with
+    those of random play in the same episodes.
 
     --trust MODULE:NAME lets the checkpoint name code of yours, such as an environment.
 
@@ -159,12 +165,34 @@ def _train(flags: Words) -> int:
     if start.algo is not None:
         options["algo"] = start.algo
     default = run_config(options)
+    if "out" not in options and default.out is None:
+        default = replace(default, out=OWN_FOLDER)
     name, entry = algorithm(default.algo)
     description = TRAIN.format(presets=", ".join(PRESETS), algo=name)
     config = _parse(RunConfig, flags, "mfq train", default, description, entry.config)
-    if config.steps != default.steps and config.episodes == default.episodes:
-        config = replace(config, episodes=0)  # steps that are asked for count
+    asked = {
+        name: getattr(config, name) for name in ("steps", "episodes") if _is_given(name, flags)
+    }
+    config = run_config(asked, replace(config, out=_folder(config)))
     return _finish(Runner(config=config))
+
+
+def _is_given(option: str, flags: Words) -> bool:
+    """Whether an option is among flags, also if with the value that it has by default."""
+    return any(word == f"--{option}" or word.startswith(f"--{option}=") for word in flags)
+
+
+def _folder(config: Any) -> str | None:
+    """Returns the folder of a run or a study: ``out``, with the name of a run filled in; None for
+    "none"."""
+    if config.out is None or config.out.lower() in ("", "none"):
+        return None
+    if config.out != OWN_FOLDER:
+        return config.out
+    from mfq.training.runner import full_name
+
+    names = (full_name(config.env), config.algo, str(config.seed))
+    return "runs/" + "-".join(re.sub(r"[^\w.]+", "-", name) for name in names)
 
 
 def _resume(folder: str, flags: Words) -> int:
@@ -191,16 +219,44 @@ def _resume(folder: str, flags: Words) -> int:
 
 
 def _finish(runner: Any) -> int:
-    """Trains, evaluates and prints the scores."""
-    finished = runner.train()
+    """Trains, evaluates and prints the scores, and what to do next."""
+    from mfq.common import distributed
+
     out = runner.config.out
+    kept = "the run is not kept (--out none)" if out is None else f"the run is kept in {out}"
+    say = not runner.config.quiet and distributed.rank() == 0
+    if say:
+        print(f"mfq: {kept}", file=sys.stderr)
+    finished = runner.train()
     if not finished and not runner.out_of_time:
-        where = "nothing was saved, without --out" if out is None else f"mfq train --resume {out}"
+        where = "nothing was saved (--out none)" if out is None else f"mfq train --resume {out}"
         print(f"\nmfq: interrupted after step {runner.done}; to go on: {where}", file=sys.stderr)
         return 130
-    _print_scores(runner.evaluate())
+    scores = runner.evaluate()
+    _print_scores(scores, runner.config)
+    if say:
+        print(_summary(runner, scores, kept), file=sys.stderr)
     runner.finish()
     return 0
+
+
+def _summary(runner: Any, scores: dict[str, float], kept: str) -> str:
+    """Returns the end of a run in a few lines: score, folder, best checkpoint, the next commands."""
+    from mfq.training.summary import headline
+
+    config = runner.config
+    (name, score), *by_random = headline(scores).items()
+    beside = f", of random play {by_random[0][1]:.4g}" if by_random else ""
+    lines = [f"done after {runner.done} steps: {name} {score:.4g}{beside}", kept]
+    if (out := config.out) is not None:
+        lines.append(f"best checkpoint: {out}/best.safetensors, score {runner.best:.4g}")
+        named = [config.env, config.graph, config.algo, getattr(config.agent, "mean_field", None)]
+        code = dict.fromkeys(name for name in named if isinstance(name, str) and ":" in name)
+        trust = "".join(f" --trust {name}" for name in code)
+        lines.append(f"next: mfq evaluate {out} --checkpoint best{trust}")
+        if config.env.removeprefix("mfenvs/") == "battle_v0":
+            lines.append(f"next: mfq play battle --red {out} --blue rush{trust}")
+    return "\n".join(f"mfq: {line}" for line in lines)
 
 
 def _evaluate(flags: Words) -> int:
@@ -218,7 +274,7 @@ def _evaluate(flags: Words) -> int:
         changes["device"] = options.device
     runner = Runner.load(file, **changes)
     seed = runner.config.seed + EVALUATION_SEED_OFFSET if options.seed is None else options.seed
-    _print_scores(runner.evaluate(options.episodes, seed))
+    _print_scores(runner.evaluate(options.episodes, seed), runner.config)
     runner.finish()
     return 0
 
@@ -230,7 +286,8 @@ def _compare(words: Words) -> int:
         return _choose("mfq compare", {name: study.help for name, study in STUDIES.items()}, words)
     name, *flags = words
     module, kind = STUDIES[name].load()
-    module.run(_parse_with_file(kind, flags, f"mfq compare {name}"))
+    study = _parse_with_file(kind, flags, f"mfq compare {name}")
+    module.run(replace(study, out=_folder(study)))
     return 0
 
 
@@ -422,9 +479,13 @@ def _place(error: BaseException) -> str:
     return ""
 
 
-def _print_scores(scores: dict[str, float]) -> None:
-    for name, value in scores.items():
-        print(f"{name:<28} {value:.6g}")
+def _print_scores(scores: dict[str, float], config: Any) -> None:
+    """Prints scores beside random play's, and a remark if they are lower."""
+    from mfq.training.summary import below_random, table
+
+    print(table(scores))
+    if remark := below_random(scores, config):
+        print(f"mfq: {remark}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         OSError: if the file cannot be read.
         ValueError: if it is not valid YAML, or not a mapping.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"config={str(path)!r} is no file; allowed: a YAML file of options")
     try:
         options = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,4 +1,7 @@
-"""Atomic writes: files are written under a temporary name, then moved into place."""
+"""Atomic writes, and checks of the folders that results go to.
+
+A file is written under a temporary name, then moved into place.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,62 @@ def write_csv(path: str | Path, rows: Sequence[Any]) -> Path:
                 writer.writerow(["" if value != value else value for value in row])
 
     return write_atomically(path, write)
+
+
+def check_out(out: str | Path, patterns: Sequence[str], overwrite: bool, instead: str) -> None:
+    """Checks, before any work, that results can be written to a folder and replace nothing there.
+
+    It changes nothing and makes no folder.
+
+    Args:
+        out: the folder, which may be missing.
+        patterns: the names of the files of such results, such as "*.safetensors".
+        overwrite: whether results in the folder may be replaced.
+        instead: what else is allowed, for the error message.
+
+    Raises:
+        OSError: if files cannot be written there; the message names the folder.
+        ValueError: if the folder holds such files and ``overwrite`` is False.
+    """
+    check_writable(out)
+    held = sorted({path.name for pattern in patterns for path in Path(out).glob(pattern)})
+    if held and not overwrite:
+        raise ValueError(
+            f"out={str(out)!r} holds results already ({', '.join(held)}); allowed: --overwrite (in "
+            f"Python overwrite=True) to replace them, {instead}"
+        )
+
+
+def check_writable(folder: str | Path) -> None:
+    """Raises OSError, which names the folder, unless files can be written to it once it is made."""
+    try:
+        place = Path(os.path.abspath(folder))
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise NotADirectoryError(f"{place} is a file")
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"out={str(folder)!r} cannot be written: {error.strerror or error}; allowed: a folder that "
+            "can be written"
+        ) from None
+
+
+def missing_folders(folder: str | Path) -> list[Path]:
+    """Returns the folder and its parents, as far as they do not exist, the innermost first."""
+    folder = Path(os.path.abspath(folder))
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Removes folders, in order, until one is not empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
 
 
 def _umask() -> int:

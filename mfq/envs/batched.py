@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
+from mfq.envs.finite import check_finite
 from mfq.envs.graphs import GraphLike, Graphs
 from mfq.envs.step import Step
 from mfq.envs.view import View
@@ -16,7 +17,11 @@ STEP_INFO = {"acting", "actions", "action_mask", "reset"}
 
 
 class BatchedView(View):
-    """A BatchedEnv. Its tensors are passed through unchanged."""
+    """A BatchedEnv. Its tensors are passed through unchanged.
+
+    Those of an environment that is not mfenvs' own are checked to be finite. The games of mfenvs
+    check their options, and are finite for all that these allow.
+    """
 
     def __init__(self, env: Any, graph: GraphLike) -> None:
         self.env = env
@@ -29,6 +34,8 @@ class BatchedView(View):
         self.action_space = env.single_action_space
         self._graphs = Graphs(env, graph, self.groups.cpu().numpy(), self.types.cpu().numpy())
         self._last: Step | None = None
+        self._is_checked = not type(game).__module__.startswith("mfenvs.")
+        self._time = 0  # steps since the last reset, for error messages
 
     @property
     def graph(self) -> NeighborGraph:
@@ -36,6 +43,7 @@ class BatchedView(View):
 
     def reset(self, seed: int | None = None) -> Step:
         obs, info = self.env.reset(seed=seed)
+        self._time = 0
         agents, rows = (self.num_envs, self.num_agents), (self.num_envs,)
         return self._step(
             obs,
@@ -49,6 +57,7 @@ class BatchedView(View):
     def step(self, actions: Tensor) -> Step:
         before = self.graph
         obs, reward, terminated, truncated, info = self.env.step(actions)
+        self._time += 1
         return self._step(obs, reward, terminated, truncated, info, before)
 
     @property
@@ -103,6 +112,8 @@ class BatchedView(View):
         before: NeighborGraph,
         mean_action: Tensor | None = None,
     ) -> Step:
+        if self._is_checked:
+            check_finite({"obs": obs, "reward": reward}, self.agents, self._time)
         self._last = Step(
             obs=obs,
             reward=reward,

@@ -43,17 +43,25 @@ def trust(names: Iterable[str]) -> None:
 
 def check_trusted(names: Mapping[str, Any], source: Any) -> None:
     """Raises ValueError if a file names code that is not trusted: loading would import and call it.
+    The message has all such names.
 
     Args:
         names: by option, the name that the file has for it.
         source: the file, for error messages.
     """
-    for option, name in names.items():
-        if isinstance(name, str) and ":" in name and name not in _trusted:
-            raise ValueError(
-                f"{source} has {option}={name!r}; loading a file imports nothing that it names unless "
-                f"that is trusted; allowed: trust=[{name!r}], on the command line --trust {name}"
-            )
+    missing = {
+        option: name
+        for option, name in names.items()
+        if isinstance(name, str) and ":" in name and name not in _trusted
+    }
+    if missing:
+        needed = list(dict.fromkeys(missing.values()))
+        has = ", ".join(f"{option}={name!r}" for option, name in missing.items())
+        flags = " ".join(f"--trust {name}" for name in needed)
+        raise ValueError(
+            f"{source} has {has}; loading a file imports nothing that it names unless that is trusted; "
+            f"allowed: trust={needed!r}, on the command line {flags}"
+        )
 
 
 def _is_factory(name: str) -> bool:

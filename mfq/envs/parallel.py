@@ -13,6 +13,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
+from mfq.envs.finite import check_finite
 from mfq.envs.graphs import GraphLike, Graphs
 from mfq.envs.observations import MASK, Reader
 from mfq.envs.step import Step
@@ -56,6 +57,7 @@ class ParallelView(View):
         self._graphs = Graphs(env, graph, self.groups.numpy(), self.types.numpy())
         self._over = True
         self._present: set[str] = set()
+        self._time = 0  # steps since the last reset, for error messages
 
     @property
     def graph(self) -> NeighborGraph:
@@ -72,7 +74,7 @@ class ParallelView(View):
 
     def reset(self, seed: int | None = None) -> Step:
         obs, infos = _parts("reset", self.env.reset(seed=seed), ("observations", "infos"))
-        self._over, self._present = False, set(self.env.agents)
+        self._over, self._present, self._time = False, set(self.env.agents), 0
         self._masked |= any(MASK in infos.get(agent, ()) for agent in self.agents)
         return self._step(obs, {}, {}, {}, infos, sent={}, before=self.graph, reset=True)
 
@@ -87,6 +89,7 @@ class ParallelView(View):
             if agent in living and chosen[i] >= 0
         }
         before = self.graph
+        self._time += 1
         parts = _parts("step", self.env.step(sent), STEP_PARTS)
         obs, rewards, terminations, truncations, infos = parts
         self._over = not self.env.agents
@@ -125,10 +128,13 @@ class ParallelView(View):
             for agent, start in zip(self.agents, self._starts, strict=True)
         ]
         acting = [bool(infos[agent].get("acting", agent in sent)) for agent in self.agents]
+        observed = self._observations(obs, alive)
+        check_finite({"obs": observed}, self.agents, self._time)
         return Step(
-            obs=self._observations(obs, alive),
+            obs=observed,
             reward=torch.tensor(
-                [[_finite(agent, rewards.get(agent, 0.0)) for agent in self.agents]], device="cpu"
+                [[_finite(agent, rewards.get(agent, 0.0), self._time) for agent in self.agents]],
+                device="cpu",
             ),
             terminated=torch.tensor([terminated], device="cpu"),
             # Of the whole episode, not of a single agent while the others play on.
@@ -205,15 +211,17 @@ def _parts(method: str, values: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _finite(agent: str, reward: Any) -> float:
+def _finite(agent: str, reward: Any, step: int) -> float:
     """Returns a reward as a float.
 
     Raises:
-        ValueError: if it is not a finite number; the message names the agent.
+        ValueError: if it is not a finite number; the message names the agent and the step.
     """
     number = float(reward) if np.ndim(reward) == 0 else math.nan
     if not math.isfinite(number):
-        raise ValueError(f"agent {agent!r} got the reward {reward!r}; allowed: a finite number")
+        raise ValueError(
+            f"agent {agent!r} got the reward {reward!r} in step {step}; allowed: a finite number"
+        )
     return number
 
 

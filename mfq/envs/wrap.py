@@ -39,7 +39,8 @@ def wrap(env: Any, graph: GraphLike = None) -> View:
         return env
     if isinstance(env, list | tuple):
         return Copies.of([wrap(copy, graph) for copy in env])
-    if hasattr(env, "num_envs") and hasattr(env, "neighbor_graph"):
+    is_class = isinstance(env, type)
+    if not is_class and hasattr(env, "num_envs") and hasattr(env, "neighbor_graph"):
         return BatchedView(env, graph)
     if isinstance(env, gymnasium.Env):
         env = OneAgent(env)
@@ -47,6 +48,10 @@ def wrap(env: Any, graph: GraphLike = None) -> View:
         env = _parallel(env)
     if isinstance(env, pettingzoo.ParallelEnv):
         return ParallelView(env, graph)
+    if isinstance(env, type):
+        raise TypeError(
+            f"env is the class {env.__name__}; allowed: an environment, such as {env.__name__}()"
+        )
     raise TypeError(
         f"env is a {type(env).__name__}; allowed: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv, "
         "a gymnasium.Env, a View, or a list of environments"

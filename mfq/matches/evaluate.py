@@ -16,18 +16,22 @@ from mfq.agents import loop
 from mfq.agents.base import Player, check_player, preserved
 from mfq.envs.view import View, check_view
 from mfq.matches.intervals import student, wilson
-from mfq.matches.players import script
+from mfq.matches.players import Random, script
 from mfq.matches.teams import Teams
 
 MAX_STEPS = 100_000
 EVALUATION_SEED_OFFSET = 1_000_000
 """Offset of the seeds of a final score from those of evaluations during training. These select the best
 checkpoint, so that its score on the same episodes would be biased upwards."""
+RANDOM_PLAY = "random_play_"
+"""The prefix of random play's scores among those of a player. (``random_win_rate`` is that of the player
+against an opponent that plays at random.)"""
 Scores = dict[str, float]
 
 
 class Episodes(NamedTuple):
-    """The results of E episodes, in order of their rows: E / B consecutive ones of each.
+    """The results of E episodes, in order of their rows: the first ones of each, equally many or, in
+    the first E mod B rows, one more.
 
     Attributes:
         group_names: the names of the G groups.
@@ -88,14 +92,15 @@ def evaluate(
 ) -> Scores | dict[str, Scores]:
     """Plays whole episodes and returns scores.
 
-    Every row counts with the same number of episodes, its first ones. Counting the episodes that end
-    first would favour short ones.
+    How many episodes of each row count is fixed in advance, and these are its first ones. Counting the
+    episodes that end first would favour short ones.
 
     Args:
         view: the view of the players, or one of the same sizes. It is reset.
         players: a player of all agents; or for each group (of ``view.group_names``) a player or the name
             of a script.
-        episodes: the number of episodes over all rows, rounded up to the same number for each row.
+        episodes: the number of episodes over all rows. Rows count equally many; if B does not divide
+            the number, the first rows count one more.
         seed: seed of the reset, and of the players' generators.
         explore: whether players act as in training. In both cases their generators and the time of
             their schedules are restored afterwards, and learners store nothing.
@@ -136,7 +141,7 @@ def head_to_head(
     Args:
         view: a view of two groups.
         a, b: players, or names of scripts.
-        episodes: the total number of episodes, at least 2.
+        episodes: the total number of episodes, at least 2; an odd number is rounded up.
         seed, explore: as in `evaluate`.
 
     Returns:
@@ -186,7 +191,7 @@ def play(
     seed: int,
     explore: bool = False,
 ) -> Episodes:
-    """Plays the episodes of `evaluate`, and returns the first ones of each row."""
+    """Plays the episodes of `evaluate`, and returns them."""
     check_view(view)
     whole("episodes", episodes, 1)
     whole("seed", seed, 0)
@@ -194,6 +199,8 @@ def play(
         raise ValueError("max_cycles=None: no episode ever ends; allowed for evaluation: a number")
     teams = _teams(view, players)
     each, rows, names = -(-episodes // view.num_envs), view.num_envs, view.group_names
+    quota = torch.full((rows,), episodes // rows, device=view.device)
+    quota[: episodes % rows] += 1
     member = torch.nn.functional.one_hot(view.groups, len(names)).double()
     done = torch.zeros(rows, dtype=torch.int64, device=view.device)
     earned = torch.zeros((rows, len(names)), dtype=torch.float64, device=view.device)
@@ -211,7 +218,7 @@ def play(
                 raise ValueError(
                     f"no episode ended within {MAX_STEPS} steps; allowed: episodes that end"
                 )
-            over = over[done[over] < each]
+            over = over[done[over] < quota[over]]
             measures = {f"final_{name}": values for name, values in step.measures.items()}
             for name, values in {"earned": earned, "length": length, **measures}.items():
                 if name not in totals:
@@ -219,9 +226,10 @@ def play(
                     totals[name] = torch.zeros(shape, dtype=torch.float64, device=view.device)
                 totals[name][over, done[over]] = values[over].double()
             done[over] += 1
-            if int(done.min()) >= each:
+            if bool((done >= quota).all()):
                 break
-    by_episode = {name: values.flatten(0, 1).cpu().numpy() for name, values in totals.items()}
+    counted = torch.arange(each, device=view.device) < quota[:, None]
+    by_episode = {name: values[counted].cpu().numpy() for name, values in totals.items()}
     return Episodes(
         group_names=names,
         sizes=torch.bincount(view.groups, minlength=len(names)).cpu().numpy(),
@@ -273,14 +281,83 @@ def summary(record: Record) -> Scores:
     return scores
 
 
+def scores_of(
+    view: View,
+    player: Player,
+    opponents: Mapping[str, Player | str] | None = None,
+    episodes: int = 1,
+    seed: int = 0,
+) -> Scores:
+    """Returns the scores of a player as a run reports them.
+
+    Args:
+        view: as in `evaluate`; with opponents a view of two groups.
+        player: the player.
+        opponents: label -> opponent. Without any, the player plays all agents.
+        episodes, seed: as in `evaluate`; with opponents as in `head_to_head`, against each.
+
+    Returns:
+        Without opponents: the scores of `evaluate`. With them, for each: the scores "both" of
+        `head_to_head` (``LABEL_win_rate`` and others), and ``LABEL_win_rate_as_SIDE`` for each side.
+
+    Raises:
+        ValueError, TypeError: as `evaluate` and `head_to_head`.
+    """
+    if not opponents:
+        return evaluate(view, player, episodes, seed)
+    scores: Scores = {}
+    for label, opponent in opponents.items():
+        by_side = head_to_head(view, player, opponent, max(episodes, 2), seed)
+        scores |= {f"{label}_{key}": value for key, value in by_side["both"].items()}
+        for side in view.group_names:
+            scores[f"{label}_win_rate_as_{side}"] = by_side[side]["win_rate"]
+    return scores
+
+
+def random_score(
+    view: View,
+    opponents: Mapping[str, Player | str] | None = None,
+    episodes: int = 1,
+    seed: int = 0,
+) -> Scores:
+    """Returns the scores of random play: of `Random` in the player's place in `scores_of`.
+
+    Args:
+        view, opponents, episodes, seed: as in `scores_of`.
+
+    Returns:
+        Entries of `scores_of`, with names that begin with `RANDOM_PLAY`. Intervals and numbers of
+        episodes are left out.
+    """
+    return {
+        f"{RANDOM_PLAY}{name}": value
+        for name, value in scores_of(view, Random(), opponents, episodes, seed).items()
+        if not name.endswith(("_low", "_high", "_episodes"))
+    }
+
+
+def of_random_play(scores: Scores) -> Scores:
+    """Returns the entries of `random_score` among scores, by their names without `RANDOM_PLAY`."""
+    return {
+        name.removeprefix(RANDOM_PLAY): value
+        for name, value in scores.items()
+        if name.startswith(RANDOM_PLAY)
+    }
+
+
+def of_player(scores: Scores) -> Scores:
+    """Returns the scores without the entries of `random_score`."""
+    return {name: value for name, value in scores.items() if not name.startswith(RANDOM_PLAY)}
+
+
 def selection_score(scores: Scores) -> float:
-    """Returns the score that selects the best checkpoint.
+    """Returns the score that selects the best checkpoint. Entries of `random_score` do not count.
 
     It is the return; or with opponents, the mean over them of the win rate on the side where it is
     lower, since a player that wins from one side only exploits a gap of the opponent.
     """
     lower: Scores = {}
-    for name, value in scores.items():
+    for name, value in of_player(scores).items():
         opponent, is_side, _ = name.partition("_win_rate_as_")
         if is_side:
             lower[opponent] = min(value, lower.get(opponent, 1.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +109,31 @@ def load_player(
     try:
         return _player_of(state, view, algo)
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
-        raise ValueError(f"{path} does not fit: {error}") from None
+        other = _other_options(state, view)
+        cause = f"it was trained in another game: {other}; " if other else ""
+        raise ValueError(f"{path} does not fit: {cause}{error}") from None
+
+
+def _other_options(state: dict[str, Any], view: View) -> str:
+    """Returns in which options the game of a checkpoint differs from that of a view: "map_size 20, here
+    40, ..."; "" if in none, or if that cannot be known."""
+    try:
+        game = view.env.game  # type: ignore[attr-defined]
+        trained, options = state["config"]["env"], state["config"]["env_options"]
+        if trained.removeprefix("mfenvs/") != game.id:
+            return f"{trained}, here {game.id}"
+        before, now = asdict(type(game).configure(options)), asdict(game.config)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""
+    differing = [name for name in now if before[name] != now[name]]
+    return ", ".join(f"{name} {before[name]!r}, here {now[name]!r}" for name in differing)
 
 
 def load_pretrained(game: str, algo: str, view: View | None = None) -> Player:
     """Returns a pretrained player of the package.
 
     Args:
-        game: "battle_v0".
+        game: "battle_v0", or "battle".
         algo: "mfq" or "iql"; or "mfq-large" or "iql-large", which have the paper's network and are
             stronger.
         view: the view to play, of battle_v0 or of MAgent2's battle_v4, with armies of the size that the
@@ -124,13 +142,15 @@ def load_pretrained(game: str, algo: str, view: View | None = None) -> Player:
     Raises:
         ValueError: for an unknown player, or one that does not fit the view.
     """
+    import mfenvs
+    from mfenvs.registry import full_id
+
+    game = full_id(game) or game
     paths = pretrained.files(game)
     if algo not in paths:
         allowed = ", ".join(paths) or "none, as the game has no pretrained players"
         raise ValueError(f"algo={algo!r} for {game!r}; allowed: {allowed}")
     if view is None:
-        import mfenvs
-
         view = wrap(mfenvs.make_batched(game, **(options_of([paths[algo]], game) or {})))
     return load_player(paths[algo], view)
 
@@ -195,10 +215,10 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
     if path.is_dir():
         path = next((path / name for name in BEST_FIRST if (path / name).is_file()), path)
     if not path.is_file():
+        of_scripts = f"{', '.join(scripts)} (scripts), " if scripts else ""
         raise FileNotFoundError(
-            f"{source} is no player; allowed: {''.join(f'{name}, ' for name in scripts)}"
-            f"of battle's pretrained {' or '.join(by_name)}, a checkpoint, or the folder of a run that "
-            "has one"
+            f"{source} is no player; allowed: {of_scripts}{', '.join(by_name)} (pretrained, of battle), "
+            "a checkpoint, or the folder of a run that has one"
         )
     return path, checkpoint.load(path)
 

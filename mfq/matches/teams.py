@@ -210,14 +210,17 @@ def make_teams(
             raise ValueError(f"shares[{opponent!r}]={share!r}; allowed: finite, above 0")
     others = [opponent for opponent in shares if opponent != "self"]
     if others and len(names) != 2:
+        size = "1 group" if len(names) == 1 else f"{len(names)} groups"
         raise ValueError(
-            f"shares has {others[0]!r}, and the view {len(names)} groups; allowed: self, or two groups"
+            f"opponents={list(shares)!r} and a game with {size} of agents ({', '.join(names)}); "
+            "allowed: no opponents but self, or a game with two groups"
         )
     least = [2 if opponent != "self" and sides == "both" else 1 for opponent in shares]
     if view.num_envs < sum(least):
+        needs = ", ".join(f"{opponent} {n}" for opponent, n in zip(shares, least, strict=True))
         raise ValueError(
-            f"num_envs={view.num_envs!r}; allowed: at least {sum(least)}, for each opponent of shares "
-            "one row a side"
+            f"num_envs={view.num_envs!r}; allowed: at least {sum(least)}, a row for each opponent and "
+            f"side that the learner plays ({needs}), or fewer opponents"
         )
     players: dict[str, Player] = {"learner": learner}
     for k, opponent in enumerate(others):

@@ -56,7 +56,13 @@ def play(config: PlayConfig) -> None:
     named = {army: getattr(config, army) for army in ARMIES}
     defaults = PRETRAINED if not any(named.values()) else dict.fromkeys(ARMIES, "rush")
     sources = {army: source or defaults[army] for army, source in named.items()}
-    trained = options_of(sources.values(), "battle_v0", game_class("battle_v0").players)
+    trained = None
+    for army, source in sources.items():
+        try:
+            options = options_of([source], "battle_v0", game_class("battle_v0").players)
+        except (OSError, ValueError) as error:
+            raise type(error)(f"{army}={source!r}: {error}") from None
+        trained = options if trained is None else trained
     basis = {"map_size": 40, "max_cycles": 400} if trained is None else trained
     options = {**basis, **config.env_options}
     env = battle_v0.parallel_env(render_mode="human" if config.window else None, **options)

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mfq.common.files import write_atomically
+from mfq.matches.evaluate import RANDOM_PLAY
 from mfq.matches.intervals import rate_of_runs, student
 from mfq.matches.sources import sources_by_name
-from mfq.studies.report import write_report
+from mfq.studies.report import check_folder, write_report
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class CurvesStudy:
             of several runs.
         metrics: columns of the logs.
         out: folder for curves.csv, curves.png and config.json. None writes nothing.
+        overwrite: whether results in that folder may be replaced.
     """
 
     runs: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("eval_random_win_rate", "eval_rush_win_rate")
     out: str | None = "runs/curves"
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         self.entries()
@@ -119,6 +122,20 @@ def curves(study: CurvesStudy) -> list[Point]:
     return points
 
 
+def random_play(study: CurvesStudy) -> dict[tuple[str, str], float]:
+    """Returns random play's scores by name and metric, as means over runs; older logs have none."""
+    means = {}
+    for (name, folders), metric in product(study.entries().items(), study.metrics):
+        column = f"eval_{RANDOM_PLAY}{metric.removeprefix('eval_')}"
+        try:
+            logged = [list(read(folder, column).values()) for folder in folders]
+        except ValueError:
+            continue
+        if metric.startswith("eval_") and all(logged):
+            means[name, metric] = float(np.mean([values[-1] for values in logged]))
+    return means
+
+
 def write_figure(points: list[Point], path: Path) -> Path:
     """Draws a panel for each metric; bands are the intervals, thin lines the extremes."""
     # Not pyplot: such a figure changes no global state and needs no screen.
@@ -160,7 +177,10 @@ def table(points: list[Point]) -> str:
 
 def run(study: CurvesStudy) -> list[Point]:
     """Runs `mfq compare curves`: reads the logs, prints the last points, writes the files."""
+    check_folder(study, "curves")
     points = curves(study)
     print(table(points))
+    for (name, metric), value in random_play(study).items():
+        print(f"{name:<10} {metric:<28} of random play: {value:.3f}")
     write_report(study, "curves", points, lambda path: write_figure(points, path))
     return points

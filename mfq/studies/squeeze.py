@@ -19,7 +19,9 @@ from tqdm import tqdm
 
 from mfq.agents.q_config import ExplorationConfig, QConfig
 from mfq.agents.q_player import log_gamma_shares
-from mfq.studies.report import write_report
+from mfq.envs.wrap import wrap
+from mfq.matches.evaluate import RANDOM_PLAY, random_score
+from mfq.studies.report import check_folder, write_report
 from mfq.training.config import CheckpointConfig, EvaluationConfig, RunConfig
 from mfq.training.runner import Runner
 
@@ -44,6 +46,7 @@ class SqueezeStudy:
         coherent_concentration: concentration of that mixture; see `QConfig`.
         seed: seed of the first run; the k-th run after it has seed + k.
         out: folder for squeeze.csv and config.json. None writes nothing.
+        overwrite: whether results in that folder may be replaced.
     """
 
     num_agents: tuple[int, ...] = (100,)
@@ -56,6 +59,7 @@ class SqueezeStudy:
     coherent_concentration: float = 0.1
     seed: int = 0
     out: str | None = "runs/squeeze"
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         from mfenvs import game_class
@@ -185,13 +189,30 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
+def random_scores(study: SqueezeStudy) -> dict[int, float]:
+    """Returns the mean G / G* of random play in the last steps of as many episodes as seeds, by the
+    number of agents."""
+    from mfenvs import gaussian_squeeze_v0
+
+    scores = {}
+    for number in study.num_agents:
+        options = run_config(study, number, "iql", study.seed).env_options
+        view = wrap(gaussian_squeeze_v0.batched_env(study.seeds, **options))
+        by_name = random_score(view, episodes=study.seeds, seed=study.seed)
+        scores[number] = by_name[f"{RANDOM_PLAY}final_performance"]
+    return scores
+
+
 def run(study: SqueezeStudy) -> list[Result]:
     """Runs `mfq compare squeeze`: computes the study, prints the table, writes the files."""
+    check_folder(study, "squeeze")
     results = compare(study)
     print(
         f"Greedy G / G* on the Gaussian squeeze, mu {study.mu:g}, sigma {study.sigma:g}, "
         f"{study.steps} steps\n"
     )
     print(table(results))
+    for number, score in random_scores(study).items():
+        print(f"{number:>7}  random play, {study.seeds} episodes: {score:.3f}")
     write_report(study, "squeeze", results)
     return results

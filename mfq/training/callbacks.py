@@ -18,6 +18,7 @@ from mfq.matches.evaluate import selection_score
 from mfq.matches.teams import Teams
 from mfq.training.config import RunConfig
 from mfq.training.log import Log
+from mfq.training.summary import headline
 
 
 class Run(Protocol):
@@ -81,16 +82,20 @@ class Callback:
 class WriteLog(Callback):
     """Writes a row of the log every ``config.log.every`` steps, and one after each evaluation.
 
-    A row has the metrics of all callbacks, of learning, and of the agent.
+    A row has the metrics of all callbacks, of learning, and of the agent; or the scores of an
+    evaluation, as ``eval_NAME``. The progress shows the training reward and the `headline` of the last
+    evaluation.
     """
 
     def __init__(self) -> None:
+        self._reward: dict[str, float] = {}
+        self._headline: dict[str, float] = {}
         self._learned: dict[str, float] = {}
         self._log: Log | None = None
 
     def on_start(self, runner: Run) -> None:
         config = runner.config
-        self._learned = {}
+        self._learned, self._reward, self._headline = {}, {}, {}
         self._log = Log(
             runner.folder(),
             ["episodes", "reward"],
@@ -111,10 +116,14 @@ class WriteLog(Callback):
             for callback in runner.callbacks:
                 values |= callback.metrics()
             self._log.write(runner.done, values | self._learned | runner.agent.metrics())
+            self._reward = {"reward": values["reward"]}
+            self._log.show(self._reward | self._headline)
 
     def on_evaluation(self, runner: Run, scores: dict[str, float]) -> None:
         if self._log is not None:
             self._log.write(runner.done, {f"eval_{k}": value for k, value in scores.items()})
+            self._headline = headline(scores)
+            self._log.show(self._reward | self._headline)
 
     def on_end(self, runner: Run) -> None:
         if self._log is not None:

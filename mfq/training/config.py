@@ -15,6 +15,8 @@ from mfq.common.config import Alias, Nested, build, read_yaml
 
 # torch and the games accept signed 64-bit seeds; rows, ranks and steps are added to this one.
 MAX_SEED = 2**62
+FILES = ("config.json", "log.csv", "*.safetensors")
+"""The names of the files of a run."""
 PRESETS = tuple(sorted(path.stem for path in (Path(__file__).parent / "presets").glob("*.yaml")))
 
 
@@ -24,8 +26,9 @@ class EvaluationConfig:
 
     Attributes:
         every: environment steps between evaluations; 0: only at the end.
-        episodes: episodes of an evaluation, against each of ``against``.
-        num_envs: rows of the evaluation.
+        episodes: episodes of an evaluation. With opponents, those against each of them, half on each
+            side; an odd number is rounded up.
+        num_envs: the most rows of the evaluation.
         against: opponents: scripts, checkpoints or folders of runs. The best checkpoint is the one with
             the highest win rate against them (see `mfq.matches.evaluate.selection_score`), or without
             opponents the highest return; the latest of equal ones.
@@ -94,12 +97,14 @@ class RunConfig(Nested):
             accepts. None: the environment's graph, or else "team".
         seed: seed of environments, agents and opponents.
         device: the device of games and networks.
-        out: folder for config.json, log.csv and checkpoints. None writes nothing.
+        out: folder for config.json, log.csv and checkpoints. None writes nothing. (`mfq train` has
+            another default, runs/GAME-ALGO-SEED.)
+        overwrite: whether a new run may replace results in the folder. It is not saved with the run.
         opponents: the learner's opponents in games of two groups, and the share of the rows of each:
             "self" (both sides learn), "lagged" and "pool" (past copies), scripts, checkpoints or
             folders of runs. Without any, the learner plays all agents.
         sides: "both", or the group that the learner always plays; see `mfq.make_teams`.
-        quiet: if True, shows no progress bar.
+        quiet: if True, shows no progress and prints no remarks.
         env_options: options of the game, or keyword arguments of the factory.
         evaluation: see `EvaluationConfig`.
         log: see `LogConfig`.
@@ -123,6 +128,7 @@ class RunConfig(Nested):
     seed: int = 0
     device: str = "cpu"
     out: str | None = None
+    overwrite: bool = False
     opponents: dict[str, float] = field(default_factory=dict)
     sides: str = "both"
     quiet: bool = False
@@ -150,7 +156,8 @@ class RunConfig(Nested):
             whole(name, getattr(self, name), least)
         whole("seed", self.seed, 0, MAX_SEED)
         number("minutes", self.minutes, 0.0)
-        of_kind("quiet", self.quiet, bool, "True or False")
+        for name in ("quiet", "overwrite"):
+            of_kind(name, getattr(self, name), bool, "True or False")
         for name in ("env", "algo", "device", "sides"):
             of_kind(name, getattr(self, name), str, "a name")
         of_kind(
@@ -192,7 +199,7 @@ def run_config(options: Mapping[str, Any], default: RunConfig | None = None) -> 
             preset to start from. ``algorithms`` has options of agents by algorithm; those of the chosen
             one are used. Former names of fields are accepted.
         default: the values of missing fields; its agent's options only if they are of the same
-            dataclass.
+            dataclass. With ``steps`` and no ``episodes`` in the options, its episodes do not count.
 
     Raises:
         ValueError, TypeError: for an unknown field, or as `RunConfig`.
@@ -217,8 +224,9 @@ def run_config(options: Mapping[str, Any], default: RunConfig | None = None) -> 
             )
         if name in ALGORITHMS:  # those that are not chosen, too
             build(ALGORITHMS[name].config, by_algorithm[name])
-    if default is not None and default.episodes and "steps" in options:
-        options.setdefault("episodes", 0)  # steps that are asked for count
+    lengths = {"steps", "episodes", "rounds"} & options.keys()
+    if default is not None and lengths == {"steps"}:
+        options["episodes"] = 0  # steps that are asked for count, also beside a preset's episodes
     if algo in by_algorithm:
         basis = build(entry.config, by_algorithm[algo], basis)
     if isinstance(agent, Mapping):

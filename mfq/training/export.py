@@ -10,20 +10,25 @@ import torch
 from mfq.agents.actor_critic import ACTOR
 from mfq.agents.registry import BUILT_IN, saved_algorithm
 from mfq.common import checkpoint
+from mfq.common.files import check_out
 from mfq.matches.players import read_run
+from mfq.training.config import FILES
 
 
-def export(source: str | Path, path: str | Path) -> Path:
+def export(source: str | Path, path: str | Path, overwrite: bool = False) -> Path:
     """Writes the player of a run, with weights in float16: a file for `mfq.pretrained`.
 
     Args:
         source: a checkpoint, or the folder of a run, of a built-in algorithm and one type of agents.
         path: the file to write.
+        overwrite: whether the file may exist already, and is replaced.
 
     Raises:
         OSError, ValueError: as `mfq.load_player`; or for a run of another algorithm, or of several types
-            of agents.
+            of agents; or if the file exists.
     """
+    if Path(path).exists() and not overwrite:
+        raise ValueError(f"path={str(path)!r} exists; allowed: overwrite=True, or another file")
     _, state = read_run(source)
     config = state["config"]
     if saved_algorithm(state) not in BUILT_IN or "types" in state["agent"]:
@@ -45,7 +50,7 @@ def _acting_state(agent: dict[str, Any]) -> dict[str, Any]:
     return {"online": {name: w for name, w in agent["online"].items() if name.startswith(ACTOR)}}
 
 
-def export_training(source: str | Path, folder: str | Path) -> Path:
+def export_training(source: str | Path, folder: str | Path, overwrite: bool = False) -> Path:
     """Writes a small checkpoint of a run to a folder that `mfq train --resume` accepts.
 
     It has neither the replay nor the state of the environment; a resumed run starts with an empty replay
@@ -55,10 +60,12 @@ def export_training(source: str | Path, folder: str | Path) -> Path:
     Args:
         source: the folder of a run (its last checkpoint), or a checkpoint.
         folder: the folder to write last.safetensors to.
+        overwrite: whether the folder may hold a run already, of which that file is replaced.
 
     Raises:
-        OSError, ValueError: as `mfq.load_player`.
+        OSError, ValueError: as `mfq.load_player`; or if the folder holds a run, or cannot be written.
     """
+    check_out(folder, FILES, overwrite, "or another folder")
     source = Path(source)
     _, state = read_run(source / "last.safetensors" if source.is_dir() else source)
     agent = {name: part for name, part in state["agent"].items() if name != "replay"}

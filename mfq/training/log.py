@@ -1,8 +1,11 @@
-"""The log of a run: a CSV file, TensorBoard on request, and a progress bar."""
+"""The log of a run: a CSV file, TensorBoard on request, and a progress bar or lines."""
 
 from __future__ import annotations
 
 import csv
+import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,13 @@ from tqdm import tqdm
 
 from mfq.common.files import write_atomically
 
+SECONDS_PER_LINE = 30.0
+"""Seconds between lines of progress where standard error is no terminal."""
+
 
 class Log:
-    """Appends rows of metrics to ``log.csv``, and shows a progress bar on standard error.
+    """Appends rows of metrics to ``log.csv``, and shows progress on standard error: a bar, or if that is
+    no terminal, a line every `SECONDS_PER_LINE` seconds.
 
     A resumed run first drops the rows after the step that it resumes from, so that the file is the same
     as without an interruption.
@@ -20,11 +27,11 @@ class Log:
     Args:
         folder: the folder of the files; None writes nothing.
         columns: the first columns; other metrics get a column when they first occur.
-        total, done: the length of the run, and the part of it that is done, for the bar.
+        total, done: the length of the run, and the part of it that is done, for the progress.
         start: the step that the run resumes from.
         unit: the unit of ``total`` and ``done``.
         tensorboard: if True, also writes TensorBoard events.
-        quiet: if True, shows no bar.
+        quiet: if True, shows no progress.
 
     Raises:
         ImportError: if ``tensorboard`` is True and TensorBoard is not installed.
@@ -54,13 +61,22 @@ class Log:
                     "tensorboard is not installed: pip install 'mfenvs[log]'"
                 ) from None
             self._board = SummaryWriter(str(folder), purge_step=start + 1)
-        self._done = done
+        self._done = self._start = done
+        self._total, self._unit, self._shown = total, unit, ""
         self._bar = tqdm(
             total=total, initial=done, unit=unit, dynamic_ncols=True, disable=quiet or None
         )
+        self._writes_lines = self._bar.disable and not quiet
+        self._began = time.monotonic()
+        self._next_line = self._began + SECONDS_PER_LINE
+
+    def show(self, metrics: Mapping[str, float]) -> None:
+        """Shows metrics beside the bar, or in the lines."""
+        self._shown = ", ".join(f"{name} {value:.3g}" for name, value in metrics.items())
+        self._bar.set_postfix_str(self._shown)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Appends a row, and shows its first metrics beside the bar."""
+        """Appends a row."""
         if self._path is not None:
             new = [name for name in metrics if name not in self._columns]
             if new:  # rewrites the file with more columns
@@ -71,17 +87,21 @@ class Log:
         if self._board is not None:
             for name, value in metrics.items():
                 self._board.add_scalar(name, value, step)
-        self._bar.set_postfix({name: f"{value:.3g}" for name, value in list(metrics.items())[:4]})
 
     @property
     def done(self) -> int:
-        """The position of the bar."""
+        """The part of the run that is done."""
         return self._done
 
     def advance(self, by: int = 1) -> None:
-        """Moves the bar."""
+        """Moves the bar, or writes a line if it is time."""
         self._done += by
         self._bar.update(by)
+        if self._writes_lines and (now := time.monotonic()) >= self._next_line:
+            self._next_line = now + SECONDS_PER_LINE
+            rate = (self._done - self._start) / (now - self._began)
+            line = f"{self._unit} {self._done}/{self._total}, {rate:.3g} {self._unit}s/s"
+            print(", ".join(filter(None, (line, self._shown))), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Closes the bar and the files."""

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,23 +17,30 @@ import torch
 
 from mfenvs.validate import of_kind
 from mfq.agents import loop
-from mfq.agents.base import Agent
-from mfq.agents.registry import algorithm, make_agent, saved_agent
+from mfq.agents.base import Agent, Player
+from mfq.agents.registry import ALGORITHMS, algorithm, make_agent, saved_agent
 from mfq.common import checkpoint, distributed
 from mfq.common.config import to_json
-from mfq.common.files import clear_leftovers
+from mfq.common.files import (
+    check_out,
+    check_writable,
+    clear_leftovers,
+    missing_folders,
+    remove_empty,
+)
 from mfq.envs import lookup
 from mfq.envs.lookup import ENV_NAMES, graph_of, maker, rows
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.envs.wrap import wrap
-from mfq.matches.evaluate import EVALUATION_SEED_OFFSET, evaluate, head_to_head
+from mfq.matches.evaluate import EVALUATION_SEED_OFFSET, Scores, random_score, scores_of
 from mfq.matches.players import check_rivals, load_player
 from mfq.matches.teams import Teams, make_teams
 from mfq.networks.encoders import picture_parts
 from mfq.training.callbacks import Callback, Evaluate, SaveCheckpoints, WriteLog
-from mfq.training.config import RunConfig, as_dict, run_config
+from mfq.training.config import FILES, RunConfig, as_dict, run_config
 from mfq.training.stats import TrainingStats
+from mfq.training.summary import below_random
 
 
 class Runner:
@@ -59,6 +66,8 @@ class Runner:
         out_of_time: whether the last training ended because of ``config.minutes``.
 
     Raises:
+        OSError: if ``config.out`` cannot be written.
+        ValueError: if ``config.out`` holds a run, unless ``config.overwrite`` is True.
         ValueError, TypeError: for options that do not fit the environment.
     """
 
@@ -85,7 +94,10 @@ class Runner:
         for callback in self.callbacks:
             of_kind("callbacks", callback, Callback, "instances of mfq.Callback")
         distributed.join(config.device)
+        self._check_out()
         self._env_is_named = env is None or isinstance(env, str)
+        if self._env_is_named:
+            config = self.config = replace(config, env=full_name(config.env))
         self._factory = None if self._env_is_named or not callable(env) else env
         self.can_make = self._env_is_named or self._factory is not None
         if not self._env_is_named and config.env_options:
@@ -107,13 +119,21 @@ class Runner:
         self.done, self.episodes, self.best = 0, 0, float("-inf")
         self._step: Step | None = None
         self._interrupted = self.out_of_time = False
+        self._goes_on = False  # in the folder that it was loaded from
+        self._random_scores: dict[tuple[int, int], Scores] = {}  # by episodes and seed
 
     # -- public methods -------------------------------------------------------------------------
 
     def run(self) -> dict[str, float]:
-        """Trains to the end, then evaluates; returns the scores."""
+        """Trains to the end, then evaluates; returns the scores.
+
+        Unless ``config.quiet`` is True, it warns if they are below those of random play.
+        """
         self._train_to_the_end()
-        return self.evaluate()
+        scores = self.evaluate()
+        if not self.config.quiet and (remark := below_random(scores, self.config)):
+            warnings.warn(remark, stacklevel=2)
+        return scores
 
     def train(self) -> bool:
         """Trains until ``config.steps`` or ``episodes`` are done, ``minutes`` are over, or Ctrl-C.
@@ -124,19 +144,39 @@ class Runner:
         Returns:
             Whether all steps, or episodes, are done.
         """
-        config, out = self.config, self.folder()
-        if out is not None:
-            clear_leftovers(out)
-            to_json(config, out / "config.json")
-            if self.done == 0:  # a new run does not keep the checkpoints of an earlier one
-                for name in ("last", "best"):
-                    (out / f"{name}.safetensors").unlink(missing_ok=True)
+        out = self.folder()
+        is_new = self.done == 0 and self._step is None and not self._goes_on
+        if is_new:
+            self._check_out()  # another run may have been written there since this one was made
+        elif out is not None:
+            check_writable(out)
         if self._step is None:
             # With seeds that count up over rows, processes seed their rows as a single process would.
             # A run that resumes in a new episode gets other seeds than at its start.
-            seed = config.seed + distributed.rank() * config.num_envs + self.done
+            seed = self.config.seed + distributed.rank() * self.config.num_envs + self.done
             self._step = self.view.reset(seed=seed)
-        until = time.monotonic() + 60 * config.minutes if config.minutes else float("inf")
+        made = [] if out is None else missing_folders(out)
+        try:
+            if out is not None:
+                self._start_files(out)
+            self._train_with_callbacks()
+        except BaseException:
+            if is_new and out is not None:
+                _discard_if_empty(out, made)
+            raise
+        return self.is_done
+
+    def _start_files(self, out: Path) -> None:
+        """Writes the config. A new run removes the checkpoints of an earlier one."""
+        clear_leftovers(out)
+        to_json(self._kept_config(), out / "config.json")
+        if self.done == 0:
+            for name in ("last", "best"):
+                (out / f"{name}.safetensors").unlink(missing_ok=True)
+
+    def _train_with_callbacks(self) -> None:
+        minutes = self.config.minutes
+        until = time.monotonic() + 60 * minutes if minutes else float("inf")
         with ExitStack() as ends:  # all are called, also if one raises
             for callback in reversed(self.callbacks):
                 ends.callback(callback.on_end, self)
@@ -146,7 +186,6 @@ class Runner:
                 if not self.is_done:
                     self._train(until)
             self.save_as("last")
-        return self.is_done
 
     def _train(self, until: float) -> None:
         """Trains until the goal, a time of the monotonic clock, or Ctrl-C."""
@@ -175,15 +214,17 @@ class Runner:
             seed: seed of the episodes; None takes ``config.seed``.
 
         Returns:
-            Without ``config.evaluation.against``: the scores of `mfq.evaluate`, with the agent as the
-            player of all agents. With it, for each opponent: the scores "both" of `mfq.head_to_head`,
-            and the win rate on each side, prefixed by the opponent's name.
+            The `scores_of` the agent, against ``config.evaluation.against`` if there are any. Beside
+            each of them, but for intervals, that of random play in the agent's place, in the same
+            episodes, as ``random_play_NAME`` (see `random_score`).
         """
         config = self.config
         episodes = config.evaluation.episodes if episodes is None else episodes
         seed = config.seed if seed is None else seed
         if self.can_make:
-            view = self._make_view(config.evaluation.num_envs)
+            # No more rows than episodes are played at once, which with opponents are half on each side.
+            at_once = -(-episodes // 2) if config.evaluation.against else episodes
+            view = self._make_view(max(1, min(config.evaluation.num_envs, at_once)))
             try:
                 return self._scores(view, episodes, seed)
             finally:
@@ -191,18 +232,15 @@ class Runner:
         self._step = None
         return self._scores(self.view, episodes, seed)
 
-    def _scores(self, view: View, episodes: int, seed: int) -> dict[str, float]:
-        config, scores = self.config, dict[str, float]()
-        if not config.evaluation.against:
-            return evaluate(view, self.agent, episodes, seed)
-        for name in config.evaluation.against:
-            opponent = load_player(name, view)
-            by_side = head_to_head(view, self.agent, opponent, max(episodes, 2), seed)
-            label = Path(name).name
-            scores |= {f"{label}_{key}": value for key, value in by_side["both"].items()}
-            for side in view.group_names:
-                scores[f"{label}_win_rate_as_{side}"] = by_side[side]["win_rate"]
-        return scores
+    def _scores(self, view: View, episodes: int, seed: int) -> Scores:
+        opponents: dict[str, Player | str] = {
+            Path(name).name: load_player(name, view) for name in self.config.evaluation.against
+        }
+        scores = scores_of(view, self.agent, opponents, episodes, seed)
+        if (episodes, seed) not in self._random_scores:
+            by_random = random_score(view, opponents, episodes, seed)
+            self._random_scores[episodes, seed] = by_random
+        return scores | self._random_scores[episodes, seed]
 
     def benchmark(self) -> dict[str, float]:
         """Trains to the end, then evaluates the best checkpoint (without ``out`` the last state).
@@ -227,7 +265,7 @@ class Runner:
         if not self.config.checkpoints.replay:
             agent.pop("replay", None)
         state = {
-            "config": asdict(self.config),
+            "config": asdict(self._kept_config()),
             "own_env": self._env_is_named,
             "parts": None if self.view.type_specs else picture_parts(self.view.observation_space),
             "agent": agent,
@@ -276,15 +314,19 @@ class Runner:
             path = path / "last.safetensors"
         state = checkpoint.load(path)
         try:
-            config = state["config"]
+            fields = state["config"]
             if not state["own_env"] and env is None:
                 raise ValueError(f"{path} is of a run on an environment of its user's; give env")
-            names = {"graph": config["graph"]} | ({"env": config["env"]} if env is None else {})
-            lookup.check_trusted(names, path)
+            lookup.check_trusted(_names_of_code(fields, env, algo), path)
             name, agent = saved_agent(state, algo, path)
-            options = {key: value for key, value in config.items() if key != "actor_critic"}
+            options = {key: value for key, value in fields.items() if key != "actor_critic"}
             saved = run_config({**options, "algo": name, "agent": agent})
-            runner = cls(env, algo, run_config(changes, saved), callbacks)
+            config = run_config(changes, saved)
+            out = config.out
+            goes_on = out is not None and Path(out).resolve() == path.parent.resolve()
+            runner = cls(env, algo, replace(config, out=None) if goes_on else config, callbacks)
+            if goes_on:  # its folder is checked when it trains: one may only be read
+                runner.config, runner._goes_on = replace(runner.config, out=out), True
             if runner.teams is None:
                 runner.agent.load_state_dict(state["agent"])
             else:
@@ -352,6 +394,16 @@ class Runner:
 
     # -- implementation -------------------------------------------------------------------------
 
+    def _check_out(self) -> None:
+        """Raises OSError or ValueError if the run cannot be written to its folder."""
+        if (out := self.folder()) is not None:
+            instead = f"--resume {out} (Runner.load) to continue a run, or another folder"
+            check_out(out, FILES, self.config.overwrite, instead)
+
+    def _kept_config(self) -> RunConfig:
+        """Returns the config as it is saved: a permission to overwrite is for one run."""
+        return replace(self.config, overwrite=False)
+
     def _train_to_the_end(self) -> None:
         if not self.train():
             raise KeyboardInterrupt
@@ -368,12 +420,13 @@ class Runner:
     def _game(self, num_envs: int) -> Any:
         """Returns a batch of a game of mfenvs."""
         import mfenvs
-        from mfenvs.registry import GAMES
+        from mfenvs.registry import GAMES, full_id, suggestion
 
         config = self.config
-        if config.env.removeprefix("mfenvs/") not in GAMES:
+        if full_id(config.env) is None:
             raise ValueError(
-                f"env={config.env!r} is unknown; allowed: {', '.join(GAMES)}, {ENV_NAMES}"
+                f"env={config.env!r} is unknown; {suggestion(config.env)}allowed: {', '.join(GAMES)}, "
+                f"{ENV_NAMES}"
             )
         if config.workers:
             raise ValueError(f"workers={config.workers!r} for {config.env}; allowed: 0, it is fast")
@@ -409,6 +462,42 @@ class Runner:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def full_name(env: str) -> str:
+    """Returns the name of an environment; of a game of mfenvs that lacks its version, such as "battle",
+    the full one, "battle_v0"."""
+    from mfenvs.registry import full_id
+
+    return env if maker(env) is not None else full_id(env) or env
+
+
+def _discard_if_empty(out: Path, made: list[Path]) -> None:
+    """Removes the files of a run that ended before its log had a row or it had a checkpoint, and the
+    folders ``made`` for it if they are empty."""
+    log = out / "log.csv"
+    has_rows = log.is_file() and len(log.read_text(encoding="utf-8").splitlines()) > 1
+    if has_rows or any(out.glob("*.safetensors")):
+        return
+    for name in ("config.json", "log.csv"):
+        (out / name).unlink(missing_ok=True)
+    remove_empty(made)
+
+
+def _names_of_code(fields: dict[str, Any], env: Any, algo: Any) -> dict[str, Any]:
+    """Returns the MODULE:NAMEs in the config of a checkpoint that loading it would import, by option.
+
+    Args:
+        fields: the config.
+        env, algo: those given instead of the config's; None for the config's.
+    """
+    names = {"graph": fields["graph"]}
+    if env is None:
+        names["env"] = fields["env"]
+    if algo is None and fields["algo"] not in ALGORITHMS:
+        names["algo"] = fields["algo"]
+    agent = fields.get("agent")
+    return names | {"mean_field": agent.get("mean_field") if isinstance(agent, dict) else None}
 
 
 def _conditions(device: str, threads: int) -> str:

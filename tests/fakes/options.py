@@ -10,3 +10,10 @@ def merged(*options):
                 value = merged(result[name], value)
             result[name] = value
     return result
+
+
+def agents_scores(printed):
+    """The agent's column of a table of scores, by name."""
+    head, *lines = printed.splitlines()
+    assert head.split() == ["agent", "random", "play"]
+    return {line.split()[0]: line.split()[1] for line in lines}

@@ -30,6 +30,7 @@ class BattleStudy:
         env_options: options of the game; those left out are the first run's, or the paper's.
         out: folder for battle.csv, battle.png, config.json and, if a player has several runs,
             battle_runs.csv. None writes nothing.
+        overwrite: whether results in that folder may be replaced.
     """
 
     players: tuple[str, ...] = ("mfq", "iql", "rush", "random")
@@ -39,6 +40,7 @@ class BattleStudy:
     explore: bool = False
     env_options: dict[str, Any] = field(default_factory=dict)
     out: str | None = "runs/battle"
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         from mfenvs.gridworld.games.battle import NAMED

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from mfq.agents.base import Player
+from mfq.envs.view import View
 from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import Record, match
 from mfq.matches.intervals import rate, student, wilson
-from mfq.matches.players import load_player, options_of
+from mfq.matches.players import Random, load_player, options_of
 from mfq.studies.battle.config import FIXED, SIDES, BattleStudy, Comparison, Result, Single
 from mfq.studies.battle.figure import write_figure
-from mfq.studies.battle.tables import table, table_of_runs
-from mfq.studies.report import write_report
+from mfq.studies.battle.tables import share, table, table_of_runs
+from mfq.studies.report import check_folder, write_report
 
 ROWS = 64  # the most episodes at once
 
@@ -60,15 +62,8 @@ def compare_on(
     study: BattleStudy, env_options: dict[str, Any]
 ) -> tuple[list[Result], list[Single]]:
     """Plays all pairs in one game. The rows that it returns leave ``placement`` empty."""
-    from mfenvs import battle_v0
-
     entries = study.entries()
-    sources = [source for runs in entries.values() for source in runs]
-    a_side = -(-study.episodes // 2)
-    rows = -(-a_side // -(-a_side // ROWS))  # the fewest rows that take no longer
-    view = wrap(battle_v0.batched_env(num_envs=rows, **env_options))
-    players = {source: load_player(source, view) for source in dict.fromkeys(sources)}
-
+    view, players = _players_of(study, env_options)
     results, singles = list[Result](), list[Single]()
     pairs = list(combinations(entries, 2))
     total = sum(len(entries[first]) * len(entries[second]) for first, second in pairs)
@@ -94,6 +89,30 @@ def compare_on(
     results.sort(key=lambda r: (order[r.player], order[r.opponent]))
     singles.sort(key=lambda r: (order[r.player], order[r.opponent]))
     return results, singles
+
+
+def _players_of(study: BattleStudy, env_options: dict[str, Any]) -> tuple[View, dict[str, Player]]:
+    """Returns a view of a game, and the players by their sources."""
+    from mfenvs import battle_v0
+
+    sources = [source for runs in study.entries().values() for source in runs]
+    a_side = -(-study.episodes // 2)
+    rows = -(-a_side // -(-a_side // ROWS))  # the fewest rows that take no longer
+    view = wrap(battle_v0.batched_env(num_envs=rows, **env_options))
+    return view, {source: load_player(source, view) for source in dict.fromkeys(sources)}
+
+
+def random_rates(study: BattleStudy, env_options: dict[str, Any]) -> dict[str, float]:
+    """Returns random play's win rate against each player in one game, both sides together."""
+    view, players = _players_of(study, env_options)
+    rates = {}
+    for name, sources in study.entries().items():
+        matches = (
+            match(view, Random(), players[source], study.episodes, study.seed, study.explore)
+            for source in sources
+        )
+        rates[name] = float(np.mean([ours["both"].won.mean() for ours, _ in matches]))
+    return rates
 
 
 def joined(records: list[Record], runs: int) -> Record:
@@ -169,6 +188,7 @@ def single_runs(
 
 def run(study: BattleStudy) -> list[Result]:
     """Runs `mfq compare battle`: plays all pairs, prints the tables, writes the files."""
+    check_folder(study, "battle")
     study, results, singles = compare(study)
     options = ", ".join(f"{name} {value}" for name, value in study.env_options.items())
     print(f"Battle ({options}):\n{-(-study.episodes // 2)} episodes a side, same seeds")
@@ -177,5 +197,9 @@ def run(study: BattleStudy) -> list[Result]:
         print(table([r for r in results if r.placement == start]))
         if singles:
             print("\n" + table_of_runs([s for s in singles if s.placement == start]))
+        if ("random",) not in study.entries().values():  # else it is in the table
+            rates = random_rates(study, starts_of(study)[start])
+            against = ", ".join(f"{name} {share(rate)}" for name, rate in rates.items())
+            print(f"\nWin rate of random play, both sides together: against {against}")
     write_report(study, "battle", results, lambda path: write_figure(results, path), singles)
     return results

@@ -23,6 +23,7 @@ class DilemmaStudy:
         seed: seed of the episodes, the same for all choices. In battle each further row adds one to the
             seed, and seeds 0 and 1 are the same.
         out: folder for dilemma.csv, dilemma_contrasts.csv and config.json. None writes nothing.
+        overwrite: whether results in that folder may be replaced.
     """
 
     runs: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class DilemmaStudy:
     episodes: int = 120
     seed: int = 1000
     out: str | None = "runs/dilemma"
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         whole("episodes", self.episodes, 1)
@@ -87,7 +89,13 @@ class Contrast(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """The outcome of a study."""
+    """The outcome of a study.
+
+    Attributes:
+        payoffs, contrasts: the rows.
+        of_random_play: what the army's agents earn if all play at random: by name and side.
+    """
 
     payoffs: list[Payoff]
     contrasts: list[Contrast]
+    of_random_play: dict[tuple[str, str], float]

@@ -10,13 +10,13 @@ import numpy as np
 from mfq.common.files import write_csv
 from mfq.envs.wrap import wrap
 from mfq.matches.intervals import student
-from mfq.matches.players import load_player, options_of
+from mfq.matches.players import Random, load_player, options_of
 from mfq.matches.sources import sources_by_name
 from mfq.studies.dilemma.config import CHOICES, DilemmaStudy, Findings, Payoff
 from mfq.studies.dilemma.contrasts import contrasts
 from mfq.studies.dilemma.payoffs import payoff
-from mfq.studies.dilemma.tables import table, table_of_contrasts
-from mfq.studies.report import write_report
+from mfq.studies.dilemma.tables import table, table_of_contrasts, table_of_random_play
+from mfq.studies.report import check_folder, write_report
 
 
 def compare(study: DilemmaStudy) -> Findings:
@@ -32,7 +32,7 @@ def compare(study: DilemmaStudy) -> Findings:
     entries = sources_by_name("runs", study.runs)
     if not entries:
         raise ValueError("runs is empty; allowed: one or more")
-    payoffs, by_choice = [], {}
+    payoffs, by_choice, of_random_play = [], {}, {}
     for name, sources in entries.items():
         options = options_of(sources, "battle_v0") or {}
         view = wrap(battle_v0.batched_env(num_envs=study.episodes, **options))
@@ -53,14 +53,19 @@ def compare(study: DilemmaStudy) -> Findings:
                 )
             )
             by_choice[name, army, others, agent] = earned[:, 0]
-    return Findings(payoffs, contrasts(by_choice))
+        for side, army in enumerate(view.group_names):
+            _, mean, _ = payoff(view, Random(), opponent, side, "learned", "learned", study.seed)
+            of_random_play[name, army] = float(mean.mean())
+    return Findings(payoffs, contrasts(by_choice), of_random_play)
 
 
 def run(study: DilemmaStudy) -> Findings:
     """Runs `mfq compare dilemma`: plays, prints payoffs and contrasts, writes the files."""
+    check_folder(study, "dilemma")
     findings = compare(study)
     print(table(findings.payoffs))
     print("\n" + table_of_contrasts(findings.contrasts))
+    print("\n" + table_of_random_play(findings.of_random_play))
     write_report(study, "dilemma", findings.payoffs)
     if study.out is not None:
         print(write_csv(Path(study.out) / "dilemma_contrasts.csv", findings.contrasts))

@@ -27,3 +27,11 @@ def table_of_contrasts(contrasts: list[Contrast]) -> str:
         gain = f"{c.gain:+5.2f} ({c.low:+5.2f} to {c.high:+5.2f})"
         lines.append(f"{c.name:<12} {c.side:<5} {c.others:<8}  {gain:<23}  {c.p_adjusted:6.4f}")
     return "\n".join(lines)
+
+
+def table_of_random_play(earned: dict[tuple[str, str], float]) -> str:
+    """Formats what an army earns by agent if it plays at random, a line for each run and side."""
+    return "\n".join(
+        f"random play as {side} in the place of {name}: army by agent {value:5.2f}"
+        for (name, side), value in earned.items()
+    )

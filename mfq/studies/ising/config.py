@@ -25,6 +25,7 @@ class IsingStudy:
         seed: seed of all random streams.
         quick: fewer temperatures, seeds and sweeps, for a first look.
         out: folder for ising.csv, ising.png and config.json. None writes nothing.
+        overwrite: whether results in that folder may be replaced.
     """
 
     side: int = 20
@@ -37,6 +38,7 @@ class IsingStudy:
     seed: int = 0
     quick: bool = False
     out: str | None = "runs/ising"
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("seeds", 1), ("sweeps", 1), ("burn_in", 0), ("seed", 0)):

@@ -13,12 +13,14 @@ from scipy import stats
 from torch import Tensor
 from tqdm import tqdm
 
+from mfq.envs.wrap import wrap
+from mfq.matches.evaluate import RANDOM_PLAY, random_score
 from mfq.matches.intervals import student
 from mfq.studies.ising.config import IsingStudy, Result
 from mfq.studies.ising.figure import write_figure
 from mfq.studies.ising.learners import METHODS, WARM_UP, learn
 from mfq.studies.ising.tables import table
-from mfq.studies.report import write_report
+from mfq.studies.report import check_folder, write_report
 
 CHAINS = 4
 CONFIDENCE = 0.95
@@ -94,8 +96,18 @@ def _learn_all(study: IsingStudy, tick: Callable[[], object]) -> list[tuple[Tens
             torch.set_num_threads(threads)
 
 
+def random_order(study: IsingStudy) -> float:
+    """Returns the mean order parameter |m| of random play, over 200 lattices."""
+    from mfenvs import ising_v0
+
+    env = ising_v0.batched_env(200, side=study.side, update="checkerboard", max_cycles=4)
+    scores = random_score(wrap(env), episodes=200, seed=study.seed)
+    return scores[f"{RANDOM_PLAY}final_order_parameter"]
+
+
 def run(study: IsingStudy) -> list[Result]:
     """Runs `mfq compare ising`: computes the study, prints the table, writes the files."""
+    check_folder(study, "ising")
     results = compare(study)
     study = study.resolved()
     print(
@@ -103,5 +115,6 @@ def run(study: IsingStudy) -> list[Result]:
         f"field {study.field:g}:\n{study.seeds} seeds of {study.sweeps} sweeps\n"
     )
     print(table(results))
+    print(f"\nRandom play, at all tau: |m| {random_order(study):.3f}")
     write_report(study, "ising", results, lambda path: write_figure(study, results, path))
     return results

@@ -24,7 +24,7 @@ def test_short_episodes_count_no_more_than_long_ones():
     assert scores["red"]["kills"] == 1
     assert scores["blue"]["kills_difference"] == -0.5
     assert (scores["red"]["return"], scores["blue"]["return"]) == (0.5, 10)
-    assert evaluate(view, Always(0), episodes=3) == {
+    assert evaluate(view, Always(0), episodes=4) == {
         "return": 5.25,
         "return_red": 0.5,
         "return_blue": 10,
@@ -40,7 +40,19 @@ def test_the_first_episodes_of_a_row_count():
     view = Duel([Fight(2), Fight(3), Fight(50)], [Fight(7), Fight(1), Fight(50)])
     found = play(view, NOBODY, 4, seed=0)
     assert found.length.tolist() == [2, 3, 7, 1]
-    assert play(view, NOBODY, 3, seed=0).length.tolist() == [2, 3, 7, 1]
+    assert play(view, NOBODY, 3, seed=0).length.tolist() == [2, 3, 7]
+    assert play(view, NOBODY, 1, seed=0).length.tolist() == [2]
+
+
+def test_exactly_the_episodes_that_were_asked_for_count():
+    view = Duel([Fight(1, (1, 0), (2, 0))], [Fight(20, (0, 1), (0, 1))])
+    scores = evaluate(view, Always(0), episodes=3)  # two of the first row, one of the second
+    assert scores["length"] == pytest.approx((1 + 1 + 20) / 3)
+    assert scores["return"] == pytest.approx((0.5 + 0.5 + 10) / 3)
+    for episodes in (1, 2, 3, 5, 8):
+        assert evaluate(view, NOBODY, episodes)["red"]["episodes"] == episodes
+        both = head_to_head(view, "random", Always(0), episodes + 1)["both"]
+        assert both["episodes"] == (episodes + 2) // 2 * 2
 
 
 def test_draws_are_no_wins_and_the_dead_are_not_alive():

@@ -211,7 +211,7 @@ def test_shares_are_kept_to_a_row():
         ({"self": 0}, {}, ValueError, r"shares\['self'\]=0"),
         ({"script": float("nan")}, {}, ValueError, "=nan"),
         ({"script": 1}, {"sides": "green"}, ValueError, "sides='green'; allowed: both, red, blue"),
-        ({"no/such": 1}, {}, FileNotFoundError, "no/such is no player; allowed: script, of battle"),
+        ({"no/such": 1}, {}, FileNotFoundError, "no/such is no player; allowed: script "),
         ({3: 1}, {}, TypeError, "shares has a int"),
         ({"script": 1, "lagged": 1, "self": 1}, {}, ValueError, "num_envs=4; allowed: at least 5"),
     ],
@@ -223,7 +223,9 @@ def test_shares_and_sides_that_cannot_be_are_named(shares, options, error, words
 
 def test_opponents_need_two_groups():
     view = mfq.wrap(ising_v0.batched_env(num_envs=2, side=4))
-    with pytest.raises(ValueError, match="the view 1 groups"):
+    with pytest.raises(
+        ValueError, match=r"opponents=\['lagged'\] and a game with 1 group of agents"
+    ):
         make_teams(view, Pupil(), {"lagged": 1})
 
 

@@ -12,10 +12,11 @@ from mfq.cli import main
 from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import Record, match
 from mfq.matches.intervals import rate, student, wilson
+from mfq.matches.players import Random
 from mfq.studies.battle import BattleStudy, compare, run
 from mfq.studies.battle.config import SIDES
 from mfq.studies.battle.study import changed, joined, result, single_runs, starts_of
-from mfq.studies.battle.tables import table, table_of_runs
+from mfq.studies.battle.tables import share, table, table_of_runs
 from mfq.training.runner import Runner
 from tests.mfq.matches.test_players import CONFIG
 
@@ -270,3 +271,17 @@ def test_the_same_source_may_play_itself():
     results = {(r.player, r.side): r for r in compare(study).results}
     assert results["a", "red"].wins == results["b", "red"].wins, "the same game"
     assert results["a", "both"].wins == results["b", "both"].wins
+
+
+def test_random_play_is_printed_where_it_is_no_player(capsys):
+    study = BattleStudy(("rush", "hold"), 4, placement=("fixed",), env_options=TINY, out=None)
+    run(study)
+    line = capsys.readouterr().out.splitlines()[-1]
+    view = wrap(battle_v0.batched_env(num_envs=2, **{**battle_v0.PAPER, **TINY}))
+    rates = [
+        match(view, Random(), name, 4, study.seed)[0]["both"].won.mean()
+        for name in ("rush", "hold")
+    ]
+    assert line.endswith(f"against rush {share(rates[0])}, hold {share(rates[1])}")
+    run(replace(study, players=("rush", "random")))
+    assert "of random play" not in capsys.readouterr().out

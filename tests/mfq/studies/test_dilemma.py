@@ -127,6 +127,11 @@ def test_a_table_and_a_file(run, tmp_path, capsys):
     assert main(["compare", "dilemma", *words]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("a ") for line in printed) == 8 + 4  # payoffs, contrasts
+    view = game(4)
+    for side, army in enumerate(("red", "blue")):
+        choices = mfq.Random(), Scripted(view, "rush"), side, "learned", "learned"
+        mean = payoff(view, *choices, 1000)[1].mean()
+        assert f"random play as {army} in the place of a: army by agent {mean:5.2f}" in printed
     with (tmp_path / "dilemma.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["side"], r["others"], r["agent"]) for r in rows[:4]] == [

@@ -13,6 +13,7 @@ from mfq.policy import Boltzmann, Greedy, Linear
 from mfq.studies.ising import IsingStudy, Result, compare, learners
 from mfq.studies.ising.figure import write_figure
 from mfq.studies.ising.learners import METHODS, learn, neighbours_up, train, true_rewards
+from mfq.studies.ising.study import random_order
 from mfq.studies.ising.tables import table
 
 STUDY = IsingStudy(side=10, taus=(1.0, 1.6), seeds=4, sweeps=1200, burn_in=300)
@@ -165,3 +166,8 @@ def test_the_pairing_matters_where_all_choose_at_once(update, pairing, true):
     mfq.train(view, agent, steps=1500, step=view.reset(seed=1))
     error = (agent.table[:, :, 0, :5] - true_rewards(1.0, 0.0)).square().mean()
     assert (error < 0.05) == true
+
+
+def test_random_play_has_the_order_of_coins():
+    # The mean of N = 400 random spins is nearly normal, of standard deviation N^-1/2.
+    assert random_order(IsingStudy(side=20)) == pytest.approx((2 / np.pi / 400) ** 0.5, abs=0.008)

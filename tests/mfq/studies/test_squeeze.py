@@ -75,6 +75,8 @@ def test_the_study_writes_and_prints_what_runs_scored(tmp_path, capsys, monkeypa
     assert "mu 30, sigma 100" in printed[0]
     assert printed[3].split() == ["5", "mfq", "0.125", "0/2", "0/2", "0.500", "0.750"]
     assert max(map(len, printed)) <= 80
+    random = [line.split()[0] for line in printed if "random play, 2 episodes: 0." in line]
+    assert random == ["5", "7"]
 
 
 def test_untrained_is_before_and_trained_is_after_training():

@@ -8,7 +8,7 @@ import mfq
 from mfenvs import ising_v0
 from mfq.cli import main
 from mfq.common import checkpoint
-from mfq.matches.evaluate import selection_score
+from mfq.matches.evaluate import of_player, selection_score
 from mfq.training.runner import Runner
 from tests.fakes.duel import Duel, Fight, Pupil
 from tests.fakes.meadow import Meadow
@@ -51,12 +51,14 @@ def test_a_run_keeps_the_checkpoint_whose_worse_side_is_best(tmp_path, monkeypat
     coming = [(name, rates) for evaluation in RATES for name, rates in evaluation.items()]
 
     def match(view, agent, rival, episodes, seed):
+        if isinstance(agent, mfq.Random):  # beside them: neither better nor worse for it
+            return {side: {"win_rate": 1.0} for side in ("red", "blue", "both")}
         name, (red, blue) = coming.pop(0)
         assert getattr(rival, "name", None) == name
         found = {"red": red, "blue": blue, "both": (red + blue) / 2}
         return {side: {"win_rate": rate} for side, rate in found.items()}
 
-    monkeypatch.setattr("mfq.training.runner.head_to_head", match)
+    monkeypatch.setattr("mfq.matches.evaluate.head_to_head", match)
     config = {
         "steps": 15,
         "env_options": {"map_size": 12, "max_cycles": 5},
@@ -127,7 +129,8 @@ def test_a_benchmark_is_played_on_other_episodes_than_chose_the_best(tmp_path):
     runner.benchmark()
     runner.finish()
     seeds = [[seed for seed in env.seeds if seed is not None] for env in made if env.seeds]
-    assert seeds == [[3], [3], [3], [1_000_003]], "training, two evaluations, and the score"
+    # Training, two evaluations, and the score; random play beside the first of the same episodes.
+    assert seeds == [[3], [3, 3], [3], [1_000_003, 1_000_003]]
 
 
 # Spins start at random and nobody ever changes its action: an evaluation tells its episode's start.
@@ -150,7 +153,7 @@ def test_the_score_is_of_the_episodes_from_a_million_on(tmp_path, capsys):
     assert scored["return"] != runner.evaluate()["return"]
     assert runner.evaluate() == runner.evaluate(seed=3)
     view = mfq.wrap(ising_v0.batched_env(**FROZEN["env_options"]))
-    assert scored == mfq.evaluate(view, runner.agent, episodes=2, seed=1_000_003)
+    assert of_player(scored) == mfq.evaluate(view, runner.agent, episodes=2, seed=1_000_003)
     printed = {}
     for words in ((), ("--seed", "1000003"), ("--seed", "3")):
         assert main(["evaluate", out, *words]) == 0

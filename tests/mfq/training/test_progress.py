@@ -1,0 +1,198 @@
+"""What a run shows while it trains and when it ends: the bar, lines without a terminal, the summary."""
+
+import io
+import re
+import sys
+
+import pytest
+
+import mfq
+from mfq.cli import main
+from mfq.training import log
+from mfq.training.config import RunConfig
+from mfq.training.log import Log
+from mfq.training.summary import below_random, headline, table
+
+RATES = {
+    "random_win_rate": 0.9,
+    "random_win_rate_as_red": 0.95,
+    "rush_win_rate": 0.3,
+    "rush_win_rate_as_red": 0.25,
+    "rush_return": 7.0,
+    "random_play_random_win_rate": 0.5,
+    "random_play_random_win_rate_as_red": 0.4,
+    "random_play_rush_win_rate": 0.02,
+    "random_play_rush_win_rate_as_red": 0.01,
+}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Clock:
+    """A clock that goes on ten seconds each time that it is looked at."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        self.now += 10.0
+        return self.now
+
+
+def test_the_headline_is_of_the_hardest_opponent():
+    assert headline(RATES) == {"rush_win_rate": 0.3, "random play": 0.02}
+    assert headline({"return": 2.0, "length": 3.0}) == {"return": 2.0}
+    scores = {"return": 2.0, "length": 3.0, "random_play_return": 1.0}
+    assert headline(scores) == {"return": 2.0, "random play": 1.0}
+
+
+def test_a_table_has_random_play_beside_the_agent():
+    printed = table({"return": 2.5, "rush_win_rate_low": 0.25, "random_play_return": 1.0})
+    assert [line.split() for line in printed.splitlines()] == [
+        ["agent", "random", "play"],
+        ["return", "2.5", "1"],
+        ["rush_win_rate_low", "0.25"],
+    ]
+
+
+def train(quiet=False, **changes):
+    options = {
+        "env_options": {"num_agents": 4, "max_cycles": 3},
+        "steps": 8,
+        "evaluation": {"every": 4},
+        "log": {"every": 2},
+        "quiet": quiet,
+        "agent": {"network": {"hidden": [4]}},
+    }
+    mfq.Runner("gaussian_squeeze_v0", config={**options, **changes}).train()
+
+
+def test_the_bar_shows_the_reward_and_the_last_evaluation(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    train()
+    last = sys.stderr.getvalue().split("\r")[-1]
+    assert re.search(r"8/8 .*, reward [\d.e+-]+, return [\d.e+-]+, random play [\d.e+-]+", last)
+
+
+def test_without_a_terminal_a_line_is_written_every_half_minute(monkeypatch, capsys):
+    monkeypatch.setattr(log, "time", Clock())  # one look a step: lines after 3 and 6 of 8 steps
+    train()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert re.fullmatch(r"step 3/8, 0.1 steps/s, reward [\d.e+-]+", lines[0])
+    assert re.fullmatch(
+        r"step 6/8, 0.1 steps/s, reward [\d.e+-]+, return [\d.e+-]+, random play [\d.e+-]+",
+        lines[1],
+    )
+    train(quiet=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_no_lines(monkeypatch):
+    monkeypatch.setattr(log, "time", Clock())
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    shown = Log(None, [], total=9)
+    for _ in range(9):
+        shown.advance()
+    shown.close()
+    assert "steps/s" not in sys.stderr.getvalue()
+
+
+# -- the end ------------------------------------------------------------------------------------
+
+
+def test_a_run_ends_with_a_summary(tmp_path, capsys):
+    out = tmp_path / "run"
+    little = ["--steps", "2", "--num-envs", "6", "--evaluation.episodes", "2"]
+    words = ["train", "--preset", "small", *little, "--set", "map_size=14", "max_cycles=3"]
+    assert main([*words, "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    for name in ("random_win_rate", "rush_win_rate", "rush_win_rate_as_red"):
+        assert re.search(rf"^{name} +\S+ +\S+$", printed.out, re.M), name
+    assert re.search(
+        r"mfq: done after 2 steps: \w+_win_rate [\d.]+, of random play [\d.]+\n"
+        rf"mfq: the run is kept in {out}\n"
+        rf"mfq: best checkpoint: {out}/best.safetensors, score [\d.]+\n"
+        rf"mfq: next: mfq evaluate {out} --checkpoint best\n"
+        rf"mfq: next: mfq play battle --red {out} --blue rush\n",
+        printed.err,
+    )
+
+
+def test_the_next_command_trusts_what_the_run_names(tmp_path, capsys):
+    words = ["train", "--env", "tests.fakes.meadow:make", "--graph", "tests.fakes.meadow:ring"]
+    assert main([*words, "--steps", "2", "--out", str(tmp_path)]) == 0
+    trust = "--trust tests.fakes.meadow:make --trust tests.fakes.meadow:ring"
+    assert f"mfq evaluate {tmp_path} --checkpoint best {trust}\n" in capsys.readouterr().err
+
+
+# -- below random play --------------------------------------------------------------------------
+
+BELOW = {"return": 1.0, "random_play_return": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("algo", "agent", "tries"),
+    [
+        ("mfq", {"pairing": "current"}, "--agent.pairing previous or --agent.iterations 3"),
+        (
+            "mfq",
+            {"pairing": "previous"},
+            "--agent.pairing current or --agent.pairing current --agent.iterations 3",
+        ),
+        (
+            "mfq",
+            {"pairing": "current", "iterations": 3},
+            "--agent.pairing previous --agent.iterations 0",
+        ),
+        ("mfac", {"pairing": "current"}, "--agent.pairing previous"),
+        ("iql", {}, None),
+    ],
+)
+def test_below_random_play_says_what_to_try(algo, agent, tries):
+    config = RunConfig(algo=algo, agent=agent)
+    remark = below_random(BELOW, config)
+    assert remark.startswith("the run scores below random play: return 1, of random play 2")
+    assert remark.partition("; try ")[2] == (tries or "")
+    words = [] if tries is None else tries.split(" or ")
+    for options in words:  # each is an option that the algorithm takes
+        flags = options.replace("--agent.", "").split()
+        changed = {
+            k: int(v) if v.isdigit() else v for k, v in zip(flags[::2], flags[1::2], strict=True)
+        }
+        RunConfig(algo=algo, agent={**agent, **changed})
+    assert below_random({**BELOW, "return": 2.0}, config) is None
+    assert below_random({"return": 1.0}, config) is None
+
+
+def test_with_opponents_the_lower_sides_decide():
+    config = RunConfig(evaluation={"against": ("random", "rush")})
+    assert below_random(RATES, config) is None
+    low = {**RATES, "random_win_rate_as_red": 0.1, "rush_win_rate_as_red": 0.1}
+    assert "lower side) 0.1, of random play 0.205; try" in below_random(low, config)
+
+
+class Zero(mfq.QAgent):
+    """Plays 0, which earns nothing in the squeeze."""
+
+    def __init__(self, view, config, seed):
+        super().__init__(view, True, config, seed)
+
+    def act(self, step, explore=True):
+        return super().act(step, explore).clamp(max=0)
+
+
+def test_a_run_that_ends_below_random_play_warns(capsys):
+    options = {"env_options": {"num_agents": 4, "mu": 10, "sigma": 5}, "steps": 2}
+    runner = mfq.Runner("gaussian_squeeze_v0", Zero, options)
+    with pytest.warns(UserWarning, match="below random play: return 0, of random play .*; try --a"):
+        scores = runner.run()
+    assert scores["return"] == 0 < scores["random_play_return"]
+    mfq.Runner("gaussian_squeeze_v0", Zero, {**options, "quiet": True}).run()
+    capsys.readouterr()
+    words = ["train", "--algo", f"{__name__}:Zero", "--steps", "2", "--quiet", "--out", "none"]
+    assert main([*words, "--set", "num_agents=4", "mu=10", "sigma=5"]) == 0
+    assert "mfq: the run scores below random play" in capsys.readouterr().err
