@@ -1,4 +1,5 @@
-# `make demo` and `make test` need Python 3.11 with pip, and nothing else.
+# `make demo` and `make test` need Python 3.11 with pip, and nothing else. The versions in constraints.txt are
+# those of 3.11; docs/platforms.md says what else was tried.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip
@@ -6,7 +7,7 @@ INSTALL = $(PIP) install --quiet --constraint constraints.txt
 TEST_PROCESSES ?= 2
 export SDL_VIDEODRIVER ?= dummy
 
-.PHONY: demo test test-fast lint bench mutants test-gpu bench-gpu clean
+.PHONY: demo test test-fast lint bench mutants test-matrix test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/mfq compare ising --out runs/ising --overwrite
@@ -35,6 +36,11 @@ SECONDS ?= 60
 mutants: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m tests.mutation $(MUTANTS) --n $(N) --seed $(SEED) --seconds $(SECONDS) \
 		--processes $(TEST_PROCESSES) $(if $(FILES),--files $(FILES))
+
+# The core of the suite on Debian's Pythons, in chroots (as root, with debootstrap), and with the oldest
+# versions that pyproject.toml claims. See docs/platforms.md.
+test-matrix:
+	PYTHON=$(PYTHON) tests/matrix/run.sh $(SUITES)
 
 # On a machine with a GPU, with a Python that has torch and numba-cuda (see docs/gpu.md); installs nothing.
 GPU_PYTHON ?= python3

@@ -102,7 +102,8 @@ def with_options(config: type) -> Callable[[Maker], Maker]:
 def register_with_pettingzoo() -> None:
     """Registers the games with PettingZoo, if its version has a registry.
 
-    Then ``pettingzoo.make("parallel", "mfenvs/ising_v0")`` works.
+    Then ``pettingzoo.make("parallel", "mfenvs/ising_v0")`` works, after ``import mfenvs``: PettingZoo
+    1.27 has no entry points by which it would import it.
     """
     if not hasattr(pettingzoo, "register"):
         return
@@ -111,6 +112,7 @@ def register_with_pettingzoo() -> None:
         ("aec", pettingzoo.aec_registry, "env"),
     ):
         for id in GAMES:
-            if f"{NAMESPACE}/{id}" not in registry:
+            stored = f"{NAMESPACE}/{id}".replace("_v", "-v")  # as PettingZoo writes it
+            if stored not in registry:
                 entry = f"mfenvs.{id}:{maker}"
                 pettingzoo.register(api, f"{NAMESPACE}/{id}", entry_point=entry)

@@ -1,5 +1,6 @@
 """Mean field reinforcement learning for environments of many agents (Yang et al., 2018)."""
 
+from mfenvs import __version__
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.ac_replay import ReplayActorCritic
 from mfq.agents.ac_rollout import RolloutActorCritic
@@ -51,6 +52,7 @@ __all__ = [
     "View",
     "Within",
     "Workers",
+    "__version__",
     "evaluate",
     "head_to_head",
     "load_player",

@@ -116,6 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "list": _list,
     }
     try:
+        if words == ["--version"]:
+            from mfenvs import __version__
+
+            print(f"mfq {__version__}")
+            return 0
         words = _trust(words)
         if not words or words[0] not in commands:
             return _choose("mfq", COMMANDS, words)

@@ -24,6 +24,7 @@ from mfenvs.engine.compile import (
     compiled_loop,
     cuda_library,
     index_space,
+    is_plain,
     kernel_shape,
 )
 
@@ -170,6 +171,10 @@ class CpuBackend(Backend):
         """Compiles the loop of a rule for arguments of these types and stores it under the key."""
         _check_extent(rule, extent)
         dispatcher: Any = compiled_loop(rule)
+        if is_plain():
+            # As in machine code, dividing by zero or overflowing says nothing.
+            self._loops[key] = np.errstate(all="ignore")(dispatcher)
+            return self._loops[key]
         indices = (0,) * (len(extent) + 1)
         types = tuple(dispatcher.typeof_pyval(value) for value in (*indices, *arguments))
         self._loops[key] = dispatcher.compile(types)
@@ -200,8 +205,9 @@ def thread_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=num_cores(), thread_name_prefix="mfenvs")
 
 
-# A forked child inherits the pool object without its threads.
-os.register_at_fork(after_in_child=thread_pool.cache_clear)
+# A forked child inherits the pool object without its threads. Windows has no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=thread_pool.cache_clear)
 
 
 class CudaBackend(Backend):

@@ -13,17 +13,18 @@ Helpers that a rule calls must be plain functions among the globals of its modul
 from __future__ import annotations
 
 import dis
-import hashlib
 import inspect
+import sys
 import types
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
+from numba.core import config
+
+from mfenvs.engine.cache import Digest, rule_cache
 
 Rule = Callable[..., None]
 
@@ -59,7 +60,8 @@ def index_space(rule: Rule) -> tuple[str, ...]:
 def compiled_loop(rule: Rule) -> Callable[..., None]:
     """Returns the compiled loop ``loop(first_row, last_row, [agents, ...] *arguments)`` of a rule.
 
-    Machine code is stored on disk and used by other processes too; see `RuleCache`.
+    Machine code is stored on disk and used by other processes too; see mfenvs/engine/cache.py. With
+    NUMBA_DISABLE_JIT=1 it is the plain Python function.
     """
     space, arguments = _parameters(rule)
     extents = [f"num_{name}s" for name in space[1:]]
@@ -70,8 +72,14 @@ def compiled_loop(rule: Rule) -> Callable[..., None]:
     lines.append("    " * (len(space) + 1) + f"rule({', '.join([*space, *arguments])})")
     loop = _generated("loop", lines, rule, {"rule": _cpu_helper(rule)})
     dispatcher = _jit(loop)
-    dispatcher._cache = RuleCache(loop, source_digest(rule))
+    if not is_plain():
+        dispatcher._cache = rule_cache(loop, rule_digest(rule, loop))
     return dispatcher
+
+
+def is_plain() -> bool:
+    """Returns whether rules run as plain Python, which the variable NUMBA_DISABLE_JIT=1 asks for."""
+    return bool(config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 
 @cache
@@ -79,14 +87,22 @@ def _cpu_helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a compiled copy of a function, which calls compiled copies of its helpers."""
     # Python never calls it. Without the wrapper for that it compiles in a third of the time.
     clone = _with_helpers(function, _cpu_helper)
-    return _jit(clone, forceinline=True, no_cpython_wrapper=True)
+    return _jit(clone, **HELPER_OPTIONS)
+
+
+# Rules allocate nothing, so reference counting is off. It would take about 100 ns a point: an atomic
+# increment and decrement for each array that is read from a named tuple.
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "no_cfunc_wrapper": True,
+}
+HELPER_OPTIONS: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True}
 
 
 def _jit(function: Callable[..., Any], **options: Any) -> Any:
-    # Rules allocate nothing, so reference counting is off. It would take about 100 ns a point: an atomic
-    # increment and decrement for each array that is read from a named tuple.
-    options |= {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
-    return numba.njit(**options)(function)
+    return numba.njit(**OPTIONS, **options)(function)
 
 
 # -- CUDA ---------------------------------------------------------------------------------------
@@ -188,10 +204,12 @@ def _generated(
 ) -> Callable[..., None]:
     """Compiles a function from lines of source, with ``names`` as its globals.
 
-    It takes the rule's module and file, since Numba writes its cache beside that file.
+    It takes the rule's module and file, since Numba writes its cache beside that file. The module knows
+    the file better than the code of the rule does, which may have been compiled elsewhere.
     """
     scope: dict[str, Any] = {"__name__": rule.__module__, **names}
-    exec(compile("\n".join(lines), inspect.getfile(rule), "exec"), scope)
+    file = getattr(sys.modules.get(rule.__module__), "__file__", None) or inspect.getfile(rule)
+    exec(compile("\n".join(lines), file, "exec"), scope)
     function = scope[name]
     function.__qualname__ = function.__name__ = f"{name}_{rule.__name__}"
     return function
@@ -221,13 +239,16 @@ def _helpers(function: Any) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def source_digest(rule: Rule) -> str:
-    """Returns a digest of all that a rule's machine code depends on.
+def rule_digest(rule: Rule, loop: Callable[..., None]) -> str:
+    """Returns a digest of all that the machine code of a rule's loop depends on.
 
-    These are the source files of the rule and of its helpers, directly and indirectly, and the values of
-    the constants that they read, which other files may define.
+    These are Numba's options, the bytecode of the loop, of the rule and of its helpers, directly and
+    indirectly, and the values of the constants that they read, which other files may define. No source
+    file is read, since an installation may have none.
     """
-    digest = hashlib.sha256()
+    digest = Digest()
+    digest.add("options", tuple(sorted({**OPTIONS, **HELPER_OPTIONS}.items())))
+    digest.add("loop", loop.__code__)
     visited: set[Any] = set()
     waiting: list[Any] = [rule]
     while waiting:
@@ -235,37 +256,11 @@ def source_digest(rule: Rule) -> str:
         if function in visited:
             continue
         visited.add(function)
-        digest.update(f"{function.__module__}.{function.__qualname__}\n".encode())
-        digest.update(Path(inspect.getfile(function)).read_bytes())
+        digest.add(f"{function.__module__}.{function.__qualname__}", function.__code__)
+        digest.add("defaults", function.__defaults__)
         for name, value in _referenced(function):
             if isinstance(value, types.FunctionType):
                 waiting.append(value)
             elif isinstance(value, bool | int | float | str | tuple | np.generic | np.ndarray):
-                digest.update(f"{name}={value!r}\n".encode())
+                digest.add(name, value)
     return digest.hexdigest()
-
-
-class RuleCache(FunctionCache):
-    """Numba's cache on disk, keyed by the sources of a rule instead of the bytecode of its loop.
-
-    Numba's key contains the identity of the objects in a closure, and a time stamp of one file. With it
-    a generated loop would never load in another process, and would load after an edit of a helper in
-    another file.
-    """
-
-    def __init__(self, loop: Callable[..., None], digest: str) -> None:
-        super().__init__(loop)
-        self._cache_file._source_stamp = digest
-        self._digest = digest
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Returns stored machine code, or None. Entries that cannot be read are deleted."""
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:
-            # Pickle raises many types of error: for a type that has moved, a truncated file, ...
-            self.flush()
-            return None
-
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return (sig, codegen.magic_tuple(), self._digest)

@@ -7,9 +7,11 @@ Positions are pixels, x to the right and y down; an area is (x, y, width, height
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import os
 import re
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakSet
 
@@ -379,9 +381,8 @@ class Canvas:
     def _font(self, size: int, bold: bool) -> Any:
         if (size, bold) not in self._fonts:
             pygame.font.init()
-            # With a font from matplotlib pictures are the same on all systems.
+            # With a font of our own pictures are the same on all systems.
             name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-            package = importlib.metadata.distribution("matplotlib")
-            file = package.locate_file(f"matplotlib/mpl-data/fonts/ttf/{name}")
-            self._fonts[size, bold] = pygame.font.Font(str(file), size)
+            data = resources.files("mfenvs.render").joinpath("fonts", name).read_bytes()
+            self._fonts[size, bold] = pygame.font.Font(io.BytesIO(data), size)
         return self._fonts[size, bold]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -39,7 +40,7 @@ class Nested:
             object.__setattr__(self, part.name, build(make, value))
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+def read_yaml(path: str | Path | Traversable) -> dict[str, Any]:
     """Returns the mapping in a YAML file.
 
     Raises:
@@ -49,7 +50,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"config={str(path)!r} is no file; allowed: a YAML file of options")
     try:
-        options = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        file = Path(path) if isinstance(path, str) else path
+        options = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no YAML: {error}") from None
     if not isinstance(options, dict):

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import atexit
+from contextlib import ExitStack
+from importlib import resources
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+FOLDER = resources.files("mfq.pretrained")
+_extracted = ExitStack()  # copies of files in a zip archive
+atexit.register(_extracted.close)
 
 
 def files(game: str) -> dict[str, Path]:
@@ -16,5 +21,10 @@ def files(game: str) -> dict[str, Path]:
     Args:
         game: the game's id.
     """
-    paths = sorted(FOLDER.glob(f"{game}-*.safetensors"))
-    return {path.stem.removeprefix(f"{game}-"): path for path in paths}
+    paths = {}
+    for file in sorted(FOLDER.iterdir(), key=lambda file: file.name):
+        name = file.name.removeprefix(f"{game}-")
+        if name != file.name and name.endswith(".safetensors"):
+            path = _extracted.enter_context(resources.as_file(file))
+            paths[name.removesuffix(".safetensors")] = path
+    return paths

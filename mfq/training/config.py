@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import reduce
-from pathlib import Path
+from importlib import resources
 from types import NoneType
 from typing import Any, ClassVar
 
@@ -17,7 +17,9 @@ from mfq.common.config import Alias, Nested, build, read_yaml
 MAX_SEED = 2**62
 FILES = ("config.json", "log.csv", "*.safetensors")
 """The names of the files of a run."""
-PRESETS = tuple(sorted(path.stem for path in (Path(__file__).parent / "presets").glob("*.yaml")))
+_PRESETS = resources.files("mfq.training").joinpath("presets")  # a zip archive may hold them
+_PRESET_FILES = [file.name for file in _PRESETS.iterdir() if file.name.endswith(".yaml")]
+PRESETS = tuple(sorted(name.removesuffix(".yaml") for name in _PRESET_FILES))
 
 
 @dataclass(frozen=True)
@@ -258,7 +260,7 @@ def preset(name: str, algo: str | None = None) -> RunConfig:
 def _preset_options(name: str) -> dict[str, Any]:
     if name not in PRESETS:
         raise ValueError(f"preset={name!r}; allowed: {', '.join(PRESETS)}")
-    return read_yaml(Path(__file__).parent / "presets" / f"{name}.yaml")
+    return read_yaml(_PRESETS.joinpath(f"{name}.yaml"))
 
 
 def _at(config: Any, place: str) -> Any:

@@ -369,6 +369,7 @@ def test_num_envs_rows_share_one_learner():
 
 
 def test_tensorboard_on_request(tmp_path):
+    pytest.importorskip("tensorboard")
     changes = {"steps": 30, "log": {"tensorboard": True}, "out": str(tmp_path)}
     config = merged(SMALL, changes)
     Runner(config=config).train()
