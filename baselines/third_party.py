@@ -79,6 +79,7 @@ def _pettingzoo(name: str, **options: Any) -> Callable[[], Any]:
 
 
 _COMMON = {
+    "pairing": "current",
     "policy": "epsilon_greedy",
     "explore_start": 1.0,
     "explore_end": 0.05,

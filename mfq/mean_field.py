@@ -64,8 +64,8 @@ class MeanField(ABC):
 
     Args:
         view: gives the sizes.
-        pairing: "current" fits Q(s_t, a_t, abar_t), as in the paper; "previous" fits
-            Q(s_t, a_t, abar_{t-1}), as in the authors' code. Acting at t uses abar_{t-1} in both.
+        pairing: "previous" fits Q(s_t, a_t, abar_{t-1}), as in the authors' code; "current" fits
+            Q(s_t, a_t, abar_t), as in the paper. Acting at t uses abar_{t-1} in both.
 
     Attributes:
         width: D, the size of the result of `hear`.
@@ -87,7 +87,7 @@ class MeanField(ABC):
         if "hear" in vars(cls) or "at" in vars(cls):
             cls.redraws = "at" in vars(cls)
 
-    def __init__(self, view: Sizes, pairing: str = "current") -> None:
+    def __init__(self, view: Sizes, pairing: str = "previous") -> None:
         if pairing not in PAIRINGS:
             raise ValueError(f"pairing={pairing!r}; allowed: {PAIRINGS}")
         self.num_agents, self.num_actions = view.num_agents, view.num_actions
@@ -145,7 +145,7 @@ class MeanAction(MeanField):
     With several types it is over (type, action), so that D is the sum of the types' A.
     """
 
-    def __init__(self, view: Sizes, pairing: str = "current") -> None:
+    def __init__(self, view: Sizes, pairing: str = "previous") -> None:
         super().__init__(view, pairing)
         self.width = view.mean_action_dim
         self.iterates = type(self).hear is MeanAction.hear and self.width == view.num_actions
@@ -228,19 +228,29 @@ def mean_action_at(
 
 
 def iterate(
-    mean: Tensor, iterations: int, graph: NeighborGraph, respond: Callable[[Tensor], Tensor]
+    mean: Tensor,
+    iterations: int,
+    graph: NeighborGraph,
+    respond: Callable[[Tensor], Tensor],
+    damping: float = 0.0,
 ) -> Tensor:
     """Alternates Eqs. 6 and 11: agents respond to the mean action, which gives a new mean action.
+
+    An iteration replaces abar_j by d abar_j + (1 - d) abar'_j, with the damping d and the mean action
+    abar'_j of the responses. An abar_j of zeros (no neighbour had an action) is replaced by abar'_j.
 
     Args:
         mean: float32 [B, N, A], the initial value (the mean action of the previous step).
         iterations: the number of iterations; 0 returns ``mean``.
         graph: the neighbours now.
         respond: mean action [B, N, A] -> actions int64 [B, N], drawn from the policy.
+        damping: d, 0 to 1; 0 takes the responses alone.
 
     Returns:
         float32 [B, N, A].
     """
     for _ in range(iterations):
-        mean = mean_action(graph, respond(mean), mean.shape[-1])
+        response = mean_action(graph, respond(mean), mean.shape[-1])
+        kept = damping * (mean != 0).any(-1, keepdim=True)
+        mean = kept * mean + (1 - kept) * response
     return mean

@@ -100,7 +100,7 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
             ["train", "--algo", "mfac", "--agent.exploration.start", "1"],
             "--agent.exploration.start",
         ),
-        (["train", "--algo", "iql", "--agent.pairing", "previous"], "which algo='iql' ignores"),
+        (["train", "--algo", "iql", "--agent.pairing", "current"], "which algo='iql' ignores"),
         (["train", "--preset", "tiny"], "preset='tiny'; allowed: authors, "),
         (["evaluate", "no/such"], "no/such"),
         (["evaluate", "x", "y"], "Unrecognized options: y"),
@@ -196,6 +196,7 @@ def test_play_shows_armies_or_sums_them_up(capsys, monkeypatch):
 def test_train_evaluate_and_resume(tmp_path, capsys):
     out = str(tmp_path / "run")
     flags = ["--steps", "60", "--out", out, "--quiet", "--agent.replay.learning-starts", "20"]
+    flags += ["--env", "gaussian_squeeze_v0", "--agent.play", "greedy"]
     assert main(["train", *flags, "--set", "num_agents=8", "mu=20", "sigma=10", "--seed", "3"]) == 0
     trained = capsys.readouterr().out
     assert "final_performance" in trained
@@ -216,7 +217,7 @@ def test_train_evaluate_and_resume(tmp_path, capsys):
 def test_train_takes_nested_yaml(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(
-        "steps: 12\nquiet: true\nenv_options: {num_agents: 3}\n"
+        "env: gaussian_squeeze_v0\nsteps: 12\nquiet: true\nenv_options: {num_agents: 3}\n"
         "agent: {gamma: 0, network: {hidden: [8]}, batch_size: 8}\n"  # one name as it was once
     )
     out = tmp_path / "run"

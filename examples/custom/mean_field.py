@@ -9,7 +9,7 @@ from mfenvs import battle_v0
 class MeanAndCount(mfq.MeanAction):
     """abar [A], and the number of live neighbours with an action, as a share of the agents."""
 
-    def __init__(self, view, pairing="current"):
+    def __init__(self, view, pairing="previous"):
         super().__init__(view, pairing)
         self.width = view.mean_action_dim + 1
 

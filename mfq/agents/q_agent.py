@@ -192,13 +192,20 @@ class QAgent(QPlayer, Agent):
     def _transition_fields(self, step: Step, actions: Tensor, next_step: Step) -> dict[str, Tensor]:
         """Returns the transitions of all agents, [B, N, ...] by name."""
         fitted = self.mean_field.fitted(
-            before=lambda: self.expected_mean(step), after=lambda: self.hearing(next_step)
+            before=lambda: self._mean_before(step), after=lambda: self.hearing(next_step)
         )
         following = None
         if self.config.gamma > 0:
             with torch.no_grad():
                 following = self.expected_mean(next_step)
         return transition_fields(step, actions, next_step, fitted, following)
+
+    def _mean_before(self, step: Step) -> Tensor:
+        """Returns the abar that the actions of a step were chosen with, [B, N, D]."""
+        # Iterated mean actions are random: another iteration would give another abar.
+        if self._acted_on is not None and self._acted_on[0] == step.number:
+            return self._acted_on[1]
+        return self.expected_mean(step)
 
     def _move_target(self) -> None:
         hard = self.config.hard_update

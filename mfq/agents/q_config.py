@@ -169,16 +169,23 @@ class QConfig(Nested):
     """Options of a `QAgent`. Its parts may be given as dicts: ``QConfig(network={"hidden": (128,)})``.
 
     Attributes:
-        pairing: "current" fits Q(s_t, a_t, abar_t), as in the paper; "previous" fits
-            Q(s_t, a_t, abar_{t-1}), as in the authors' code.
+        pairing: "previous" fits Q(s_t, a_t, abar_{t-1}), as in the authors' code, to the mean action
+            that acting uses; "current" fits Q(s_t, a_t, abar_t), as in the paper. Acting at t only knows
+            abar_{t-1}. With "current" agents respond to it as if it were abar_t; they all change their
+            actions at once, and can earn less than random play. Damped iterations help against it if
+            agents have few neighbours (docs/test_bed.md).
         mean_field: the mean field: "mean_action", or MODULE:CLASS of an `mfq.MeanField`.
         iterations: iterations of Eqs. 6 and 11 before acting.
+        damping: the share d of the mean action that an iteration keeps, 0 to 1:
+            abar <- d abar + (1 - d) abar', with the mean action abar' of the responses to abar.
         value: the value of s': "mean_field" (Eq. 10), "double" (the authors' code) or "max".
         target_temperature: if above 0, pi in v^MF is Boltzmann at this temperature. 0: pi is the
             current exploration policy, including stickiness (with the transition's action as the last
             one at s') and coherent exploration (with a mean that is uniform over the allowed actions).
-        play: how to act without exploration: "greedy", or "sample" from the policy at the end of the
-            schedule (epsilon-greedy: greedy).
+        play: how to act without exploration: "sample" from the policy at the end of the schedule
+            (epsilon-greedy: greedy), or "greedy". Agents that observe the same act the same in greedy
+            play, which is worse than random play where agents must differ (docs/test_bed.md). If
+            rewards are much smaller than 1, sampling needs a lower ``exploration.end``.
         gamma: discount, 0 to 1. With 0 the fields of s' are not stored.
         polyak: the step of the target network towards the online one per gradient step, 0 to 1.
         hard_update: if above 0, copies the target network after every so many gradient steps instead.
@@ -191,12 +198,13 @@ class QConfig(Nested):
         replay: see `ReplayConfig`.
     """
 
-    pairing: str = "current"
+    pairing: str = "previous"
     mean_field: str = "mean_action"
     iterations: int = 0
+    damping: float = 0.0
     value: str = "mean_field"
     target_temperature: float = 0.0
-    play: str = "greedy"
+    play: str = "sample"
     gamma: float = 0.95
     polyak: float = 0.005
     hard_update: int = 0
@@ -242,15 +250,14 @@ class QConfig(Nested):
         ):
             one_of(name, getattr(self, name), allowed)
         of_kind("mean_field", self.mean_field, str, "a name, or MODULE:CLASS")
-        for name in ("gamma", "polyak"):
+        for name in ("gamma", "polyak", "damping"):
             number(name, getattr(self, name), 0.0, 1.0)
         number("target_temperature", self.target_temperature, 0.0)
         for name in ("iterations", "hard_update"):
             whole(name, getattr(self, name), 0)
-        if self.pairing == "previous" and self.iterations:
+        if self.damping and not self.iterations:
             raise ValueError(
-                f"iterations={self.iterations!r} with pairing='previous'; allowed: 0, since the "
-                "iterated mean action is redrawn each time"
+                f"damping={self.damping!r} with iterations=0; allowed: 0, since it damps iterations"
             )
         if self.replay.kind == "compact" and self.iterations:
             raise ValueError(

@@ -78,6 +78,7 @@ class QPlayer(Player):
         self.generator = torch.Generator(view.device).manual_seed(seed + 2)
         self.time = self.episodes = 0
         self._last_values: tuple[Tensor, Tensor | None] | None = None  # and mask, of the last act
+        self._acted_on: tuple[int, Tensor] | None = None  # a step's number and its expected mean
 
     @property
     def mean_field(self) -> MeanField:
@@ -99,7 +100,7 @@ class QPlayer(Player):
         shared = ("view", "config", "policy", "_has_user_policy", "precision", "time", "episodes")
         for name in shared:
             setattr(player, name, getattr(self, name))
-        player._last_values = None
+        player._last_values = player._acted_on = None
         player.hearing = self.hearing.copy()
         player.module = copy.deepcopy(self.module).requires_grad_(False)
         player.generator = torch.Generator(self.view.device)
@@ -113,7 +114,8 @@ class QPlayer(Player):
         """
         index = step.active_index
         with torch.no_grad(), self.precision.exactly(not explore):
-            q = self.values(step, self.expected_mean(step), index)
+            mean = self.expected_mean(step)
+            q = self.values(step, mean, index)
             mask = step.mask_at(index)
             self._last_values = q, mask
             chosen = self._policy(explore).sample(q, self.clock, self.generator, mask)
@@ -121,6 +123,7 @@ class QPlayer(Player):
             actions = self._stick(step, actions)
             if explore:
                 actions = self._explore_together(step, actions)
+                self._acted_on = step.number, mean
         self.time += explore
         return actions
 
@@ -140,6 +143,7 @@ class QPlayer(Player):
             self.config.iterations,
             step.graph,
             lambda mean: self._respond(step, mean),
+            self.config.damping,
         )
 
     def metrics(self) -> dict[str, float]:

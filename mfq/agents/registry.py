@@ -43,6 +43,8 @@ class Algorithm:
 
 
 HEARING = ("pairing", "mean_field")
+FORMER_DEFAULTS = {"pairing": "current", "play": "greedy"}
+"""Defaults of `QConfig` that have changed, as older checkpoints mean them."""
 ALGORITHMS: dict[str, Algorithm] = {
     "mfq": Algorithm(
         QConfig,
@@ -53,7 +55,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         QConfig,
         lambda view, config, seed: QAgent(view, False, config, seed),
         partial(q_player, mean_field=False),
-        (*HEARING, "iterations"),
+        (*HEARING, "iterations", "damping"),
     ),
     "mfac": Algorithm(
         ACConfig,
@@ -145,7 +147,7 @@ def agent_config(name: str, options: dict[str, Any]) -> Any:
     """Returns the options of an algorithm from those of a run in a checkpoint.
 
     Older checkpoints have separate fields for Q-learners and actor-critics, and options that the
-    algorithm ignores.
+    algorithm ignores. Options that a checkpoint lacks are those of the time when it was written.
 
     Args:
         name: a name in `ALGORITHMS`.
@@ -157,6 +159,8 @@ def agent_config(name: str, options: dict[str, Any]) -> Any:
     entry = ALGORITHMS[name]
     of_actor_critics = entry.config is ACConfig and "actor_critic" in options
     chosen = dict(options["actor_critic" if of_actor_critics else "agent"])
+    if entry.config is QConfig:
+        chosen = {**FORMER_DEFAULTS, **chosen}
     return build(entry.config, {k: v for k, v in chosen.items() if k not in entry.ignores})
 
 

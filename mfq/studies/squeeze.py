@@ -89,6 +89,7 @@ def run_config(study: SqueezeStudy, num_agents: int, method: str, seed: int) -> 
     """Returns the configuration of a run."""
     half = max(1, study.steps // 2)
     agent = QConfig(
+        pairing="current" if method == "mfq" else QConfig.pairing,  # IQL has none
         exploration=ExplorationConfig(
             policy="epsilon_greedy",
             start=1.0,

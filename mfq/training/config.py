@@ -119,7 +119,7 @@ class RunConfig(Nested):
             algorithm ignores.
     """
 
-    env: str = "gaussian_squeeze_v0"
+    env: str = "ising_v0"
     algo: str = "mfq"
     steps: int = 3000
     episodes: int = 0

@@ -46,3 +46,24 @@ def test_iterating_stops_at_a_fixed_point_of_the_response():
     assert len(seen) == 3
     assert torch.equal(seen[1], mean_action(graph, (start[..., 1] > 0.5).long(), 2))
     assert torch.equal(last, mean_action(graph, (seen[2][..., 1] > 0.5).long(), 2))
+
+
+def test_damping_keeps_a_share_of_the_mean_action():
+    graph, start = CompleteGraph(3), torch.tensor([[[1.0, 0.0]] * 3])
+
+    def all_one(mean):
+        return torch.ones(1, 3, dtype=torch.int64)
+
+    # A quarter of what is there stays: .25, then .0625.
+    for iterations, kept in ((1, 0.25), (2, 0.0625)):
+        mean = iterate(start, iterations, graph, all_one, damping=0.25)
+        assert torch.allclose(mean, torch.tensor([kept, 1 - kept]).expand(1, 3, 2))
+    assert torch.equal(iterate(start, 3, graph, all_one, damping=1.0), start)
+    assert iterate(start, 3, graph, all_one)[0].tolist() == [[0, 1]] * 3
+
+
+def test_damping_does_not_keep_that_nobody_had_an_action():
+    graph = CompleteGraph(3)
+    start = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [0.0, 0.0]]])
+    mean = iterate(start, 1, graph, lambda mean: torch.tensor([[1, 1, 0]]), damping=0.5)
+    assert mean[0].tolist() == [[0.5, 0.5], [0.75, 0.25], [0.0, 1.0]]

@@ -256,6 +256,7 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, critic):
         "evaluation": {"every": 90},
         "checkpoints": {"every": 0},
         "quiet": True,
+        "env": "gaussian_squeeze_v0",
         "env_options": {"num_agents": 12, "max_cycles": 30},
         "agent": {
             "critic": critic,

@@ -219,6 +219,27 @@ def test_iterations_respond_to_the_response():
     assert agent.act(a_step([2, 1]), explore=False).tolist() == [[2, 1]]
 
 
+def test_iterations_are_damped():
+    # Both prefer action 0 by 1.5, and respond with it whatever they hear.
+    cold = {"start": 1e-3, "end": 1e-3}
+    agent = agent_with([1.5, 0.0, 0.0], iterations=1, damping=0.25, exploration=cold)
+    assert agent.expected_mean(a_step([2, 1]))[0].tolist() == [[0.75, 0.25, 0.0], [0.75, 0.0, 0.25]]
+
+
+def test_the_previous_pairing_fits_the_iterated_mean_action_that_was_acted_on():
+    # Responses are random at this temperature: another iteration would give another mean action.
+    hot = {"start": 1e6, "end": 1e6}
+    agent = agent_with([0.0] * 3, iterations=1, pairing="previous", exploration=hot)
+    heard, expected = [], agent.expected_mean
+    agent.expected_mean = lambda step: heard.append(expected(step)) or heard[-1]
+    for _ in range(20):
+        heard.clear()
+        step = a_step([0, 0])
+        actions = agent.act(step)
+        agent.observe(step, actions, a_step(actions[0].tolist()))
+        assert torch.equal(stored(agent)["mean"][-2:], heard[0][0])
+
+
 def test_inertia_repeats_the_last_action():
     view = mfq.wrap(gaussian_squeeze_v0.batched_env(num_envs=4, num_agents=500))
     agent = QAgent(view, config=QConfig(exploration={"stickiness": 0.75, "start": 50.0}))
@@ -386,7 +407,9 @@ def test_the_replay_forgets_the_oldest_and_draws_evenly():
         ({"exploration": {"policy": "epsilon_greedy", "start": 2.0}}, "epsilon"),
         ({"polyak": float("nan")}, "polyak"),
         ({"optimizer": {"learning_rate": float("inf")}}, "learning_rate"),
-        ({"pairing": "previous", "iterations": 1}, "iterations"),
+        ({"iterations": 1, "replay": {"kind": "compact"}}, "iterations"),
+        ({"iterations": 1, "damping": 1.5}, "damping"),
+        ({"damping": 0.5}, "damping=0.5 with iterations=0"),
     ],
 )
 def test_bad_options_are_named(options, argument):

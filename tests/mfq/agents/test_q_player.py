@@ -103,7 +103,7 @@ def test_what_is_explored_together_is_allowed_to_each():
 
 
 def test_a_player_has_weights_and_coins_of_its_own():
-    agent = agent_with([0.0, 1.0, 3.0], exploration={"start": 2.0, "end": 2.0})
+    agent = agent_with([0.0, 1.0, 3.0], play="greedy", exploration={"start": 2.0, "end": 2.0})
     step, player = a_step([-1, -1]), agent.player()
     assert torch.equal(player.act(step), agent.act(step))
     coins = agent.generator.get_state()

@@ -81,7 +81,8 @@ def test_within_a_radius_as_the_agents_move():
 
 def test_a_learner_learns_over_a_graph_that_moves():
     view = mfq.wrap(scene(), graph=lambda env: [[env.time], [3]])
-    config = mfq.QConfig(replay={"learning_starts": 10}, optimizer={"batch_size": 8})
+    options = {"replay": {"learning_starts": 10}, "optimizer": {"batch_size": 8}}
+    config = mfq.QConfig(pairing="current", **options)
     agent = mfq.ByType(view, lambda its, seed: mfq.QAgent(its, True, config, seed))
     mfq.train(view, agent, 20)
     assert [part.updates for part in agent.parts] == [17, 15]

@@ -33,6 +33,7 @@ CONFIG = {
         "replay": {"learning_starts": 20},
         "optimizer": {"batch_size": 8},
         "network": {"hidden": [8], "agent_embedding": 0},
+        "play": "greedy",
     },
 }
 

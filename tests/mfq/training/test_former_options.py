@@ -89,8 +89,17 @@ def test_a_former_name_is_its_present_one(kind, former, value, part, name):
 
 def test_options_that_an_algorithm_ignores_are_dropped_from_older_checkpoints():
     old = {"agent": {"pairing": "previous", "iterations": 0, "gamma": 0.5}, "actor_critic": {}}
-    assert agent_config("iql", old) == QConfig(gamma=0.5)
-    assert agent_config("mfq", old) == QConfig(gamma=0.5, pairing="previous")
+    assert agent_config("iql", old) == QConfig(gamma=0.5, play="greedy")
+    assert agent_config("mfq", old) == QConfig(gamma=0.5, pairing="previous", play="greedy")
+
+
+@pytest.mark.parametrize("algo", ["mfq", "mfac"])
+def test_options_that_a_checkpoint_lacks_are_those_of_its_time(algo):
+    config = agent_config(algo, {"agent": {"gamma": 0.5}})
+    assert (config.gamma, config.pairing, config.play) == (0.5, "current", "greedy")
+    kept = {"pairing": "previous", "play": "sample"}
+    config = agent_config(algo, {"agent": kept})
+    assert (config.pairing, config.play) == ("previous", "sample")
 
 
 def test_every_alias_is_tested():
@@ -104,7 +113,8 @@ def test_every_alias_is_tested():
 def test_an_actor_critics_options_may_have_their_former_place():
     old = {"algo": "mfac", "agent": {"explore_end": 0.5}, "actor_critic": {"entropy": 0.5}}
     assert run_config(old).agent == ACConfig(entropy=0.5)
-    assert run_config({**old, "algo": "mfq"}).agent == build(QConfig, {"explore_end": 0.5})
+    then = {"pairing": "current", "play": "greedy"}
+    assert run_config({**old, "algo": "mfq"}).agent == build(QConfig, {"explore_end": 0.5, **then})
 
 
 @pytest.mark.parametrize("algo", ["mfq", "iql", "mfac", "ac"])

@@ -196,6 +196,7 @@ Q_LEARNING = {
         "exploration.steps": 1000,
         "exploration.episodes": 0,
         "value": "double",
+        "pairing": "current",
         "gamma": 0.98,
         "network.hidden": (128, 128),
         "optimizer.learning_rate": 5e-4,

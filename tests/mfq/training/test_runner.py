@@ -240,7 +240,8 @@ def test_evaluation_disturbs_no_training(uninterrupted, tmp_path):
 def test_evaluation_repeats_itself_and_is_greedy():
     # The agent would still explore: nearly at random, where nothing that it has learned shows.
     exploration = {"stickiness": 0.0, "start": 100.0}
-    runner = Runner(config=merged(SMALL, {"agent": {"exploration": exploration}}))
+    agent = {"exploration": exploration, "play": "greedy"}
+    runner = Runner(config=merged(SMALL, {"agent": agent}))
     first = runner.evaluate(seed=3)
     assert runner.evaluate(seed=3) == first
     assert runner.agent.time == 0
