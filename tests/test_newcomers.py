@@ -68,7 +68,7 @@ def test_a_misspelt_name_is_answered_with_the_right_one(name, capsys):
     [
         (
             ["train", "--opponents", "rush", "1"],
-            "opponents=['rush'] and a game with 1 group of agents (team); allowed: no opponents",
+            "opponents=['rush'] and a game with 1 group of agents (lattice); allowed: no opponents",
         ),
         (
             ["train", "--preset", "small", "--num-envs", "4"],

@@ -47,10 +47,10 @@ def read_yaml(path: str | Path | Traversable) -> dict[str, Any]:
         OSError: if the file cannot be read.
         ValueError: if it is not valid YAML, or not a mapping.
     """
-    if not Path(path).is_file():
+    file = Path(path) if isinstance(path, str) else path
+    if not file.is_file():
         raise FileNotFoundError(f"config={str(path)!r} is no file; allowed: a YAML file of options")
     try:
-        file = Path(path) if isinstance(path, str) else path
         options = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no YAML: {error}") from None

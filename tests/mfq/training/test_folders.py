@@ -15,12 +15,22 @@ from mfq.training.runner import Runner
 from tests.fakes.meadow import Meadow
 
 SMALL = {
+    "env": "gaussian_squeeze_v0",
     "steps": 4,
     "quiet": True,
     "env_options": {"num_agents": 4, "max_cycles": 3},
     "agent": {"network": {"hidden": [4]}},
 }
-FLAGS = ["--steps", "4", "--quiet", "--set", "num_agents=4", "max_cycles=3"]
+FLAGS = [
+    "--env",
+    "gaussian_squeeze_v0",
+    "--steps",
+    "4",
+    "--quiet",
+    "--set",
+    "num_agents=4",
+    "max_cycles=3",
+]
 LOUD = [flag for flag in FLAGS if flag != "--quiet"]
 
 
@@ -63,7 +73,7 @@ def test_out_none_writes_nothing(none, here, capsys):
 
 
 def test_a_file_of_options_may_say_that_nothing_is_written(here):
-    (here / "mine.yaml").write_text("out: null\nsteps: 2\nquiet: true\n")
+    (here / "mine.yaml").write_text("env: gaussian_squeeze_v0\nout: null\nsteps: 2\nquiet: true\n")
     assert main(["train", "--config", "mine.yaml"]) == 0
     assert os.listdir(here) == ["mine.yaml"]
 

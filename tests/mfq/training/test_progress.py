@@ -193,6 +193,17 @@ def test_a_run_that_ends_below_random_play_warns(capsys):
     assert scores["return"] == 0 < scores["random_play_return"]
     mfq.Runner("gaussian_squeeze_v0", Zero, {**options, "quiet": True}).run()
     capsys.readouterr()
-    words = ["train", "--algo", f"{__name__}:Zero", "--steps", "2", "--quiet", "--out", "none"]
+    words = [
+        "train",
+        "--env",
+        "gaussian_squeeze_v0",
+        "--algo",
+        f"{__name__}:Zero",
+        "--steps",
+        "2",
+        "--quiet",
+        "--out",
+        "none",
+    ]
     assert main([*words, "--set", "num_agents=4", "mu=10", "sigma=5"]) == 0
     assert "mfq: the run scores below random play" in capsys.readouterr().err
