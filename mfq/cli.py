@@ -20,6 +20,7 @@ COMMANDS = {
 }
 TRAIN = """Trains an agent.
 
+Without --preset, --config and --env it starts from the preset ising.
 --preset NAME starts from a preset of options: {presets}.
 --config FILE.yaml reads options from a file with the format of presets. Flags override both.
 --algo chooses the algorithm; the options below are those of {algo}.
@@ -34,6 +35,7 @@ different draws, and a warning). It accepts --steps, --episodes, --minutes and -
 OWN_FOLDER = "runs/GAME-ALGO-SEED"
 """What the help of `mfq train` shows as the default of --out; `_folder` fills in the names."""
 Words = list[str]
+FIRST_PRESET = "ising"  # what `mfq train` trains without options
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,8 @@ def _train(flags: Words) -> int:
     options = {} if start.config is None else read_yaml(start.config)
     if start.preset is not None:
         options["preset"] = start.preset
+    elif start.config is None and not _is_given("env", flags):
+        options["preset"] = FIRST_PRESET
     if start.algo is not None:
         options["algo"] = start.algo
     default = run_config(options)

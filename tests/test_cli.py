@@ -369,3 +369,16 @@ def test_a_closed_pipe_ends_quietly():
         ["bash", "-c", f"{words} | true"], capture_output=True, text=True, check=False
     )
     assert shell.stderr == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_training_without_options_beats_random_play(seed, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--quiet", "--steps", "300", "--seed", str(seed)]) == 0
+    scores = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
+    trained, random_play = map(float, scores["return"].split())
+    # 200 steps of at most 2. Random play sums to about 0: a sum over 400 agents' coin tosses.
+    assert trained > 300
+    assert abs(random_play) < 10
+    assert (tmp_path / f"runs/ising_v0-mfq-{seed}/best.safetensors").exists()
