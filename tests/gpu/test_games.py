@@ -10,10 +10,14 @@ from mfenvs.engine.backend import PLAIN_CALLS
 from mfenvs.registry import game_class
 from mfenvs.views.batched import BatchedEnv
 from tests.fakes.simulated_backend import trace
-from tests.mfenvs.engine.test_cuda import GAMES
+from tests.mfenvs.engine.test_cuda import GAMES as COMPILED
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 
+GAMES = {
+    **COMPILED,
+    "battle, large": ("battle_v0", {"map_size": 256, "speed": 7, "placement": "paper"}),
+}
 # Float arithmetic contracts to fma on the device; exponentials differ in their last digits.
 ULPS = {"gaussian_squeeze_v0": 64, "ising_v0": 4}
 
