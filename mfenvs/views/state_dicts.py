@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from mfenvs.game import Game
 
 Parts = Mapping[str, Mapping[str, Any]]
@@ -21,7 +23,7 @@ def matched(game: Game, parts: Parts, state: Mapping[str, Any]) -> list[tuple[An
 
     Raises:
         ValueError: for a state of another game or other options, or a value that is missing, has
-            another shape or holds no data.
+            another shape, holds no data, or is of another kind (floats for integers).
     """
     if "rules" in state:
         game.check_rules(state["rules"])
@@ -36,5 +38,16 @@ def matched(game: Game, parts: Parts, state: Mapping[str, Any]) -> list[tuple[An
             if shape != tuple(array.shape):
                 allowed = tuple(array.shape)
                 raise ValueError(f"state[{name!r}][{key!r}] is {shape}; allowed: {allowed}")
+            if _is_float(value) != _is_float(array):
+                raise ValueError(
+                    f"state[{name!r}][{key!r}] is {value.dtype}; allowed: {array.dtype}"
+                )
             pairs.append((array, value))
     return pairs
+
+
+def _is_float(values: Any) -> bool:
+    """Returns whether an array or a tensor holds floats; copying them to integers would truncate."""
+    if isinstance(values, np.ndarray):
+        return not np.can_cast(values.dtype, np.int64, "same_kind")
+    return bool(values.is_floating_point())

@@ -184,8 +184,8 @@ class QConfig(Nested):
             one at s') and coherent exploration (with a mean that is uniform over the allowed actions).
         play: how to act without exploration: "sample" from the policy at the end of the schedule
             (epsilon-greedy: greedy), or "greedy". Agents that observe the same act the same in greedy
-            play, which is worse than random play where agents must differ (docs/test_bed.md). If
-            rewards are much smaller than 1, sampling needs a lower ``exploration.end``.
+            play, which is worse than random play where agents must differ (docs/test_bed.md). Where
+            values are close, compared with ``exploration.end``, sampled play is near to random.
         gamma: discount, 0 to 1. With 0 the fields of s' are not stored.
         polyak: the step of the target network towards the online one per gradient step, 0 to 1.
         hard_update: if above 0, copies the target network after every so many gradient steps instead.

@@ -19,8 +19,8 @@ STEP_INFO = {"acting", "actions", "action_mask", "reset"}
 class BatchedView(View):
     """A BatchedEnv. Its tensors are passed through unchanged.
 
-    Those of an environment that is not mfenvs' own are checked to be finite. The games of mfenvs
-    check their options, and are finite for all that these allow.
+    Those of an environment outside mfenvs are checked to be finite. The games of mfenvs are finite
+    unless options are so large that sums overflow in single precision, such as a payment of 3e38.
     """
 
     def __init__(self, env: Any, graph: GraphLike) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mfq.agents.q_config import QConfig
 from mfq.agents.registry import algorithm
 from mfq.matches.evaluate import Scores, of_player, of_random_play, selection_score
 from mfq.training.config import RunConfig
@@ -34,24 +35,28 @@ def below_random(scores: Scores, config: RunConfig) -> str | None:
     remark = (
         f"the run scores below random play: {what} {reached:.4g}, of random play {by_random:.4g}"
     )
-    if options := list(_remedies(config)):
+    if options := list(_remedies(config))[:2]:
         remark += f"; try {' or '.join(options)}"
     return remark
 
 
 def _remedies(config: RunConfig) -> Iterator[str]:
-    """Yields the flags of options for the mean action that the run does not use."""
+    """Yields flags that the run does not use, those first that help most often (docs/test_bed.md)."""
     agent, ignored = config.agent, algorithm(config.algo)[1].ignores
-    pairing = None if "pairing" in ignored else getattr(agent, "pairing", None)
-    iterations = None if "iterations" in ignored else getattr(agent, "iterations", None)
-    if pairing is not None:
-        other = "current" if pairing == "previous" else "previous"
-        # Iterations are for the current pairing only.
-        reset = " --agent.iterations 0" if other == "previous" and iterations else ""
-        yield f"--agent.pairing {other}{reset}"
-    if iterations is not None and iterations < 3:
-        switch = "--agent.pairing current " if pairing == "previous" else ""
-        yield f"{switch}--agent.iterations 3"
+    explores, is_q = getattr(agent, "exploration", None), isinstance(agent, QConfig)
+    # Q-learners act on the stale mean action that "current" fits; of actor-critics only critics hear it.
+    better = "previous" if is_q else "current"
+    if "pairing" not in ignored and getattr(agent, "pairing", better) != better:
+        yield f"--agent.pairing {better}"
+    # Epsilon-greedy agents are greedy without exploration, whichever way they play.
+    is_epsilon_greedy = getattr(explores, "policy", None) == "epsilon_greedy"
+    if getattr(agent, "play", None) == "greedy" and not is_epsilon_greedy:
+        yield "--agent.play sample"
+    if getattr(explores, "stickiness", None) == 0:
+        yield "--agent.exploration.stickiness 0.3"
+    iterates = is_q and "iterations" not in ignored and agent.mean_field == "mean_action"
+    if iterates and not agent.iterations and agent.replay.kind != "compact":
+        yield "--agent.pairing current --agent.iterations 3 --agent.damping 0.5"
 
 
 def table(scores: Scores) -> str:

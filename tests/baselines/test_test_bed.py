@@ -122,6 +122,20 @@ def test_the_defaults_are_not_below_random_and_not_below_iql():
         assert np.median(ours) > np.median(iql) - 0.04 * GAMES[game](1).best(), game
 
 
+def test_where_agents_must_differ_the_defaults_are_a_little_below_random():
+    level = [g for g in GAMES if g.startswith("anti")] + ["minority", "wishes"]
+    below = {}
+    for game in GAMES:
+        chance = scores(game, "random").mean()
+        below[game] = chance - scores(game, "previous, sampled")
+    assert sum((below[game] > 0).sum() for game in level) == 37
+    assert all((below[game] < 0).all() for game in GAMES if game not in level)
+    assert f"{below['minority'].mean():.2f}"[1:] == ".36"
+    assert "37 of 50 runs by the defaults are below the mean of random play, by at most 1.3" in PAGE
+    assert "scores .36 less" in PAGE
+    assert max(below[game].max() for game in level) < 1.3
+
+
 def test_why_the_mean_field_hurts_and_helps():
     for game in ("public-good", "fireflies"):
         for method in ("current", "current, sampled"):
@@ -133,7 +147,10 @@ def test_why_the_mean_field_hurts_and_helps():
             assert scores(game, method).mean() < 0.9 * scores(game, "random").mean()
     for game in ("anti-coordination-ring", "anti-coordination-torus"):
         for play in ("", ", sampled"):
+            for pairing in ("current", "previous"):
+                assert scores(game, f"{pairing}, inertia{play}").mean() > 10.0
             assert scores(game, f"previous, inertia{play}").min() > 10.0
+            assert scores(game, f"iql, inertia{play}").mean() < 10.0
     assert scores("alternation", "previous, sampled").min() > 13.34
     assert scores("fireflies", "iql").mean() > scores("fireflies", "previous").mean()
 

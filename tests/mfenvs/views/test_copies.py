@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -269,3 +270,20 @@ def test_a_changed_time_limit_keeps_one_set_of_rules():
         env.step(env.scripted("rush"))
     assert len(env.game.backend._pinned) <= 4  # params, the state and two steps
     assert env.max_cycles == 99
+
+
+def test_a_batch_loads_the_seeds_of_its_rows():
+    env, other = (ising_v0.batched_env(2, side=4) for _ in range(2))
+    env.reset(seed=1)
+    other.load_state_dict(env.state_dict())
+    assert np.array_equal(other.row_seeds, env.row_seeds)
+
+
+@pytest.mark.parametrize("make", [battle_v0.parallel_env, partial(battle_v0.batched_env, 1)])
+def test_a_state_with_floats_for_integers_is_refused(make):
+    env = make(map_size=12)
+    env.reset(seed=1)
+    state = env.state_dict()
+    state["state"] = {**state["state"], "x": state["state"]["x"] + 0.5}
+    with pytest.raises(ValueError, match=r"state\['state'\]\['x'\] is .*float.*; allowed: .*int"):
+        env.load_state_dict(state)

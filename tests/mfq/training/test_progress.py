@@ -5,6 +5,7 @@ import re
 import sys
 
 import pytest
+import yaml
 
 import mfq
 from mfq.cli import main
@@ -137,19 +138,33 @@ BELOW = {"return": 1.0, "random_play_return": 2.0}
 @pytest.mark.parametrize(
     ("algo", "agent", "tries"),
     [
-        ("mfq", {"pairing": "current"}, "--agent.pairing previous or --agent.iterations 3"),
         (
             "mfq",
-            {"pairing": "previous"},
-            "--agent.pairing current or --agent.pairing current --agent.iterations 3",
+            {},
+            "--agent.exploration.stickiness 0.3 or "
+            "--agent.pairing current --agent.iterations 3 --agent.damping 0.5",
         ),
         (
             "mfq",
-            {"pairing": "current", "iterations": 3},
-            "--agent.pairing previous --agent.iterations 0",
+            {"pairing": "current", "play": "greedy"},
+            "--agent.pairing previous or --agent.play sample",
         ),
-        ("mfac", {"pairing": "current"}, "--agent.pairing previous"),
-        ("iql", {}, None),
+        (
+            "mfq",
+            {"pairing": "current", "iterations": 3, "damping": 0.5},
+            "--agent.pairing previous or --agent.exploration.stickiness 0.3",
+        ),
+        ("mfq", {"replay": {"kind": "compact"}}, "--agent.exploration.stickiness 0.3"),
+        # Greedy in either play.
+        (
+            "mfq",
+            {"exploration": {"policy": "epsilon_greedy", "stickiness": 0.5}, "play": "greedy"},
+            "--agent.pairing current --agent.iterations 3 --agent.damping 0.5",
+        ),
+        ("iql", {}, "--agent.exploration.stickiness 0.3"),
+        ("mfac", {}, "--agent.play sample"),
+        ("mfac", {"pairing": "previous"}, "--agent.pairing current or --agent.play sample"),
+        ("ac", {"play": "sample"}, None),
     ],
 )
 def test_below_random_play_says_what_to_try(algo, agent, tries):
@@ -157,13 +172,13 @@ def test_below_random_play_says_what_to_try(algo, agent, tries):
     remark = below_random(BELOW, config)
     assert remark.startswith("the run scores below random play: return 1, of random play 2")
     assert remark.partition("; try ")[2] == (tries or "")
-    words = [] if tries is None else tries.split(" or ")
-    for options in words:  # each is an option that the algorithm takes
-        flags = options.replace("--agent.", "").split()
-        changed = {
-            k: int(v) if v.isdigit() else v for k, v in zip(flags[::2], flags[1::2], strict=True)
-        }
-        RunConfig(algo=algo, agent={**agent, **changed})
+    for option in [] if tries is None else tries.split(" or "):  # one that the run may take
+        flags, changed = option.replace("--agent.", "").split(), {**agent}
+        for name, value in zip(flags[::2], flags[1::2], strict=True):
+            *part, name = name.split(".")
+            values = {name: yaml.safe_load(value)}
+            changed |= {part[0]: {**agent.get(part[0], {}), **values}} if part else values
+        RunConfig(algo=algo, agent=changed)
     assert below_random({**BELOW, "return": 2.0}, config) is None
     assert below_random({"return": 1.0}, config) is None
 
