@@ -181,7 +181,9 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         return self._env.render(row)
 
     def close_extras(self) -> None:
-        self._env.close()
+        # Gymnasium 1.1 closes environments that are deleted, also those that were refused when made.
+        if hasattr(self, "_env"):
+            self._env.close()
 
     def _flat(self, value: Any) -> Any:
         """Copies tensors [B, N, ...] to arrays [B N, ...]."""

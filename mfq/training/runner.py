@@ -397,7 +397,9 @@ class Runner:
     def _check_out(self) -> None:
         """Raises OSError or ValueError if the run cannot be written to its folder."""
         if (out := self.folder()) is not None:
-            instead = f"--resume {out} (Runner.load) to continue a run, or another folder"
+            instead = "or another folder"
+            if (out / "last.safetensors").exists():
+                instead = f"--resume {out} (Runner.load) to continue a run, {instead}"
             check_out(out, FILES, self.config.overwrite, instead)
 
     def _kept_config(self) -> RunConfig:

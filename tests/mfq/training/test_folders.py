@@ -266,3 +266,12 @@ def test_an_older_run_survives_an_environment_that_does_not_start(tmp_path):
     with pytest.raises(ZeroDivisionError):
         Runner(Broken, config={**config, "overwrite": True}).train()
     assert contents(tmp_path) == before
+
+
+def test_a_run_without_a_checkpoint_is_not_offered_for_resuming(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"overwrite=True\) to replace them, or another folder"):
+        Runner(config={**SMALL, "out": str(tmp_path)})
+    (tmp_path / "last.safetensors").write_text("")
+    with pytest.raises(ValueError, match="--resume"):
+        Runner(config={**SMALL, "out": str(tmp_path)})

@@ -5,6 +5,7 @@ from operator import attrgetter
 import pytest
 
 from mfq.agents.ac_config import AUTHORS
+from mfq.agents.q_config import QConfig
 from mfq.training.config import PRESETS, preset, run_config
 
 PAPERS_GAME = {
@@ -247,7 +248,14 @@ def test_the_actor_critics(name, expected):
 
 
 def test_all_presets_are_here():
-    assert set(PRESETS) == {*RUNS, *(f"{name}-random" for name in ("fast", "large", "small"))}
+    randomly = (f"{name}-random" for name in ("fast", "large", "small"))
+    assert set(PRESETS) == {*RUNS, "ising", *randomly}
+
+
+def test_ising_is_short_and_has_the_default_agent():
+    config = preset("ising")
+    assert (config.env, config.env_options) == ("ising_v0", {"max_cycles": 200})
+    assert (config.steps, config.evaluation.every, config.agent) == (1000, 250, QConfig())
 
 
 def test_the_authors_actor_critic():
