@@ -317,7 +317,7 @@ def test_training_and_its_evaluations_are_on_random_starts(monkeypatch):
 
 def test_wrong_options_are_named():
     names = (
-        "authors, authors-mfac, cartpole, fast, fast-random, large, large-random, paper, small, "
+        "authors, authors-mfac, cartpole, fast, fast-random, ising, large, large-random, paper, small, "
         "small-random"
     )
     with pytest.raises(ValueError, match=f"preset='slow'; allowed: {names}"):
