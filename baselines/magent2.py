@@ -20,7 +20,7 @@ from mfq.envs.view import View
 from mfq.matches.intervals import wilson
 from mfq.matches.players import load_player, options_of
 from mfq.matches.teams import Teams
-from mfq.studies.report import write_report
+from mfq.studies.report import check_folder, write_report
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,14 @@ class MAgent2Study:
         episodes: episodes of each player, half of them on each side.
         seed: seed of the first episode; each further one adds one.
         out: folder for magent2.csv and config.json. None writes nothing.
+        overwrite: whether results in that folder may be replaced.
     """
 
     players: tuple[str, ...] = ("mfq", "iql")
     episodes: int = 40
     seed: int = 0
     out: str | None = "runs/magent2"
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         whole("episodes", self.episodes, 2)
@@ -105,6 +107,7 @@ def scores(study: MAgent2Study) -> list[Score]:
 
 def run(study: MAgent2Study) -> list[Score]:
     """Runs the study, prints a line for each side, writes the file."""
+    check_folder(study, "magent2")
     results = scores(study)
     for s in results:
         print(

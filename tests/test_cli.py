@@ -129,7 +129,8 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["compare", "ising", "--config", "no/such.yaml"], "no/such.yaml"),
     ],
 )
-def test_nonsense_is_named(words, says, capsys):
+def test_nonsense_is_named(words, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)  # a folder of this checkout may hold a study's results
     try:
         status = main(words)
     except SystemExit as stop:  # as the parser of flags ends

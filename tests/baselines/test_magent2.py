@@ -64,6 +64,8 @@ def test_a_run_against_random(tmp_path, capsys):
     mfq.Runner("battle_v0", config=config).train()
     found = magent2.run(MAgent2Study((str(tmp_path / "run"),), 2, out=str(tmp_path / "out")))
     assert [(s.side, s.episodes) for s in found] == [("red", 1), ("blue", 1)]
+    with pytest.raises(ValueError, match="holds results already"):
+        magent2.run(MAgent2Study(("random",), 2, out=str(tmp_path / "out")))
     assert all(s.wins == (s.kills > s.losses) for s in found)
     assert capsys.readouterr().out.count(" of 1 ") == 2
     with (tmp_path / "out" / "magent2.csv").open() as file:
