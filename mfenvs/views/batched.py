@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +15,14 @@ from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
 from mfenvs.validate import one_of, whole
+from mfenvs.views.lifetime import Lifetime
 from mfenvs.views.state_dicts import matched
 
 Observation = Tensor | dict[str, Tensor]
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
-class BatchedEnv:
+class BatchedEnv(Lifetime):
     """B independent rows of a game.
 
     Autoreset is Gymnasium's NEXT_STEP: `step` returns the last observation of an episode; the next
@@ -107,23 +106,9 @@ class BatchedEnv:
         self.__dict__.update(state)
         self._prepare()
 
-    def __copy__(self) -> Self:
-        return copy.deepcopy(self)  # two environments cannot share their memory
-
     def __repr__(self) -> str:
         name, device = type(self).__name__, str(self.device)
         return f"{name}({self.game!r}, num_envs={self.num_envs}, device={device!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def agents(self) -> list[str]:

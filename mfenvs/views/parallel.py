@@ -6,8 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from operator import countOf
 from sys import intern
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pettingzoo
@@ -17,6 +16,7 @@ from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step, entropy_seed
 from mfenvs.graph import NeighborGraph
 from mfenvs.views.buffer_pool import BufferPool
+from mfenvs.views.lifetime import Lifetime
 from mfenvs.views.state_dicts import matched
 
 RENDER_MODES = ("human", "rgb_array")
@@ -35,7 +35,7 @@ REBUILT = (
 )
 
 
-class ParallelEnv(pettingzoo.ParallelEnv):
+class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
     """One row of a game, as a PettingZoo ParallelEnv.
 
     Beyond PettingZoo: `neighbor_graph`, `neighbors`, `scripted`, `measures`, `selected`, `state`,
@@ -126,23 +126,9 @@ class ParallelEnv(pettingzoo.ParallelEnv):
         self._canvas = None
         self._use(self.game)
 
-    def __copy__(self) -> Self:
-        return copy.deepcopy(self)  # two environments cannot share their memory
-
     def __repr__(self) -> str:
         mode = "" if self.render_mode is None else f", render_mode={self.render_mode!r}"
         return f"{type(self).__name__}({self.game!r}{mode})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # -- PettingZoo -----------------------------------------------------------------------------
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -14,12 +12,13 @@ from gymnasium.vector.utils import batch_space
 from mfenvs.game import Game
 from mfenvs.validate import one_of
 from mfenvs.views.batched import BatchedEnv
+from mfenvs.views.lifetime import Lifetime
 from mfenvs.views.parallel import RENDER_FPS
 
 Infos = dict[str, Any]
 
 
-class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
+class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
     """B rows of a game as B N sub-environments, for single-agent learners.
 
     A learner with one network for all sub-environments so becomes independent learning with shared
@@ -86,22 +85,8 @@ class AgentVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         """
         return self._seed
 
-    def __copy__(self) -> Self:
-        return copy.deepcopy(self)  # two environments cannot share their memory
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._env.game!r}, num_envs={self.num_rows})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def reset(
         self,
