@@ -19,6 +19,8 @@ from mfq.training.runner import Runner
 from tests.fakes.tables import FIELDS, LOGITS, Q, Table, a_step, agent_with, softmax
 from tests.reference.matrix_game import MatrixGame
 
+SMALL_RUN = {"algo": "ac", "env_options": {"side": 4, "max_cycles": 10}, "quiet": True}
+
 # -- acting -----------------------------------------------------------------------------------------
 
 
@@ -292,8 +294,7 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, critic):
 
 
 def test_rates_changed_on_loading_reach_the_optimizer(tmp_path):
-    config = {"algo": "ac", "steps": 5, "quiet": True, "out": str(tmp_path)}
-    Runner(config=config).train()
+    Runner(config={**SMALL_RUN, "steps": 5, "out": str(tmp_path)}).train()
     changed = Runner.load(tmp_path, agent={"optimizer": {"actor_learning_rate": 0.5}})
     assert changed.agent.mean_field.width == 0
     assert [group["lr"] for group in changed.agent.optimizer.param_groups] == [0.5, 1e-3]
@@ -310,8 +311,7 @@ def test_both_rates_fall_with_the_steps_acted_and_stay_so_when_resumed(critic, t
     assert ACOptimizerConfig(**rates).rates(99) == (0.1, 0.2)
 
     config = {"critic": critic, "optimizer": falling}
-    run = {"algo": "ac", "steps": 8, "quiet": True, "out": str(tmp_path), "agent": config}
-    Runner(config=run).train()
+    Runner(config={**SMALL_RUN, "steps": 8, "out": str(tmp_path), "agent": config}).train()
     agent = Runner.load(tmp_path).agent
     assert agent.time == 8
     rates = [group["lr"] for group in agent.optimizer.param_groups]
