@@ -10,6 +10,7 @@ from mfq.agents.by_type import ByType
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.agents.tabular import TabularQ
+from mfq.envs.device import OnDevice
 from mfq.envs.graphs import Within
 from mfq.envs.mean_action_observation import MeanActionObservation
 from mfq.envs.step import Step
@@ -36,6 +37,7 @@ __all__ = [
     "MeanAction",
     "MeanActionObservation",
     "MeanField",
+    "OnDevice",
     "Player",
     "Pool",
     "QAgent",

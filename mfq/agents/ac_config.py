@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from mfenvs.validate import number, of_kind, one_of, positive, whole, widths
-from mfq.agents.q_config import REPLAY_ALIASES, ReplayConfig
+from mfq.agents.q_config import REPLAY_ALIASES, REWARD_SCALES, ReplayConfig
 from mfq.common.config import Alias, Nested
 from mfq.mean_field import PAIRINGS
+from mfq.networks.encoders import CHANNELS, PICTURES
 from mfq.networks.precision import PRECISIONS
 from mfq.policy import Linear
 
@@ -18,22 +19,29 @@ class ACNetworkConfig:
     """The networks of an `ActorCritic`.
 
     Attributes:
-        pictures: the encoder of pictures, "flat" or "conv".
+        pictures: the encoder of pictures: "flat" for a layer of 256; "conv" for the two convolutions of
+            the paper's Q-network; "large" for the three strided ones of Mnih et al. (2015), for pictures
+            of at least 36 x 36; "auto" for "large" where pictures are that large, else "flat".
         hidden: widths of the layers after the encoders; None takes 512 for observations with pictures,
             else 64 and 64.
         mean_hidden: widths of the critic's layers after the mean action is concatenated.
         agent_embedding: size of the embedding of the agent's index; 0 for none.
         shared_trunk: whether the critic shares all layers but the last ones with the actor.
+        channels, normalize: see `QNetworkConfig`.
     """
 
-    pictures: str = "flat"
+    pictures: str = "auto"
     hidden: tuple[int, ...] | None = None
     mean_hidden: tuple[int, ...] = (256,)
     agent_embedding: int = 8
     shared_trunk: bool = False
+    channels: str = "auto"
+    normalize: bool = False
 
     def __post_init__(self) -> None:
-        one_of("pictures", self.pictures, ("flat", "conv"))
+        one_of("pictures", self.pictures, PICTURES)
+        one_of("channels", self.channels, CHANNELS)
+        of_kind("normalize", self.normalize, bool, "True or False")
         whole("agent_embedding", self.agent_embedding, 0)
         if self.hidden is not None and not self.hidden:
             raise ValueError(f"hidden={self.hidden!r}; allowed: one width or more, or None")
@@ -113,6 +121,7 @@ class ACConfig(Nested):
         mean_field: the mean field of the critic; see `QConfig`.
         play: how to act without exploration: "greedy" or "sample".
         gamma: discount, 0 to 1. With 0 and a "q" critic, the fields of s' are not stored.
+        reward_scale: see `QConfig`.
         temperature: pi = softmax(logits / temperature).
         entropy: weight of the entropy bonus; 0 for none.
         polyak: the step of the target networks towards the online ones, 0 to 1; "q" critic only.
@@ -128,6 +137,7 @@ class ACConfig(Nested):
     mean_field: str = "mean_action"
     play: str = "greedy"
     gamma: float = 0.95
+    reward_scale: str = "none"
     temperature: float = 1.0
     entropy: float = 0.0
     polyak: float = 0.01
@@ -166,6 +176,7 @@ class ACConfig(Nested):
             ("pairing", PAIRINGS),
             ("play", ("greedy", "sample")),
             ("precision", PRECISIONS),
+            ("reward_scale", REWARD_SCALES),
         ):
             one_of(name, getattr(self, name), allowed)
         of_kind("mean_field", self.mean_field, str, "a name, or MODULE:CLASS")
@@ -181,7 +192,7 @@ AUTHORS = ACConfig(
     play="sample",
     temperature=0.1,
     entropy=0.08,
-    network=ACNetworkConfig(agent_embedding=0, shared_trunk=True),
+    network=ACNetworkConfig(pictures="flat", agent_embedding=0, shared_trunk=True),
     optimizer=ACOptimizerConfig(
         actor_learning_rate=1e-4, critic_learning_rate=1e-4, clip_gradient=0.0
     ),

@@ -63,11 +63,14 @@ class ReplayActorCritic(ActorCritic):
 
     def observe(self, step: Step, actions: Tensor, next_step: Step) -> None:
         """Stores the transitions of its agents that chose an action."""
+        learns = step.learners(next_step)
+        if self.reward_scale is not None:
+            self.reward_scale.update(next_step.reward[learns])
         before = self.replay.added
         self.replay.add(
             step,
             next_step,
-            step.learners(next_step),
+            learns,
             lambda: self._transition_fields(step, actions, next_step),
         )
         self.update_scheduler.stored(self.replay.added - before, self.replay.added)
@@ -123,14 +126,17 @@ class ReplayActorCritic(ActorCritic):
 
         v^MF(s') = sum_a pi_target(a | s') Q_target(s', a, abar').
         """
+        reward = batch["reward"]
+        if self.reward_scale is not None:
+            reward = reward / self.reward_scale.scale
         if self.config.gamma == 0:
-            return batch["reward"]
+            return reward
         obs, agent = observation("next_obs", batch), batch["agent"]
         logits = self.precision(self.target["actor"], obs, agent)
         pi = self.log_policy(logits, batch.get("next_mask")).exp()
         q = self.precision(self.target["critic"], obs, batch["next_mean"], agent)
         value = mean_field_value(q, pi)
-        return td_target(batch["reward"], value, batch["terminated"], self.config.gamma)
+        return td_target(reward, value, batch["terminated"], self.config.gamma)
 
     def _transition_fields(self, step: Step, actions: Tensor, next_step: Step) -> dict[str, Tensor]:
         """Returns the transitions of all agents, [B, N, ...] by name."""

@@ -50,8 +50,10 @@ class RolloutActorCritic(ActorCritic):
         choice = {
             "action": actions,
             "mean": self._fitted(step, next_step),
-            "learns": step.learners(next_step),
+            "learns": (learns := step.learners(next_step)),
         }
+        if self.reward_scale is not None:
+            self.reward_scale.update(next_step.reward[learns])
         if step.action_mask is not None:
             choice["mask"] = step.action_mask
         self.rollout.add(step, next_step, self.hearing(step), choice)
@@ -70,9 +72,15 @@ class RolloutActorCritic(ActorCritic):
         # All processes end their rollouts in the same step.
         if self._last is None or distributed.total(int(not self.rollout.is_over())):
             return {}
+        # Values are of scaled rewards; the rewards of the rollout are not scaled yet.
+        scale = 1.0 if self.reward_scale is None else self.reward_scale.scale
         batch = self.rollout.finish(
-            self._last, self.hearing(self._last), self._state_values, config.gamma
+            self._last,
+            self.hearing(self._last),
+            lambda states: self._state_values(states) * scale,
+            config.gamma,
         )
+        batch["returns"] = batch["returns"] / scale
         count = len(batch["returns"])
         size = distributed.total(count) / distributed.world()
         chunks = [  # at least one: a process without samples averages gradients, too

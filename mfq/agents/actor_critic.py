@@ -25,7 +25,9 @@ from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 from mfq.mean_field import MeanField
+from mfq.networks.encoders import encoding_of
 from mfq.networks.networks import Actor, Critic, Trunk
+from mfq.networks.normalize import RewardScale
 from mfq.networks.optimizer import adam, load_adam
 from mfq.networks.precision import Precision
 
@@ -53,6 +55,7 @@ class ActorCritic(Agent):
         module: the actor.
         precision: the precision of actor and critic.
         time: steps acted while exploring.
+        reward_scale: the scale of rewards; None if they are not scaled.
         updates: gradient steps made.
     """
 
@@ -97,6 +100,7 @@ class ActorCritic(Agent):
         greedy = config.play == "greedy"
         self.precision = Precision(config.precision, self.online, view.device)
         self._player = ACPlayer(actor, config.temperature, greedy, self.generator, self.precision)
+        self.reward_scale = RewardScale(view.device) if config.reward_scale == "auto" else None
         self.time = self.updates = 0
 
     @property
@@ -146,6 +150,7 @@ class ActorCritic(Agent):
             "generator": self.generator.get_state(),
             "time": self.time,
             "updates": self.updates,
+            **({"reward_scale": self.reward_scale.state_dict()} if self.reward_scale else {}),
             **({"hearing": hearing} if (hearing := self.hearing.state_dict()) else {}),
         }
 
@@ -157,6 +162,8 @@ class ActorCritic(Agent):
         load_generator_state(self.generator, state["generator"])
         self.time, self.updates = state["time"], state["updates"]
         self._set_rates()  # of the config, which may differ from the saved one
+        if self.reward_scale is not None and "reward_scale" in state:
+            self.reward_scale.load_state_dict(state["reward_scale"])
 
     # -- shared by both algorithms ---------------------------------------------------------------
 
@@ -244,8 +251,10 @@ def networks_of(
     hidden = network.hidden or ((512,) if _has_pictures(observation_space) else (64, 64))
     sizes = observation_space, view.num_agents, hidden, network.agent_embedding
 
+    encoding = encoding_of(network.pictures, network.channels, network.normalize, default="flat")
+
     def trunk() -> Trunk:
-        return Trunk(*sizes, network.pictures, generator)
+        return Trunk(*sizes, encoding, generator)
 
     actor = Actor(trunk(), view.num_actions, generator)
     critic = Critic(

@@ -21,6 +21,7 @@ from mfq.agents.update_scheduler import UpdateScheduler
 from mfq.common import distributed
 from mfq.envs.step import Step
 from mfq.envs.view import View
+from mfq.networks.normalize import RewardScale
 from mfq.networks.optimizer import adam, load_adam, polyak_update
 from mfq.policy import Mixture, Policy
 from mfq.replay.base import observation, transition_fields
@@ -41,6 +42,7 @@ class QAgent(QPlayer, Agent):
         target_policy: pi in v^MF, without stickiness and coherent exploration; see
             `QConfig.target_temperature`.
         replay: the transitions; see `ReplayConfig`.
+        reward_scale: the scale of rewards; None if they are not scaled.
         updates: gradient steps made.
     """
 
@@ -75,6 +77,7 @@ class QAgent(QPlayer, Agent):
             config.gamma > 0,
         )
         self.update_scheduler = UpdateScheduler(config.replay, config.optimizer.batch_size)
+        self.reward_scale = RewardScale(view.device) if config.reward_scale == "auto" else None
         self.updates = 0
 
     # -- interface of agents ---------------------------------------------------------------------
@@ -89,6 +92,8 @@ class QAgent(QPlayer, Agent):
         learns = step.learners(next_step)
         if self.config.exploration.episodes:
             self.episodes += distributed.total(int(next_step.ended.sum()))
+        if self.reward_scale is not None:
+            self.reward_scale.update(next_step.reward[learns])
         before = self.replay.added
         self.replay.add(
             step, next_step, learns, lambda: self._transition_fields(step, actions, next_step)
@@ -131,6 +136,7 @@ class QAgent(QPlayer, Agent):
             "replay": self.replay.state_dict(),
             "updates": self.updates,
             "samples_due": self.update_scheduler.samples_due,
+            **({"reward_scale": self.reward_scale.state_dict()} if self.reward_scale else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -142,6 +148,8 @@ class QAgent(QPlayer, Agent):
         self._set_rate()  # of the config, which may differ from the saved one
         self.updates = state["updates"]
         self.update_scheduler.load(state)
+        if self.reward_scale is not None and "reward_scale" in state:
+            self.reward_scale.load_state_dict(state["reward_scale"])
         if "replay" in state:
             self.replay.load_state_dict(state["replay"])
 
@@ -153,10 +161,13 @@ class QAgent(QPlayer, Agent):
 
     @torch.no_grad()
     def td_target(self, batch: dict[str, Tensor]) -> Tensor:
-        """Returns y = r + gamma v(s') [M]; v is v^MF, double Q or the maximum."""
-        config = self.config
+        """Returns y = r + gamma v(s') [M]; v is v^MF, double Q or the maximum. ``reward_scale`` divides
+        r."""
+        config, reward = self.config, batch["reward"]
+        if self.reward_scale is not None:
+            reward = reward / self.reward_scale.scale
         if config.gamma == 0:
-            return batch["reward"]
+            return reward
         inputs = observation("next_obs", batch), batch["next_mean"], batch["agent"]
         mask = batch.get("next_mask")
         q = self.precision(self.target, *inputs)
@@ -167,7 +178,7 @@ class QAgent(QPlayer, Agent):
             ask_policy=lambda: self._next_policy(q, mask, batch["action"]),
         )
         value = self.value_operator(after)
-        return td_target(batch["reward"], value, batch["terminated"], config.gamma)
+        return td_target(reward, value, batch["terminated"], config.gamma)
 
     def _next_policy(self, q: Tensor, mask: Tensor | None, last: Tensor) -> Tensor:
         """Returns pi(. | s', abar') [M, A] in v^MF, of agents with the last actions ``last`` [M]."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from mfenvs.validate import number, of_kind, one_of, positive, whole, widths
 from mfq.common.config import Alias, Nested
 from mfq.mean_field import PAIRINGS
+from mfq.networks.encoders import CHANNELS
 from mfq.networks.precision import PRECISIONS
 from mfq.policy import Boltzmann, EpsilonGreedy, Linear, Policy
 from mfq.values import OPERATORS
@@ -15,6 +16,8 @@ from mfq.values import OPERATORS
 POLICIES = ("boltzmann", "epsilon_greedy")
 VALUES = tuple(OPERATORS)
 PLAYS = ("greedy", "sample")
+Q_PICTURES = ("auto", "conv", "large")
+REWARD_SCALES = ("none", "auto")
 REPLAYS = ("auto", "ring", "compact")
 
 
@@ -74,19 +77,33 @@ class QNetworkConfig:
     """The network of a `QAgent`.
 
     Attributes:
-        filters: filters of each of the two convolutions of a picture; 32 in the paper. 0: no
-            convolutions, but a layer of 256.
-        stride: stride of the second convolution; 1 in the paper. 2 halves the cost.
+        filters: filters of each of the two convolutions of "conv"; 32 in the paper. 0: no convolutions,
+            but a layer of 256, unless ``pictures`` is "large".
+        stride: stride of the second convolution of "conv"; 1 in the paper. 2 halves the cost.
         hidden: widths of the joint layers.
         agent_embedding: size of the embedding of the agent's index; 0 for none.
+        pictures: the encoder of pictures: "conv" for the paper's two convolutions; "large" for the three
+            strided ones of Mnih et al. (2015), for pictures of at least 36 x 36; "auto" for "large"
+            where pictures are that large, else "conv".
+        channels: where pictures have their channels: "first", "last", or "auto" to decide by shape and
+            dtype; see `mfq.networks.encoders.channels_first`.
+        normalize: if True, observations are normalized by running means and deviations, and clipped to
+            10 deviations; those of dtype uint8 are divided by 255 instead. The statistics are part of
+            the network, and change only when it learns.
     """
 
     filters: int = 32
     stride: int = 1
     hidden: tuple[int, ...] = (64, 64)
     agent_embedding: int = 8
+    pictures: str = "auto"
+    channels: str = "auto"
+    normalize: bool = False
 
     def __post_init__(self) -> None:
+        one_of("pictures", self.pictures, Q_PICTURES)
+        one_of("channels", self.channels, CHANNELS)
+        of_kind("normalize", self.normalize, bool, "True or False")
         for name, least in (("filters", 0), ("stride", 1), ("agent_embedding", 0)):
             whole(name, getattr(self, name), least)
         widths("hidden", self.hidden)
@@ -187,6 +204,9 @@ class QConfig(Nested):
             play, which is worse than random play where agents must differ (docs/test_bed.md). Where
             values are close, compared with ``exploration.end``, sampled play is near to random.
         gamma: discount, 0 to 1. With 0 the fields of s' are not stored.
+        reward_scale: "none", or "auto": the learner divides rewards by their root mean square over all
+            transitions so far, so that values, and temperatures beside them, do not depend on the unit
+            of rewards. Scores and logged returns are not divided.
         polyak: the step of the target network towards the online one per gradient step, 0 to 1.
         hard_update: if above 0, copies the target network after every so many gradient steps instead.
         precision: precision of the network's arithmetic: "float32", "bfloat16", or "auto": bfloat16 if
@@ -206,6 +226,7 @@ class QConfig(Nested):
     target_temperature: float = 0.0
     play: str = "sample"
     gamma: float = 0.95
+    reward_scale: str = "none"
     polyak: float = 0.005
     hard_update: int = 0
     precision: str = "auto"
@@ -247,6 +268,7 @@ class QConfig(Nested):
             ("pairing", PAIRINGS),
             ("play", PLAYS),
             ("precision", PRECISIONS),
+            ("reward_scale", REWARD_SCALES),
         ):
             one_of(name, getattr(self, name), allowed)
         of_kind("mean_field", self.mean_field, str, "a name, or MODULE:CLASS")

@@ -21,7 +21,7 @@ from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 from mfq.mean_field import MeanField, iterate
-from mfq.networks.encoders import Conv
+from mfq.networks.encoders import encoding_of
 from mfq.networks.networks import QNetwork
 from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
@@ -302,6 +302,14 @@ def network_of(
 ) -> QNetwork:
     """Returns the network of a config, for agents of a view with ``observation_space``."""
     network = config.network
+    has_filters = network.filters or network.pictures == "large"
+    encoding = encoding_of(
+        network.pictures if has_filters else "flat",
+        network.channels,
+        network.normalize,
+        filters=network.filters,
+        stride=network.stride,
+    )
     return QNetwork(
         observation_space,
         view.num_agents,
@@ -310,5 +318,5 @@ def network_of(
         network.hidden,
         network.agent_embedding,
         generator,
-        Conv(network.filters, network.stride) if network.filters else None,
+        encoding,
     )

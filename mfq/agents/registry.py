@@ -45,6 +45,11 @@ class Algorithm:
 HEARING = ("pairing", "mean_field")
 FORMER_DEFAULTS = {"pairing": "current", "play": "greedy"}
 """Defaults of `QConfig` that have changed, as older checkpoints mean them."""
+FORMER_NETWORKS = {
+    QConfig: {"pictures": "conv", "channels": "last"},
+    ACConfig: {"pictures": "flat", "channels": "last"},
+}
+"""Options of networks that older checkpoints lack, as they mean them, by config."""
 ALGORITHMS: dict[str, Algorithm] = {
     "mfq": Algorithm(
         QConfig,
@@ -161,6 +166,10 @@ def agent_config(name: str, options: dict[str, Any]) -> Any:
     chosen = dict(options["actor_critic" if of_actor_critics else "agent"])
     if entry.config is QConfig:
         chosen = {**FORMER_DEFAULTS, **chosen}
+    if (former := FORMER_NETWORKS.get(entry.config)) is not None:
+        network = chosen.get("network", {})
+        missing = {k: v for k, v in former.items() if k not in chosen and k not in network}
+        chosen["network"] = {**network, **missing}
     return build(entry.config, {k: v for k, v in chosen.items() if k not in entry.ignores})
 
 

@@ -7,33 +7,76 @@ Legend: M samples.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfq.common.memory import SMALLER, check_fits
+from mfq.networks.normalize import RunningNorm
 from mfq.networks.precision import Output
 
 BESIDE = 32  # features of a vector in a Dict with a picture
+LEAST_SIDE = 5  # of a picture: two 3 x 3 convolutions leave one cell
+LARGE_SIDE = 36  # of a large picture: the convolutions of `LargePicture` leave one cell
+CHANNELS = ("auto", "first", "last")
 
 
-class Conv(NamedTuple):
-    """The two convolutions of a picture; by default those of the authors' network.
+@dataclass(frozen=True)
+class Encoding:
+    """How observations are encoded. The defaults are those of the authors' Q-network.
 
     Attributes:
-        filters: the number of filters of each.
-        stride: the stride of the second.
+        small: the encoder of pictures: "conv" (`Picture`), "flat" (`Flat`) or "large" (`LargePicture`).
+        large: the encoder of large pictures, of at least 36 x 36.
+        filters: the number of filters of each convolution of a `Picture`.
+        stride: the stride of its second convolution.
+        channels: where a picture has its channels: "first", "last", or "auto"; see `channels_first`.
+        normalize: if True, numbers of a Box are normalized by running statistics, those of a picture by
+            channel; see `RunningNorm`. Observations of dtype uint8 are not.
     """
 
+    small: str = "conv"
+    large: str = "large"
     filters: int = 32
     stride: int = 1
+    channels: str = "auto"
+    normalize: bool = False
+
+    def norm(self, space: spaces.Space[Any], size: int) -> RunningNorm | None:
+        """Returns what normalizes ``size`` components of a space; None if nothing does."""
+        is_number = isinstance(space, spaces.Box) and space.dtype != np.uint8
+        return RunningNorm(size) if self.normalize and is_number and size else None
 
 
-PAPER = Conv()
+PAPER = Encoding()
+PICTURES = ("auto", "conv", "flat", "large")
+
+
+def encoding_of(
+    pictures: str,
+    channels: str,
+    normalize: bool,
+    default: str = "conv",
+    filters: int = 32,
+    stride: int = 1,
+) -> Encoding:
+    """Returns the encoding that options of a network ask for.
+
+    Args:
+        pictures: one of `PICTURES`. "auto" is ``default`` for small pictures and "large" for large ones.
+        channels, normalize, filters, stride: see `Encoding`.
+        default: "conv" or "flat".
+    """
+    small, large = (default, "large") if pictures == "auto" else (pictures, pictures)
+    return Encoding(small, large, filters, stride, channels, normalize)
 
 
 class Encoder(nn.Module):
@@ -45,12 +88,13 @@ class Encoder(nn.Module):
 class Vector(Encoder):
     """Flattens numbers [M, ...] to [M, size]."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, norm: RunningNorm | None = None) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.norm = size, norm
 
     def forward(self, obs: Tensor) -> Tensor:
-        return _real(obs).reshape(len(obs), self.size)
+        features = _real(obs).reshape(len(obs), self.size)
+        return features if self.norm is None else self.norm(features)
 
 
 class OneHot(Encoder):
@@ -90,42 +134,93 @@ class Cells(nn.Module):
 
 
 class Picture(Encoder):
-    """Encodes pictures [M, height, width, channels]: two 3 x 3 convolutions, and a layer of 256."""
+    """Encodes pictures [M, height, width, channels]: two 3 x 3 convolutions, and a layer of 256.
+
+    Args:
+        shape: height, width, channels.
+        generator: draws the weights.
+        encoding: filters and stride of the convolutions.
+        first: if True, pictures are [M, channels, height, width].
+        norm: normalizes the channels; None for nothing.
+
+    Raises:
+        ValueError: if the layer does not fit into the available memory.
+    """
 
     size = 256
 
     def __init__(
-        self, shape: tuple[int, ...], generator: torch.Generator, conv: Conv = PAPER
+        self,
+        shape: tuple[int, ...],
+        generator: torch.Generator,
+        encoding: Encoding = PAPER,
+        first: bool = False,
+        norm: RunningNorm | None = None,
     ) -> None:
         super().__init__()
-        (height, width, channels), (filters, stride) = shape, conv
-        cells = ((height - 5) // stride + 1) * ((width - 5) // stride + 1)
+        self.first, self.norm = first, norm
+        *sides, channels = shape
+        convolutions = self.convolutions(channels, encoding)
+        layers: list[nn.Module] = []
+        for inputs, filters, kernel, stride in convolutions:
+            layer = nn.utils.skip_init(nn.Conv2d, inputs, filters, kernel, stride)
+            layers += [glorot(layer, generator), nn.ReLU(inplace=True)]
+            sides = [(side - kernel) // stride + 1 for side in sides]
+        height, width = sides
         self.layers = nn.Sequential(
-            glorot(nn.utils.skip_init(nn.Conv2d, channels, filters, 3), generator),
-            nn.ReLU(inplace=True),
-            glorot(nn.utils.skip_init(nn.Conv2d, filters, filters, 3, stride), generator),
-            nn.ReLU(inplace=True),
+            *layers,
             Cells(),
-            linear(filters * cells, self.size, generator),
+            linear(convolutions[-1][1] * height * width, self.size, generator),
             nn.ReLU(),
         )
         # The memory layout of observations; several times faster than the default.
         self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def convolutions(self, channels: int, encoding: Encoding) -> list[tuple[int, int, int, int]]:
+        """Returns (inputs, filters, kernel, stride) of each convolution."""
+        filters = encoding.filters
+        return [(channels, filters, 3, 1), (filters, filters, 3, encoding.stride)]
+
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(_real(obs).movedim(-1, 1))
+        features = _real(obs)
+        if self.norm is not None:
+            features = self.norm(features.movedim(1, -1) if self.first else features)
+            return self.layers(features.movedim(-1, 1))
+        return self.layers(features if self.first else features.movedim(-1, 1))
+
+
+class LargePicture(Picture):
+    """Encodes pictures of at least 36 x 36: the three convolutions of Mnih et al. (2015), 8 x 8 with
+    stride 4, 4 x 4 with stride 2 and 3 x 3, of 32, 64 and 64 filters, and a layer of 256.
+
+    It takes the arguments of `Picture`, and ignores the filters and the stride of the encoding.
+    """
+
+    def convolutions(self, channels: int, encoding: Encoding) -> list[tuple[int, int, int, int]]:
+        return [(channels, 32, 8, 4), (32, 64, 4, 2), (64, 64, 3, 1)]
 
 
 class Flat(Encoder):
-    """Flattens numbers [M, ...], then a layer of ``size`` (256 in the authors' actor-critic)."""
+    """Flattens numbers [M, ...], then a layer of ``size`` (256 in the authors' actor-critic).
 
-    def __init__(self, shape: Sequence[int], generator: torch.Generator, size: int = 256) -> None:
+    Raises:
+        ValueError: if the layer does not fit into the available memory.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        generator: torch.Generator,
+        size: int = 256,
+        norm: RunningNorm | None = None,
+    ) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.norm = size, norm
         self.layers = nn.Sequential(linear(torch.Size(shape).numel(), size, generator), nn.ReLU())
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(_real(obs).flatten(1))
+        features = _real(obs).flatten(1)
+        return self.layers(features if self.norm is None else self.norm(features))
 
 
 class Parts(Encoder):
@@ -196,35 +291,36 @@ def split(space: spaces.Space[Any], parts: dict[str, int]) -> spaces.Dict:
 
 
 def encoder(
-    space: spaces.Space[Any], generator: torch.Generator, conv: Conv | None = PAPER
+    space: spaces.Space[Any], generator: torch.Generator, encoding: Encoding = PAPER
 ) -> Encoder:
     """Returns the encoder of a space.
 
-    A Box of rank 3, at least 5 x 5 in the first two dimensions, is a picture [height, width, channels].
-    Other Boxes and MultiBinary are flattened; Discrete and MultiDiscrete become one-hots; each part of a
-    Dict has an encoder. Observations of dtype uint8 are divided by 255.
+    A Box of rank 3, at least 5 x 5, is a picture [height, width, channels], or [channels, height, width]
+    (see `channels_first`). Other Boxes and MultiBinary are flattened; Discrete and MultiDiscrete become
+    one-hots; each part of a Dict has an encoder. Observations of dtype uint8 are divided by 255.
 
     Args:
         space: the observation space.
         generator: draws the weights.
-        conv: the convolutions of `Picture`; vectors beside it in a Dict are encoded to `BESIDE`
-            features, as in the authors' Q-network. None: pictures, and each Box of a Dict, become
-            `Flat`.
+        encoding: the encoders of pictures. Vectors beside a picture in a Dict are encoded to `BESIDE`
+            features, as in the authors' Q-network; if ``encoding.small`` is "flat", each Box of a Dict
+            becomes `Flat`.
 
     Raises:
-        ValueError: for an unsupported space.
+        ValueError: for an unsupported space, a picture smaller than 36 x 36 with the encoder
+            "large", or layers that do not fit into the available memory.
     """
     if isinstance(space, spaces.Discrete):
         return OneHot(int(space.n), int(space.start))
     if isinstance(space, spaces.Dict):
-        return _parts(space, generator, conv)
+        return _parts(space, generator, encoding)
     if isinstance(space, spaces.Box) and len(space.shape) == 3:
-        if conv is None:
-            return Flat(space.shape, generator)
-        if min(space.shape[:2]) >= 5:
-            return Picture(space.shape, generator, conv)
+        made = _picture(space, generator, encoding)
+        if made is not None:
+            return made
     if isinstance(space, spaces.Box | spaces.MultiBinary):
-        return Vector(torch.Size(space.shape or ()).numel())
+        size = torch.Size(space.shape or ()).numel()
+        return Vector(size, encoding.norm(space, size))
     if isinstance(space, spaces.MultiDiscrete):
         return OneHots(space)
     raise ValueError(
@@ -232,19 +328,79 @@ def encoder(
     )
 
 
-def _parts(space: spaces.Dict, generator: torch.Generator, conv: Conv | None) -> Parts:
+def _picture(space: spaces.Box, generator: torch.Generator, encoding: Encoding) -> Encoder | None:
+    """Returns the encoder of a Box of rank 3; None if it is too small for one."""
+    first = channels_first(space, encoding.channels)
+    shape = (*space.shape[1:], space.shape[0]) if first else space.shape
+    side = min(shape[:2])
+    chosen = encoding.large if side >= LARGE_SIDE else encoding.small
+    if chosen == "flat":
+        size = torch.Size(shape).numel()
+        return Flat(space.shape, generator, norm=encoding.norm(space, size))
+    if chosen == "large" and side < LARGE_SIDE:
+        raise ValueError(
+            f"network.pictures='large' for pictures of {shape[0]} x {shape[1]}; allowed: 'auto', or "
+            f"pictures of at least {LARGE_SIDE} x {LARGE_SIDE}"
+        )
+    if side < LEAST_SIDE:
+        return None
+    make = LargePicture if chosen == "large" else Picture
+    return make(shape, generator, encoding, first, encoding.norm(space, shape[2]))
+
+
+def channels_first(space: spaces.Box, channels: str = "auto") -> bool:
+    """Whether a picture is [channels, height, width], and not [height, width, channels].
+
+    With "auto" it is if its first axis is shorter than the others, these have at least 8 cells, and
+
+    - it is of dtype uint8 with 1, 3 or 4 channels; or
+    - height and width are equal, with at most 4 channels; or
+    - it is of dtype uint8, or height and width are equal and at least 36. This is a guess, so that it
+      warns once.
+
+    Args:
+        space: a Box of rank 3.
+        channels: "auto", "first" or "last".
+    """
+    if channels != "auto":
+        return channels == "first"
+    depth, height, width = space.shape
+    if depth >= min(height, width) or min(height, width) < 8:
+        return False
+    is_bytes, is_square = space.dtype == np.uint8, height == width
+    if (is_bytes and depth in (1, 3, 4)) or (is_square and depth <= 4):
+        return True
+    is_guess = is_bytes or (is_square and height >= LARGE_SIDE)
+    if is_guess:
+        _warn_of_guess(space.shape)
+    return is_guess
+
+
+@cache
+def _warn_of_guess(shape: tuple[int, int, int]) -> None:
+    warnings.warn(
+        f"observations of shape {shape} are taken for pictures of {shape[1]} x {shape[2]} with "
+        f"{shape[0]} channels; network.channels='first' or 'last' says where the channels are",
+        stacklevel=2,
+    )
+
+
+def _parts(space: spaces.Dict, generator: torch.Generator, encoding: Encoding) -> Parts:
     shapes = {
         name: part.shape or () for name, part in space.items() if isinstance(part, spaces.Box)
     }
+    is_flat = encoding.small == "flat"
+    has_pictures = any(len(shape) == 3 for shape in shapes.values())
     parts: dict[str, Encoder] = {}
     for name, part in space.items():
         shape = shapes.get(name, ())
-        if conv is None and torch.Size(shape).numel() and name in shapes:
-            parts[name] = Flat(shape, generator)
-        elif len(shape) == 1 and shape[0] and any(len(other) == 3 for other in shapes.values()):
-            parts[name] = Flat(shape, generator, BESIDE)
+        size = torch.Size(shape).numel()
+        if is_flat and size and name in shapes and len(shape) != 3:
+            parts[name] = Flat(shape, generator, norm=encoding.norm(part, size))
+        elif len(shape) == 1 and size and has_pictures:
+            parts[name] = Flat(shape, generator, BESIDE, encoding.norm(part, size))
         else:
-            parts[name] = encoder(part, generator, conv)
+            parts[name] = encoder(part, generator, encoding)
     return Parts(parts)
 
 
@@ -268,6 +424,17 @@ def output(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
+    """Returns a linear layer.
+
+    Raises:
+        ValueError: if it does not fit into the available memory.
+    """
+    check_fits(
+        f"a layer of {inputs:,} x {outputs:,} weights",
+        4 * inputs * outputs,
+        f"network.pictures='auto' or 'large' for pictures of at least {LARGE_SIDE} x {LARGE_SIDE}, "
+        f"or {SMALLER}",
+    )
     return glorot(nn.utils.skip_init(nn.Linear, inputs, outputs), generator)
 
 

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from mfq.mean_field import MeanField
-from mfq.networks.encoders import PAPER, Conv, encoder, mlp, output
+from mfq.networks.encoders import PAPER, Encoding, encoder, mlp, output
 
 MEAN_HIDDEN, MEAN_SIZE = 64, 32
 
@@ -61,10 +61,10 @@ class QNetwork(nn.Module):
         agent_embedding: size of the embedding; 0 for none, so that agents with equal observations have
             equal values.
         generator: draws the weights.
-        conv: see `encoder`.
+        encoding: see `encoder`.
 
     Raises:
-        ValueError: for an unsupported space.
+        ValueError: for an unsupported space, or as `encoder`.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class QNetwork(nn.Module):
         hidden: Sequence[int],
         agent_embedding: int,
         generator: torch.Generator,
-        conv: Conv | None = PAPER,
+        encoding: Encoding = PAPER,
     ) -> None:
         super().__init__()
-        self.observe = encoder(observation_space, generator, conv)
+        self.observe = encoder(observation_space, generator, encoding)
         size = self.observe.size
         self.mean = embedding_of(mean_field, generator, size)
         if self.mean is not None:
@@ -113,7 +113,7 @@ class Trunk(nn.Module):
     Args:
         observation_space, num_agents, hidden, agent_embedding, generator: as in `QNetwork`; ``hidden``
             must not be empty.
-        pictures: "conv" for the paper's convolutions, "flat" for none; see `encoder`.
+        encoding: see `encoder`.
     """
 
     def __init__(
@@ -122,12 +122,12 @@ class Trunk(nn.Module):
         num_agents: int,
         hidden: Sequence[int],
         agent_embedding: int,
-        pictures: str,
+        encoding: Encoding,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.size = hidden[-1]
-        self.observe = encoder(observation_space, generator, PAPER if pictures == "conv" else None)
+        self.observe = encoder(observation_space, generator, encoding)
         self.identity = _embedding(num_agents, agent_embedding, generator)
         sizes = [self.observe.size + agent_embedding, *hidden]
         self.joint = mlp(sizes, generator, last_relu=True)

@@ -9,11 +9,26 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from mfq.common.memory import SMALLER, check_fits
+
 
 def adam(parameters: Any, device: torch.device, rate: float = 1e-3) -> torch.optim.Adam:
     """Returns a fused Adam optimizer of parameters, or of groups of them.
 
-    On a CPU it is several times as fast as the default."""
+    On a CPU it is several times as fast as the default.
+
+    Raises:
+        ValueError: if the gradients and Adam's two moments do not fit into the available memory.
+    """
+    parameters = list(parameters)
+    groups = [part["params"] if isinstance(part, dict) else [part] for part in parameters]
+    size = sum(weights.nbytes for group in groups for weights in group)
+    check_fits(
+        f"training a network of {size / 1e9:.1f} GB",
+        3 * size,
+        f"a smaller network (network.pictures, network.hidden), or {SMALLER}",
+        device,
+    )
     return torch.optim.Adam(parameters, rate, fused=device.type in ("cpu", "cuda"))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfq.common.memory import SMALLER, available, check_fits
 from mfq.envs.step import Step
 
 Fields = Callable[[], dict[str, Tensor]]
@@ -106,6 +107,26 @@ def transition_fields(
         if next_step.action_mask is not None:
             batch["next_mask"] = next_step.action_mask
     return batch
+
+
+def check_replay_fits(capacity: int, asked: int, device: torch.device) -> None:
+    """Checks that the tensors of a replay fit into the available memory.
+
+    Args:
+        capacity: the number of transitions.
+        asked: the size of all of them, in bytes.
+        device: the device that stores them.
+
+    Raises:
+        ValueError: if they do not fit; the message has the number of transitions that would.
+    """
+    fitting = int(0.8 * capacity * (available(device) or 0) / max(asked, 1))
+    check_fits(
+        f"a replay of {capacity:,} transitions",
+        asked,
+        f"replay.size={max(fitting, 1)} or less, or {SMALLER}",
+        device,
+    )
 
 
 def named(name: str, obs: Any) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.mean_field import MeanField
-from mfq.replay.base import Fields, Replay, named
+from mfq.replay.base import Fields, Replay, check_replay_fits, named
 from mfq.replay.ring import RingReplay
 from mfq.replay.snapshots import SnapshotRing, integers
 
@@ -252,6 +252,8 @@ class CompactReplay(Replay):
         places = moments.length * self.view.num_envs * self.view.num_agents
         index_type = torch.int32 if places < 2**31 else torch.int64
         dtypes = {"place": index_type, "reward": torch.float32, "terminated": torch.bool}
+        size = sum(dtype.itemsize for dtype in dtypes.values())
+        check_replay_fits(self.capacity, self.capacity * size, self.view.device)
         self._transitions = {
             name: torch.zeros(self.capacity, dtype=dtype, device=self.view.device)
             for name, dtype in dtypes.items()

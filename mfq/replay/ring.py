@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
-from mfq.replay.base import Fields, Replay
+from mfq.replay.base import Fields, Replay, check_replay_fits
 
 
 class RingReplay(Replay):
@@ -44,15 +44,11 @@ class RingReplay(Replay):
             batch: tensors [M, ...] by name.
 
         Raises:
-            ValueError: if the fields are not those of the first batch.
+            ValueError: if the fields are not those of the first batch, or do not fit into the available
+                memory.
         """
         if not self._fields:
-            self._fields = {
-                name: torch.zeros(
-                    (self.capacity, *values.shape[1:]), dtype=values.dtype, device=self.device
-                )
-                for name, values in batch.items()
-            }
+            self._fields = self._allocate(batch)
         if batch.keys() != self._fields.keys():
             raise ValueError(f"batch has {list(batch)}; allowed: {list(self._fields)}")
         count = len(next(iter(batch.values())))
@@ -81,16 +77,28 @@ class RingReplay(Replay):
         """Loads a `state_dict`.
 
         Raises:
-            ValueError: if it has another number of transitions than this replay would hold.
+            ValueError: if it has another number of transitions than this replay would hold, or the
+                fields do not fit into the available memory.
         """
         size = min(state["added"], self.capacity)
-        self._fields = {}
         for name, values in state["fields"].items():
             if len(values) != size:
                 raise ValueError(f"{name} has {len(values)} transitions; allowed: {size}")
-            self._fields[name] = torch.zeros(
-                (self.capacity, *values.shape[1:]), dtype=values.dtype, device=self.device
-            )
+        self._fields = {}
+        self._fields = self._allocate(state["fields"])
+        for name, values in state["fields"].items():
             self._fields[name][:size] = values
         self.added = state["added"]
         load_generator_state(self.generator, state["generator"])
+
+    def _allocate(self, like: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Returns fields of ``capacity`` zeros, with the dtypes and shapes of tensors [any, ...]."""
+        shapes = {name: (self.capacity, *values.shape[1:]) for name, values in like.items()}
+        asked = sum(
+            torch.Size(shape).numel() * like[name].element_size() for name, shape in shapes.items()
+        )
+        check_replay_fits(self.capacity, asked, self.device)
+        return {
+            name: torch.zeros(shape, dtype=like[name].dtype, device=self.device)
+            for name, shape in shapes.items()
+        }

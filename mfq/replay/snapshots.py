@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mfq.common.memory import check_fits
+
 
 class SnapshotRing:
     """The last moments: fields of rows, and fields of the agents that were present.
@@ -148,7 +150,16 @@ class SnapshotRing:
         return ring
 
     def _allocate(self, rows: dict[str, Tensor], agents: dict[str, Tensor]) -> None:
-        """Allocates fields like those in ``rows``, [B, ...], and ``agents``, [any, ...]."""
+        """Allocates fields like those in ``rows``, [B, ...], and ``agents``, [any, ...].
+
+        Raises:
+            ValueError: if they do not fit into the available memory.
+        """
+        asked = self.length * sum(part.nbytes for part in rows.values())
+        sizes = (part.shape[1:].numel() * part.element_size() for part in agents.values())
+        asked += (self.num_records + 1) * sum(sizes)
+        what = f"a replay of {self.length:,} moments"
+        check_fits(what, asked, "a smaller replay.size", self.device)
 
         def zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
             return torch.zeros(shape, dtype=like.dtype, device=self.device)

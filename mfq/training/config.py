@@ -98,7 +98,8 @@ class RunConfig(Nested):
         graph: the neighbour graph: "all", "type" or "team", or MODULE:NAME of any that `mfq.wrap`
             accepts. None: the environment's graph, or else "team".
         seed: seed of environments, agents and opponents.
-        device: the device of games and networks.
+        device: the device of networks and replays, and of the games of mfenvs. Other environments stay
+            on the CPU; see `mfq.OnDevice`.
         out: folder for config.json, log.csv and checkpoints. None writes nothing. (`mfq train` has
             another default, runs/GAME-ALGO-SEED.)
         overwrite: whether a new run may replace results in the folder. It is not saved with the run.

@@ -29,6 +29,7 @@ from mfq.common.files import (
     remove_empty,
 )
 from mfq.envs import lookup
+from mfq.envs.device import OnDevice, checked_device
 from mfq.envs.lookup import ENV_NAMES, graph_of, maker, rows
 from mfq.envs.step import Step
 from mfq.envs.view import View
@@ -108,7 +109,9 @@ class Runner:
                 "environment of your own: neither, or a function that makes it"
             )
         self.view: View = (
-            self._make_view(config.num_envs) if self.can_make else wrap(env, graph_of(config.graph))
+            self._make_view(config.num_envs)
+            if self.can_make
+            else self._on_device(wrap(env, graph_of(config.graph)))
         )
         check_rivals(self.view, config.evaluation.against)
         self.agent: Agent = make_agent(self.view, config.algo, config.agent, config.seed)
@@ -415,9 +418,15 @@ class Runner:
         make = self._factory or maker(config.env, config.env_options)
         if make is None:
             return wrap(self._game(num_envs), graph)
-        if torch.device(config.device).type != "cpu":
-            raise ValueError(f"device={config.device!r} for {config.env}; allowed: cpu")
-        return rows(make, num_envs, config.workers if num_envs > 1 else 0, graph)
+        checked_device(config.device)  # before there are environments to close
+        return self._on_device(rows(make, num_envs, config.workers if num_envs > 1 else 0, graph))
+
+    def _on_device(self, view: View) -> View:
+        """Returns the view of an environment on the CPU with tensors on the config's device."""
+        device = self.config.device
+        if device == "cpu" or view.device.type != "cpu":
+            return view
+        return OnDevice(view, device)
 
     def _game(self, num_envs: int) -> Any:
         """Returns a batch of a game of mfenvs."""

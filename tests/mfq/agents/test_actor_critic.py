@@ -14,6 +14,7 @@ import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfq.agents.ac_config import AUTHORS, ACConfig, ACOptimizerConfig
 from mfq.agents.actor_critic import ActorCritic
+from mfq.networks.encoders import Encoding
 from mfq.networks.networks import Actor, Critic, Trunk
 from mfq.training.runner import Runner
 from tests.fakes.tables import FIELDS, LOGITS, Q, Table, a_step, agent_with, softmax
@@ -198,13 +199,14 @@ def test_networks_fit_the_space(space, pictures):
     else:
         obs = torch.tensor(np.stack(samples))
     coin = torch.Generator().manual_seed(0)
-    actor = Actor(Trunk(space, 10, (16, 8), 3, pictures, coin), 4, coin)
+    encoding = Encoding(pictures)
+    actor = Actor(Trunk(space, 10, (16, 8), 3, encoding, coin), 4, coin)
     agent, mean = torch.arange(6), torch.rand(6, 4, generator=coin)
     logits = actor(obs, agent)
     assert logits.shape == (6, 4)
     assert (actor(obs, agent.flip(0)) != logits).any()
     for outputs in (1, 4):
-        trunk = Trunk(space, 10, (16,), 0, pictures, coin)
+        trunk = Trunk(space, 10, (16,), 0, encoding, coin)
         critic = Critic(trunk, outputs, FIELDS[True], (12,), coin)
         values = critic(obs, mean, agent)
         assert values.shape == (6, outputs)

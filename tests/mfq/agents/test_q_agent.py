@@ -13,7 +13,7 @@ from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.common.config import build
 from mfq.envs.step import Step
-from mfq.networks.encoders import Conv, encoder
+from mfq.networks.encoders import Encoding, encoder
 from mfq.networks.networks import QNetwork
 from mfq.replay.ring import RingReplay
 from tests.fakes.tables import FIELDS, stored
@@ -335,7 +335,7 @@ def test_networks_fit_the_space(space, mean_field):
 
 
 def test_convolutions_are_those_asked_for():
-    def layers(conv, side):
+    def layers(encoding, side):
         network = QNetwork(
             spaces.Box(0, 1, (side, 9, 3)),
             1,
@@ -344,16 +344,16 @@ def test_convolutions_are_those_asked_for():
             (8,),
             0,
             torch.Generator(),
-            conv=conv,
+            encoding=encoding,
         )
         assert network(torch.rand(2, side, 9, 3), None, torch.zeros(2)).shape == (2, 4)
         first, _, second, _, _, dense, _ = network.observe.layers
         return first.out_channels, second.stride, dense.in_features
 
     # 13 x 9 becomes 11 x 7, then 9 x 5, or 5 x 3 with a stride of 2.
-    assert layers(Conv(), 13) == (32, (1, 1), 32 * 9 * 5)
-    assert layers(Conv(4, 2), 13) == (4, (2, 2), 4 * 5 * 3)
-    assert layers(Conv(4, 3), 6) == (4, (3, 3), 4 * 1 * 2)
+    assert layers(Encoding(), 13) == (32, (1, 1), 32 * 9 * 5)
+    assert layers(Encoding(filters=4, stride=2), 13) == (4, (2, 2), 4 * 5 * 3)
+    assert layers(Encoding(filters=4, stride=3), 6) == (4, (3, 3), 4 * 1 * 2)
 
 
 def test_glorot_bounds():

@@ -4,7 +4,7 @@ import pytest
 
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.q_config import QConfig
-from mfq.agents.registry import agent_config
+from mfq.agents.registry import FORMER_NETWORKS, agent_config
 from mfq.common.config import build
 from mfq.training.config import PRESETS, RunConfig, preset, run_config
 
@@ -89,8 +89,9 @@ def test_a_former_name_is_its_present_one(kind, former, value, part, name):
 
 def test_options_that_an_algorithm_ignores_are_dropped_from_older_checkpoints():
     old = {"agent": {"pairing": "previous", "iterations": 0, "gamma": 0.5}, "actor_critic": {}}
-    assert agent_config("iql", old) == QConfig(gamma=0.5, play="greedy")
-    assert agent_config("mfq", old) == QConfig(gamma=0.5, pairing="previous", play="greedy")
+    then = {"gamma": 0.5, "play": "greedy", "network": FORMER_NETWORKS[QConfig]}
+    assert agent_config("iql", old) == QConfig(**then)
+    assert agent_config("mfq", old) == QConfig(pairing="previous", **then)
 
 
 @pytest.mark.parametrize("algo", ["mfq", "mfac"])
@@ -112,8 +113,8 @@ def test_every_alias_is_tested():
 
 def test_an_actor_critics_options_may_have_their_former_place():
     old = {"algo": "mfac", "agent": {"explore_end": 0.5}, "actor_critic": {"entropy": 0.5}}
-    assert run_config(old).agent == ACConfig(entropy=0.5)
-    then = {"pairing": "current", "play": "greedy"}
+    assert run_config(old).agent == ACConfig(entropy=0.5, network=FORMER_NETWORKS[ACConfig])
+    then = {"pairing": "current", "play": "greedy", "network": FORMER_NETWORKS[QConfig]}
     assert run_config({**old, "algo": "mfq"}).agent == build(QConfig, {"explore_end": 0.5, **then})
 
 

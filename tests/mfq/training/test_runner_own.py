@@ -241,7 +241,7 @@ def test_opponents_of_several_types_follow_the_learner():
         ({"env": "tests.fakes.meadow:no"}, "has no 'no'"),
         ({"env": "tests.fakes.meadow:NOT_A_FUNCTION"}, "is a int; allowed: a function"),
         ({"env": MEADOW, "graph": "friends"}, "graph='friends'; allowed: all, type, team"),
-        ({"env": MEADOW, "device": "cuda"}, "device='cuda'"),
+        ({"env": MEADOW, "device": "tpu"}, "device='tpu'"),
         ({"env": "ising_v0", "workers": 2}, "workers=2 for ising_v0; allowed: 0"),
         ({"workers": -1}, "workers=-1"),
     ],
