@@ -74,12 +74,8 @@ def episode(view: View, teams: Teams, side: int, seed: int) -> tuple[int, int]:
     with torch.no_grad():
         while not step.ended.any():
             step = view.step(teams.act(step, explore=False))
-    engine = view.env.unwrapped  # type: ignore[attr-defined]
-    dead = [
-        int(size) - engine.env.get_num(handle)
-        for size, handle in zip(torch.bincount(view.groups), engine.handles, strict=True)
-    ]
-    return dead[1 - side], dead[side]
+    kills = [int(step.measures[f"{army}_kills"]) for army in view.group_names]
+    return kills[side], kills[1 - side]
 
 
 def scores(study: MAgent2Study) -> list[Score]:

@@ -6,6 +6,7 @@ Both packages use these functions, in the constructors of their configurations a
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
@@ -17,15 +18,20 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Returns an integer from ``least`` to ``most``; without ``most`` there is no upper bound.
 
     Raises:
-        TypeError: if the value is not an integer. A bool is not one; a numpy integer is.
+        TypeError: if the value is not an integer. A bool is not one; an integer of numpy or torch is.
         ValueError: if it is out of range.
     """
     allowed = f"{least} or more" if most is None else f"{least} to {most}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+    is_bool = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+    try:
+        integer = None if is_bool else operator.index(value)
+    except TypeError:
+        integer = None
+    if integer is None:
         raise TypeError(f"{name}={value!r}; allowed: an integer, {allowed}")
-    if value < least or (most is not None and value > most):
+    if integer < least or (most is not None and integer > most):
         raise ValueError(f"{name}={value!r}; allowed: {allowed}")
-    return int(value)
+    return integer
 
 
 def numbers(name: str, value: Any) -> np.ndarray:
@@ -116,6 +122,8 @@ def plain(value: Any) -> Any:
 
 
 def plain_fields(config: Any) -> None:
-    """Replaces the fields of a frozen dataclass by `plain` ones."""
+    """Replaces the fields of a frozen dataclass by `plain` ones, items of tuples included."""
     for field in fields(config):
-        object.__setattr__(config, field.name, plain(getattr(config, field.name)))
+        value = getattr(config, field.name)
+        value = tuple(map(plain, value)) if type(value) is tuple else plain(value)
+        object.__setattr__(config, field.name, value)

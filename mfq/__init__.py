@@ -18,6 +18,7 @@ from mfq.envs.view import View
 from mfq.envs.workers import Workers
 from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import evaluate, head_to_head
+from mfq.matches.module_player import ModulePlayer
 from mfq.matches.players import Random, Scripted, load_player, load_pretrained
 from mfq.matches.self_play import Lagged, Pool
 from mfq.matches.teams import Teams, make_teams
@@ -37,6 +38,7 @@ __all__ = [
     "MeanAction",
     "MeanActionObservation",
     "MeanField",
+    "ModulePlayer",
     "OnDevice",
     "Player",
     "Pool",

@@ -30,7 +30,8 @@ Without --preset, --config and --env it starts from the preset ising.
 different draws, and a warning). It accepts --steps, --episodes, --minutes and --device.
 --trust MODULE:NAME lets checkpoints name code of yours, such as an environment.
 --set NAME=VALUE sets options of the game, such as --set num_agents=500 mu=400.
---opponents NAME SHARE replaces the opponents, such as --opponents lagged 0.5 rush 0.5.
+--opponents NAME SHARE replaces the opponents, such as --opponents lagged 0.5 rush 0.5; NAME may be
+MODULE:NAME of a player of yours.
 """
 OWN_FOLDER = "runs/GAME-ALGO-SEED"
 """What the help of `mfq train` shows as the default of --out; `_folder` fills in the names."""
@@ -90,6 +91,10 @@ class Evaluation:
     """Plays episodes without exploration with the agent of a run, and prints their mean scores, with
     those of random play in the same episodes.
 
+    --set, --env and --graph evaluate it in another game, with equal spaces: --set map_size=40 changes
+    options of the run's game. With another number of agents it needs a run with
+    agent.network.agent_embedding 0.
+
     --trust MODULE:NAME lets the checkpoint name code of yours, such as an environment.
 
     Attributes:
@@ -98,6 +103,9 @@ class Evaluation:
         episodes: the number of episodes; None for the run's ``evaluation.episodes``.
         seed: seed of the episodes; None for one that was not used to select the best checkpoint.
         device: the device of games and networks; None for that of the run.
+        env: another environment, as for `mfq train`; its options are those of --set. None for the run's.
+        graph: another neighbour graph, as for `mfq train`; None for the run's.
+        env_options: options of the game that replace the run's.
     """
 
     folder: str
@@ -105,6 +113,9 @@ class Evaluation:
     episodes: int | None = None
     seed: int | None = None
     device: str | None = None
+    env: str | None = None
+    graph: str | None = None
+    env_options: dict[str, Any] = field(default_factory=dict)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -242,7 +253,7 @@ def _finish(runner: Any) -> int:
         print(f"\nmfq: interrupted after step {runner.done}; to go on: {where}", file=sys.stderr)
         return 130
     scores = runner.evaluate()
-    _print_scores(scores, runner.config)
+    _print_scores(scores, runner.config, runner.config.evaluation.episodes)
     if say:
         print(_summary(runner, scores, kept), file=sys.stderr)
     runner.finish()
@@ -254,12 +265,13 @@ def _summary(runner: Any, scores: dict[str, float], kept: str) -> str:
     from mfq.training.summary import headline
 
     config = runner.config
-    (name, score), *by_random = headline(scores).items()
+    (name, score), *by_random = headline(scores, config.learning_side).items()
     beside = f", of random play {by_random[0][1]:.4g}" if by_random else ""
     lines = [f"done after {runner.done} steps: {name} {score:.4g}{beside}", kept]
     if (out := config.out) is not None:
         lines.append(f"best checkpoint: {out}/best.safetensors, score {runner.best:.4g}")
         named = [config.env, config.graph, config.algo, getattr(config.agent, "mean_field", None)]
+        named += config.evaluation.against
         code = dict.fromkeys(name for name in named if isinstance(name, str) and ":" in name)
         trust = "".join(f" --trust {name}" for name in code)
         lines.append(f"next: mfq evaluate {out} --checkpoint best{trust}")
@@ -275,15 +287,27 @@ def _evaluate(flags: Words) -> int:
     from mfq.training.runner import Runner
 
     # The folder has no flag.
-    kind = tyro.conf.configure(tyro.conf.PositionalRequiredArgs)(Evaluation)
+    flagged = _flagged(Evaluation, {"env_options": _set_flag()})
+    kind = tyro.conf.configure(tyro.conf.PositionalRequiredArgs)(flagged)
     options = tyro.cli(kind, prog="mfq evaluate", args=flags)
     file = f"{options.folder}/{options.checkpoint}.safetensors"
-    changes: dict[str, Any] = {"out": None, "workers": 0}
-    if options.device is not None:
-        changes["device"] = options.device
-    runner = Runner.load(file, **changes)
+    # Nobody is trained: neither opponents nor the replay are needed.
+    changes: dict[str, Any] = {
+        "out": None,
+        "workers": 0,
+        "opponents": {},
+        "checkpoints": {"replay": False},
+    }
+    changes |= {
+        name: value for name in ("device", "graph") if (value := getattr(options, name)) is not None
+    }
+    if options.env_options or options.env is not None:
+        changes["env_options"] = options.env_options
+    runner = Runner.load(file, options.env, **changes)
     seed = runner.config.seed + EVALUATION_SEED_OFFSET if options.seed is None else options.seed
-    _print_scores(runner.evaluate(options.episodes, seed), runner.config)
+    evaluation = runner.config.evaluation
+    episodes = evaluation.episodes if options.episodes is None else options.episodes
+    _print_scores(runner.evaluate(episodes, seed), runner.config, episodes)
     runner.finish()
     return 0
 
@@ -378,15 +402,11 @@ def _parse(
     changed: dict[str, Any] = {}
     known = {part.name for part in fields(kind)}
     if "env_options" in known:
-        annotations["env_options"] = Annotated[
-            dict[str, Any], _settings(), tyro.conf.arg(name="set", help="options of the game")
-        ]
+        annotations["env_options"] = _set_flag()
         changed["env_options"] = {}  # the default's are merged below
     if "opponents" in known:
         annotations["opponents"] = Annotated[dict[str, float], _shares()]
-    namespace: dict[str, Any] = {name: field(default_factory=dict) for name in annotations}
-    namespace |= {"__annotations__": annotations, "__doc__": kind.__doc__, "__module__": __name__}
-    flagged: Any = dataclass(frozen=True)(type(kind.__name__, (kind,), namespace))
+    flagged = _flagged(kind, annotations)
     values = {part.name: getattr(default, part.name) for part in fields(kind)}
     parsed = tyro.cli(
         flagged,
@@ -399,6 +419,22 @@ def _parse(
     if "env_options" in known:
         config = replace(config, env_options={**default.env_options, **parsed.env_options})
     return config
+
+
+def _flagged(kind: type[Any], annotations: dict[str, Any]) -> Any:
+    """Returns a subclass of a dataclass with other annotations of some dicts among its fields."""
+    namespace: dict[str, Any] = {name: field(default_factory=dict) for name in annotations}
+    namespace |= {"__annotations__": annotations, "__doc__": kind.__doc__, "__module__": __name__}
+    return dataclass(frozen=True)(type(kind.__name__, (kind,), namespace))
+
+
+def _set_flag() -> Any:
+    """Returns the annotation of a dict of options that --set NAME=VALUE fills."""
+    import tyro
+
+    return Annotated[
+        dict[str, Any], _settings(), tyro.conf.arg(name="set", help="options of the game")
+    ]
 
 
 def _settings() -> Any:
@@ -488,11 +524,17 @@ def _place(error: BaseException) -> str:
     return ""
 
 
-def _print_scores(scores: dict[str, float], config: Any) -> None:
-    """Prints scores beside random play's, and a remark if they are lower."""
+def _print_scores(scores: dict[str, float], config: Any, episodes: int) -> None:
+    """Prints scores beside random play's, the number of their episodes unless the run is quiet, and a
+    remark if they are below random play's."""
     from mfq.training.summary import below_random, table
 
     print(table(scores))
+    if not config.quiet:
+        count = -(-max(episodes, 2) // 2) * 2 if config.evaluation.against else episodes
+        of = "episode" if count == 1 else "episodes"
+        against = " against each opponent" if config.evaluation.against else ""
+        print(f"mfq: scores are means of {count} {of}{against}", file=sys.stderr)
     if remark := below_random(scores, config):
         print(f"mfq: {remark}", file=sys.stderr)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from mfenvs.validate import number, of_kind, one_of, positive, whole, widths
+from mfenvs.validate import number, of_kind, one_of, plain_fields, positive, whole, widths
 from mfq.agents.q_config import REPLAY_ALIASES, REWARD_SCALES, ReplayConfig
 from mfq.common.config import Alias, Nested
 from mfq.mean_field import PAIRINGS
@@ -39,6 +39,7 @@ class ACNetworkConfig:
     normalize: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         one_of("pictures", self.pictures, PICTURES)
         one_of("channels", self.channels, CHANNELS)
         of_kind("normalize", self.normalize, bool, "True or False")
@@ -71,6 +72,7 @@ class ACOptimizerConfig:
     clip_gradient: float = 10.0
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("actor_learning_rate", "critic_learning_rate"):
             positive(name, getattr(self, name))
         number("learning_rate_left", self.learning_rate_left, 0.0, 1.0)
@@ -102,6 +104,7 @@ class RolloutConfig:
     value_weight: float = 0.1
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         whole("steps", self.steps, 1)
         whole("updates", self.updates, 0)
         number("value_weight", self.value_weight, 0.0)

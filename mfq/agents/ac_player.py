@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mfq.agents.base import Player
 from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
+from mfq.networks.modes import check_outputs, in_eval_mode
 from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy
 
@@ -48,8 +49,9 @@ class ACPlayer(Player):
         """Returns actions int64 [B, N]; -1 for dead agents and those that it does not play."""
         index = step.active_index
         agents = index % step.actions.shape[1]
-        with self.precision.exactly(not explore):
+        with self.precision.exactly(not explore), in_eval_mode(self.module):
             logits = self.precision(self.module, step.obs_at(index), agents)
+        check_outputs(self.module, logits, len(index), step.num_actions, "logits [S, A]")
         policy = Greedy() if self.greedy and not explore else Boltzmann(self.temperature)
         chosen = policy.sample(logits, 0, self.generator, step.mask_at(index))
         return step.scatter_actions(chosen, index)

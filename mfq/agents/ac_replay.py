@@ -17,6 +17,7 @@ from mfq.agents.hearing import MakeMeanField
 from mfq.agents.update_scheduler import UpdateScheduler
 from mfq.envs.step import Step
 from mfq.envs.view import View
+from mfq.networks.modes import check_outputs
 from mfq.networks.optimizer import polyak_update
 from mfq.replay.base import observation, transition_fields
 from mfq.replay.compact import replay_for
@@ -51,7 +52,7 @@ class ReplayActorCritic(ActorCritic):
             view,
             config.replay.kind,
             config.replay.size,
-            seed + 1,
+            int(seed) + 1,
             self.mean_field,
             config.gamma > 0,
         )
@@ -102,13 +103,16 @@ class ReplayActorCritic(ActorCritic):
             batch = self.replay.sample(config.optimizer.batch_size)
             obs, agent = observation("obs", batch), batch["agent"]
             with torch.enable_grad():
-                q = self.precision(self.online["critic"], obs, batch["mean"], agent)
+                with self._training_mode():
+                    q = self.precision(self.online["critic"], obs, batch["mean"], agent)
+                    logits = self.precision(self.online["actor"], obs, agent)
+                num_actions = self.view.num_actions
+                check_outputs(self.online["critic"], q, len(agent), num_actions, "values [M, A]")
                 chosen = q.gather(-1, batch["action"][:, None])[:, 0]
                 critic_loss = (self.td_target(batch) - chosen).square().mean()
 
                 # Since grad pi = pi grad log pi, the gradient of sum_a pi(a|s) Q(s, a, abar) is
                 # E_{a~pi}[grad log pi(a|s) Q(s, a, abar)], without sampling.
-                logits = self.precision(self.online["actor"], obs, agent)
                 log_pi = self.log_policy(logits, batch.get("mask"))
                 pi = log_pi.exp()
                 gain, entropy = (pi * q.detach()).sum(-1), -(pi * log_pi).sum(-1)

@@ -16,6 +16,7 @@ from mfq.agents.hearing import MakeMeanField
 from mfq.common import distributed
 from mfq.envs.step import Step
 from mfq.envs.view import View
+from mfq.networks.modes import check_outputs
 from mfq.replay.base import observation
 from mfq.replay.rollout import Rollout
 
@@ -102,11 +103,14 @@ class RolloutActorCritic(ActorCritic):
         config, returns = self.config, batch["returns"]
         obs, agent = observation("obs", batch), batch["place"] % self.view.num_agents
         with torch.enable_grad():
-            value = self.precision(self.online["critic"], obs, batch["mean"], agent)[:, 0]
+            with self._training_mode():
+                values = self.precision(self.online["critic"], obs, batch["mean"], agent)
+                logits = self.precision(self.online["actor"], obs, agent)
+            check_outputs(self.online["critic"], values, len(agent), 1, "state values [M, 1]")
+            value = values[:, 0]
             critic_loss = (returns - value).square().sum() / size
 
             # grad log pi(a|s) (R - V(s, abar))
-            logits = self.precision(self.online["actor"], obs, agent)
             log_pi = self.log_policy(logits, batch.get("mask"))
             chosen = log_pi.gather(-1, batch["action"][:, None])[:, 0]
             gain = chosen * (returns - value.detach())

@@ -21,11 +21,12 @@ from mfq.agents.ac_player import ACPlayer
 from mfq.agents.base import Agent
 from mfq.agents.hearing import Hearing, MakeMeanField, make_mean_field
 from mfq.common import distributed
-from mfq.common.generators import load_generator_state
+from mfq.common.generators import load_generator_state, seeded
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 from mfq.mean_field import MeanField
 from mfq.networks.encoders import encoding_of
+from mfq.networks.modes import TrainingMode
 from mfq.networks.networks import Actor, Critic, Trunk
 from mfq.networks.normalize import RewardScale
 from mfq.networks.optimizer import adam, load_adam
@@ -52,7 +53,7 @@ class ActorCritic(Agent):
             with the signatures of `Actor.forward` and `Critic.forward`.
 
     Attributes:
-        module: the actor.
+        module: the actor. Actor and critic are in evaluation mode but for gradient steps.
         precision: the precision of actor and critic.
         time: steps acted while exploring.
         reward_scale: the scale of rewards; None if they are not scaled.
@@ -93,10 +94,11 @@ class ActorCritic(Agent):
         of_kind("config", config, ACConfig, "an ACConfig")
         self.hearing = Hearing(make_mean_field(view, mean_field, config.mean_field, config.pairing))
         build = network if network is not None else self._default_networks
-        actor, critic = build(view, torch.Generator().manual_seed(seed))
+        actor, critic = build(view, seeded(seed))
         self.online = nn.ModuleDict({"actor": actor, "critic": critic}).to(view.device)
+        self._training_mode = TrainingMode(self.online)
         self.optimizer = adam(self._parameters(), view.device)
-        self.generator = torch.Generator(view.device).manual_seed(seed + 2)
+        self.generator = seeded(seed + 2, view.device)
         greedy = config.play == "greedy"
         self.precision = Precision(config.precision, self.online, view.device)
         self._player = ACPlayer(actor, config.temperature, greedy, self.generator, self.precision)
@@ -224,7 +226,7 @@ def ac_player(
         mean_field: True for MF-AC, False for AC.
     """
     field = make_mean_field(view, mean_field, config.mean_field, config.pairing)
-    weights = torch.Generator().manual_seed(seed)
+    weights = seeded(seed)
     actor, _ = networks_of(config, observation_space, view, field, weights)
     actor.load_state_dict(
         {
@@ -235,7 +237,7 @@ def ac_player(
     )
     actor.to(view.device).requires_grad_(False)
     precision = Precision(config.precision, actor, view.device)
-    generator = torch.Generator(view.device).manual_seed(seed + 2)
+    generator = seeded(seed + 2, view.device)
     return ACPlayer(actor, config.temperature, config.play == "greedy", generator, precision)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
+from mfq.networks.modes import in_eval_mode
 
 SEED_STRIDE = 100_003
 """Distance between the seeds of a player's generators, larger than that between players' seeds."""
@@ -53,7 +54,7 @@ class Player(ABC):
     def reseed(self, seed: int) -> None:
         """Seeds the generators, each with a different seed."""
         for k, generator in enumerate(self.generators):
-            generator.manual_seed(seed + SEED_STRIDE * k)
+            generator.manual_seed(int(seed) + SEED_STRIDE * k)
 
     def on_episodes_end(self, ended: int, beaten: int) -> None:
         """Called when episodes have ended; by default does nothing.
@@ -150,7 +151,8 @@ def check_agent(name: str, agent: Any) -> None:
 
 @contextmanager
 def preserved(players: Sequence[Player], seed: int) -> Iterator[None]:
-    """Returns a context with freshly seeded generators of players. On exit it restores their states.
+    """Returns a context with freshly seeded generators of players, and their modules in evaluation mode.
+    On exit it restores their states and modes.
 
     Args:
         players: the players. Their parts get the seeds ``seed``, ``seed + 1`` and so on.
@@ -161,7 +163,8 @@ def preserved(players: Sequence[Player], seed: int) -> Iterator[None]:
     for k, part in enumerate(parts):
         part.reseed(seed + k)
     try:
-        yield
+        with in_eval_mode(*(part.module for part in parts if part.module is not None)):
+            yield
     finally:
         for part, state in zip(parts, states, strict=True):
             part.load_acting_state(state)

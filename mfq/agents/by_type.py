@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mfq.agents.base import Agent, Player, check_agent
+from mfq.agents.loop import check_actions
 from mfq.envs.step import Step
 from mfq.envs.view import View
 
@@ -37,7 +38,9 @@ class PlayerByType(Player):
         for k, player in enumerate(self.parts):
             typed = step.of_type(k)
             mine = typed.alive if typed.mine is None else typed.alive & typed.mine
-            actions = player.act(typed, explore).where(mine, actions)
+            chosen = player.act(typed, explore)
+            check_actions(player, chosen, typed)
+            actions = chosen.where(mine, actions)
         return actions
 
     @property

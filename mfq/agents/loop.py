@@ -57,7 +57,8 @@ def play(view: View, player: Player, step: Step, explore: bool = True) -> Iterat
 
 
 def check_actions(player: Player, actions: Any, step: Step) -> None:
-    """Raises TypeError or ValueError unless a player's actions are integers [B, N]."""
+    """Raises TypeError or ValueError unless a player's actions are integers int64 [B, N], each an action
+    or -1 where they count. (On a GPU their range is not checked, since that would synchronise.)"""
     name, shape = f"{type(player).__name__}.act", tuple(step.actions.shape)
     if not isinstance(actions, Tensor):
         raise TypeError(
@@ -66,6 +67,22 @@ def check_actions(player: Player, actions: Any, step: Step) -> None:
     if tuple(actions.shape) != shape or actions.dtype != torch.int64:
         raise ValueError(
             f"{name} returned {actions.dtype} {tuple(actions.shape)}; allowed: torch.int64 {shape}"
+        )
+    if actions.device.type == "cpu" and len(actions):
+        counts = step.num_actions if step.types is None else step.types.counts
+        outside = (actions < -1) | (actions >= counts)
+        if bool(outside.any()):
+            _check_playing(name, actions, step, outside)
+
+
+def _check_playing(name: str, actions: Tensor, step: Step, outside: Tensor) -> None:
+    """Raises ValueError if an action outside the range is of an agent that the player plays."""
+    playing = step.alive if step.mine is None else step.alive & step.mine
+    for row, agent in (outside & playing).nonzero().tolist()[:1]:
+        count = step.num_actions if step.types is None else int(step.types.counts[agent])
+        raise ValueError(
+            f"{name} returned the action {int(actions[row, agent])} for agent {agent} of row {row}; "
+            f"allowed: 0 to {count - 1}"
         )
 
 

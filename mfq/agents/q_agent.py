@@ -72,7 +72,7 @@ class QAgent(QPlayer, Agent):
             # Iterated mean actions are random, so that they cannot be recomputed.
             "ring" if config.iterations else config.replay.kind,
             config.replay.size,
-            seed + 1,
+            int(seed) + 1,
             self.mean_field,
             config.gamma > 0,
         )
@@ -113,7 +113,8 @@ class QAgent(QPlayer, Agent):
         """Makes a gradient step; returns the loss, the mean value and the mean absolute error."""
         with torch.enable_grad():
             inputs = observation("obs", batch), batch["mean"], batch["agent"]
-            q = self.precision(self.module, *inputs)
+            with self._training_mode():
+                q = self.precision(self.module, *inputs)
             chosen = q.gather(-1, batch["action"][:, None])[:, 0]
             error = self.td_target(batch) - chosen
             loss = error.square().mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from mfenvs.validate import number, of_kind, one_of, positive, whole, widths
+from mfenvs.validate import number, of_kind, one_of, plain_fields, positive, whole, widths
 from mfq.common.config import Alias, Nested
 from mfq.mean_field import PAIRINGS
 from mfq.networks.encoders import CHANNELS
@@ -51,6 +51,7 @@ class ExplorationConfig:
     coherent_concentration: float = 0.1
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         one_of("policy", self.policy, POLICIES)
         for name in ("stickiness", "coherent_start"):
             number(name, getattr(self, name), 0.0, 1.0)
@@ -101,6 +102,7 @@ class QNetworkConfig:
     normalize: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         one_of("pictures", self.pictures, Q_PICTURES)
         one_of("channels", self.channels, CHANNELS)
         of_kind("normalize", self.normalize, bool, "True or False")
@@ -129,6 +131,7 @@ class OptimizerConfig:
     clip_gradient: float = 10.0
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         positive("learning_rate", self.learning_rate)
         for name in ("learning_rate_end", "clip_gradient"):
             number(name, getattr(self, name), 0.0)
@@ -164,6 +167,7 @@ class ReplayConfig:
     samples_per_insert: float = 0.0
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         one_of("kind", self.kind, REPLAYS)
         for name, least in (("size", 1), ("learning_starts", 1), ("updates_per_step", 0)):
             whole(name, getattr(self, name), least)

@@ -17,11 +17,12 @@ from mfenvs.validate import of_kind
 from mfq.agents.base import Player
 from mfq.agents.hearing import Hearing, MakeMeanField, make_mean_field
 from mfq.agents.q_config import QConfig
-from mfq.common.generators import load_generator_state
+from mfq.common.generators import load_generator_state, seeded
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 from mfq.mean_field import MeanField, iterate
 from mfq.networks.encoders import encoding_of
+from mfq.networks.modes import TrainingMode, check_outputs, in_eval_mode
 from mfq.networks.networks import QNetwork
 from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
@@ -43,7 +44,7 @@ class QPlayer(Player):
         policy: the policy for exploration and in v^MF; None takes the config's.
 
     Attributes:
-        module: the network.
+        module: the network, in evaluation mode but for gradient steps.
         precision: the precision of the network.
         time: steps acted while exploring.
         episodes: episodes that have ended, over all rows.
@@ -73,9 +74,10 @@ class QPlayer(Player):
         self.policy = config.exploration.make_policy() if policy is None else policy
         self._has_user_policy = policy is not None
         build = network if network is not None else self._default_network
-        self.module = build(view, torch.Generator().manual_seed(seed)).to(view.device)
+        self.module = build(view, seeded(seed)).to(view.device)
+        self._training_mode = TrainingMode(self.module)
         self.precision = Precision(config.precision, self.module, view.device)
-        self.generator = torch.Generator(view.device).manual_seed(seed + 2)
+        self.generator = seeded(seed + 2, view.device)
         self.time = self.episodes = 0
         self._last_values: tuple[Tensor, Tensor | None] | None = None  # and mask, of the last act
         self._acted_on: tuple[int, Tensor] | None = None  # a step's number and its expected mean
@@ -113,7 +115,8 @@ class QPlayer(Player):
         With exploration they are drawn from the policy; without, ``config.play`` decides.
         """
         index = step.active_index
-        with torch.no_grad(), self.precision.exactly(not explore):
+        modes = in_eval_mode(self.module)
+        with torch.no_grad(), self.precision.exactly(not explore), modes:
             mean = self.expected_mean(step)
             q = self.values(step, mean, index)
             mask = step.mask_at(index)
@@ -128,10 +131,17 @@ class QPlayer(Player):
         return actions
 
     def values(self, step: Step, mean: Tensor, index: Tensor) -> Tensor:
-        """Returns Q(o, abar, .) at the indices b N + j: float32 [S, A]; ``mean`` is [B, N, D]."""
+        """Returns Q(o, abar, .) at the indices b N + j: float32 [S, A]; ``mean`` is [B, N, D].
+
+        Raises:
+            ValueError: if the network does not return [S, A].
+        """
         agents = index % self.view.num_agents
         inputs = step.obs_at(index), mean.flatten(0, 1)[index], agents
-        return self.precision(self.module, *inputs)
+        values = self.precision(self.module, *inputs)
+        num_actions = self.view.num_actions
+        check_outputs(self.module, values, len(index), num_actions, "action values [S, A]")
+        return values
 
     def expected_mean(self, step: Step) -> Tensor:
         """Returns the abar that acting in this step uses: float32 [B, N, D], D = 0 for IQL."""

@@ -191,6 +191,29 @@ def saved_agent(state: dict[str, Any], algo: Any = None, source: Any = "it") -> 
     return name, config
 
 
+def check_num_agents(state: Any, num_agents: int) -> None:
+    """Raises RuntimeError, as torch does for other sizes, if the state of an agent has embeddings of
+    another number of agents."""
+    for name, part in state.items() if isinstance(state, dict) else ():
+        if name == "replay":
+            continue
+        is_embedding = name == "identity.weight" or str(name).endswith(".trunk.identity.weight")
+        if is_embedding and len(part) != num_agents:
+            raise RuntimeError(
+                f"size mismatch: it was trained with {len(part)} agents, here {num_agents}; allowed: "
+                "as many, or a training with agent.network.agent_embedding=0, after which any may play"
+            )
+        check_num_agents(part, num_agents)
+
+
+def without_replay(state: dict[str, Any]) -> dict[str, Any]:
+    """Returns the state of an agent, or of one with a learner for each type, without replay memories."""
+    kept = {name: part for name, part in state.items() if name != "replay"}
+    if "types" in kept:
+        kept["types"] = {name: without_replay(part) for name, part in kept["types"].items()}
+    return kept
+
+
 def make_agent(view: View, algo: Any, config: Any = None, seed: int = 0) -> Agent:
     """Returns an agent of an algorithm; with several types of agents, a `ByType` with one learner each.
 
@@ -240,6 +263,8 @@ def load_agent_player(
         ValueError, KeyError, RuntimeError: if the state does not fit the view.
     """
     entry = ALGORITHMS[algo]
+    if algo in BUILT_IN:
+        check_num_agents(state, view.num_agents)
     if view.type_specs is None:
         space = view.observation_space if space is None else space
         return entry.load(view, space, config, state, seed)

@@ -18,7 +18,7 @@ from torch import Tensor
 from mfenvs.validate import of_kind
 from mfq.agents.base import Agent
 from mfq.agents.hearing import Hearing, make_mean_field
-from mfq.common.generators import load_generator_state
+from mfq.common.generators import load_generator_state, seeded
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.mean_field import MeanField, iterate
@@ -120,7 +120,7 @@ class TabularQ(Agent):
         digits[0] = 0.0
         self._digits = digits.float().to(view.device)
         self._cells = cells
-        self.generator = torch.Generator(view.device).manual_seed(seed)
+        self.generator = seeded(seed, view.device)
         self.time = 0
 
     # -- interface of agents ---------------------------------------------------------------------

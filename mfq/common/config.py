@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import yaml
 
+from mfenvs.validate import plain_fields
 from mfq.common.files import write_atomically
 
 Config = TypeVar("Config")
@@ -29,6 +30,7 @@ class Nested:
     ALIASES: ClassVar[dict[str, Alias]] = {}
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for part in fields(self):  # type: ignore[arg-type]
             make, value = part.default_factory, getattr(self, part.name)
             if not (isinstance(make, type) and is_dataclass(make)) or isinstance(value, make):

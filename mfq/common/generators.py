@@ -1,11 +1,26 @@
-"""Restores the states of random generators, across devices too."""
+"""Makes random generators from seeds, and restores their states, across devices too."""
 
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from mfenvs.validate import whole
+
+LEAST_SEED, MOST_SEED = -(2**63), 2**64 - 1
+"""The seeds that torch accepts."""
+
+
+def seeded(seed: Any, device: torch.device | str = "cpu") -> torch.Generator:
+    """Returns a generator with a seed, an integer of Python, numpy or torch.
+
+    Raises:
+        ValueError, TypeError: for anything else.
+    """
+    return torch.Generator(device).manual_seed(whole("seed", seed, LEAST_SEED, MOST_SEED))
 
 
 def load_generator_state(generator: torch.Generator, state: Tensor) -> None:

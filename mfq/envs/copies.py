@@ -18,7 +18,16 @@ from mfq.envs.parallel import ParallelView
 from mfq.envs.step import Step
 from mfq.envs.view import View
 
-ENV_SPEC = ("agents", "groups", "group_names", "types", "type_names", "type_specs", "graph_moves")
+ENV_SPEC = (
+    "agents",
+    "groups",
+    "group_names",
+    "types",
+    "type_names",
+    "type_specs",
+    "graph_moves",
+    "match_measure",
+)
 
 
 class RowGroup(Protocol):
@@ -107,7 +116,8 @@ class Copies(View):
         self.row_groups = list(row_groups)
         self.num_envs, self.num_agents = len(specs), len(first["agents"])
         self._type_names, self._moves = first["type_names"], first["graph_moves"]
-        for name in first.keys() - {"type_names", "graph_moves"}:
+        self._match_measure = first["match_measure"]
+        for name in first.keys() - {"type_names", "graph_moves", "match_measure"}:
             setattr(self, name, first[name])
         self._last: Step | None = None
 
@@ -131,6 +141,10 @@ class Copies(View):
     @property
     def type_names(self) -> tuple[str, ...]:
         return self._type_names
+
+    @property
+    def match_measure(self) -> str | None:
+        return self._match_measure
 
     @property
     def graph(self) -> NeighborGraph:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -64,6 +66,11 @@ def check_trusted(names: Mapping[str, Any], source: Any) -> None:
         )
 
 
+def is_code(name: Any) -> bool:
+    """Returns whether a name is MODULE:NAME, and not that of a file or folder."""
+    return isinstance(name, str) and bool(_NAME.fullmatch(name)) and not Path(name).exists()
+
+
 def _is_factory(name: str) -> bool:
     """Returns whether an environment's name is MODULE:FACTORY. Gymnasium takes MODULE:ID-vN."""
     return ":" in name and not re.search(r"-v\d+$", name)
@@ -90,7 +97,9 @@ def find(name: str) -> Any:
             f"{name}: there is no module {module!r} in {folder} or installed"
         ) from None
     if not hasattr(imported, attribute):
-        raise ValueError(f"{name}: {module} has no {attribute!r}")
+        close = difflib.get_close_matches(attribute, [n for n in vars(imported) if n[0] != "_"], 1)
+        meant = f"; did you mean {module}:{close[0]}?" if close else ""
+        raise ValueError(f"{name}: {module} has no {attribute!r}{meant}")
     _trusted.add(name)
     return getattr(imported, attribute)
 
@@ -113,6 +122,7 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], A
         factory = find(name)
         if not callable(factory):
             raise TypeError(f"{name} is a {type(factory).__name__}; allowed: a function")
+        _check_arguments(name, factory, options)
         return partial(factory, **options)
     try:
         gymnasium.spec(name)
@@ -120,6 +130,22 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], A
         return None
     _trusted.add(name)
     return partial(gymnasium.make, name, **options)
+
+
+def _check_arguments(name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Raises TypeError for options that are no parameters of a factory."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except ValueError:  # some functions of C have no signature
+        return
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    for option in options:
+        if option not in named:
+            raise TypeError(
+                f"{name} has no parameter {option!r}; allowed: {', '.join(named) or 'no options'}"
+            )
 
 
 def graph_of(name: str | None) -> GraphLike:

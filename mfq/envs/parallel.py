@@ -15,6 +15,7 @@ from torch import Tensor
 from mfenvs.graph import NeighborGraph
 from mfq.envs.finite import check_finite
 from mfq.envs.graphs import GraphLike, Graphs
+from mfq.envs.measures import match_measure_of, measures_of
 from mfq.envs.observations import MASK, Reader
 from mfq.envs.step import Step
 from mfq.envs.types import AgentTypes, by_spaces, numbered, prefix, type_names
@@ -67,6 +68,10 @@ class ParallelView(View):
     def graph_moves(self) -> bool:
         """Whether the graph may change."""
         return self._graphs.moves
+
+    @property
+    def match_measure(self) -> str | None:
+        return match_measure_of(self.env)
 
     @property
     def type_names(self) -> tuple[str, ...]:
@@ -147,6 +152,7 @@ class ParallelView(View):
             graph=self.graph,
             graph_before=before,
             num_actions=max(self._counts),
+            measures=measures_of(self.env),
             types=self.type_specs,
         )
 

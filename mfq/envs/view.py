@@ -92,7 +92,10 @@ class View(ABC):
     @property
     def match_measure(self) -> str | None:
         """The name of the measure that decides a match: the group with the highest
-        ``measures[f"{group}_{match_measure}"]`` wins. None: the group with the highest return."""
+        ``measures[f"{group}_{match_measure}"]`` wins. None: the group with the highest return.
+
+        For a PettingZoo environment it is its attribute ``match_measure``, beside ``measures``, a dict
+        of numbers or a function that returns one; "kills" for MAgent2's battles."""
         return None
 
     @property

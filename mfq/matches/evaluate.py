@@ -14,9 +14,10 @@ import torch
 from mfenvs.validate import whole
 from mfq.agents import loop
 from mfq.agents.base import Player, check_player, preserved
+from mfq.envs.lookup import is_code
 from mfq.envs.view import View, check_view
 from mfq.matches.intervals import student, wilson
-from mfq.matches.players import Random, script
+from mfq.matches.players import Random, player_of_code, script
 from mfq.matches.teams import Teams
 
 MAX_STEPS = 100_000
@@ -69,7 +70,7 @@ class Record(NamedTuple):
 
 @overload
 def evaluate(
-    view: View, players: Player, episodes: int = 1, seed: int = 0, explore: bool = False
+    view: View, players: Player | str, episodes: int = 1, seed: int = 0, explore: bool = False
 ) -> Scores: ...
 
 
@@ -85,7 +86,7 @@ def evaluate(
 
 def evaluate(
     view: View,
-    players: Player | Mapping[str, Player | str],
+    players: Player | str | Mapping[str, Player | str],
     episodes: int = 1,
     seed: int = 0,
     explore: bool = False,
@@ -97,8 +98,9 @@ def evaluate(
 
     Args:
         view: the view of the players, or one of the same sizes. It is reset.
-        players: a player of all agents; or for each group (of ``view.group_names``) a player or the name
-            of a script.
+        players: a player of all agents; or for each group (of ``view.group_names``) a player. Players
+            may be given by name: that of a script, "random", or MODULE:NAME (see
+            `mfq.matches.players.player_of_code`). Their networks are in evaluation mode meanwhile.
         episodes: the number of episodes over all rows. Rows count equally many; if B does not divide
             the number, the first rows count one more.
         seed: seed of the reset, and of the players' generators.
@@ -118,7 +120,9 @@ def evaluate(
     if isinstance(players, Mapping):
         played = play(view, players, episodes, seed, explore)
         return {name: summary(record_of(played, name)) for name in played.group_names}
-    played = play(view, dict.fromkeys(view.group_names, players), episodes, seed, explore)
+    player = _named(players, view)
+    check_player("players", player)
+    played = play(view, dict.fromkeys(view.group_names, player), episodes, seed, explore)
     scores = {"return": float(played.earned.sum(1).mean() / played.sizes.sum())}
     if len(played.group_names) > 1:
         returns = played.earned.mean(0) / played.sizes
@@ -140,7 +144,7 @@ def head_to_head(
 
     Args:
         view: a view of two groups.
-        a, b: players, or names of scripts.
+        a, b: players, or their names as in `evaluate`.
         episodes: the total number of episodes, at least 2; an odd number is rounded up.
         seed, explore: as in `evaluate`.
 
@@ -161,7 +165,7 @@ def match(
     check_view(view)
     if len(view.group_names) != 2:
         raise ValueError(f"the view has groups {view.group_names}; allowed: two")
-    whole("episodes", episodes, 2)
+    episodes = whole("episodes", episodes, 2)
     first, second = view.group_names
     of_a: dict[str, Record] = {}
     of_b: dict[str, Record] = {}
@@ -193,8 +197,7 @@ def play(
 ) -> Episodes:
     """Plays the episodes of `evaluate`, and returns them."""
     check_view(view)
-    whole("episodes", episodes, 1)
-    whole("seed", seed, 0)
+    episodes, seed = whole("episodes", episodes, 1), whole("seed", seed, 0)
     if not view.ends:
         raise ValueError("max_cycles=None: no episode ever ends; allowed for evaluation: a number")
     teams = _teams(view, players)
@@ -241,13 +244,23 @@ def play(
 
 
 def record_of(episodes: Episodes, group: str) -> Record:
-    """Returns the record of a group."""
+    """Returns the record of a group.
+
+    Raises:
+        ValueError: if a group lacks the measure that decides a match.
+    """
     names, deciding = episodes.group_names, episodes.match_measure
     index = names.index(group)
     returns = episodes.earned / episodes.sizes
-    counts = [episodes.measures.get(f"{name}_{deciding}") for name in names]
-    has_measure = all(count is not None for count in counts)
-    points = np.stack(counts, 1) if has_measure else returns  # type: ignore[arg-type]
+    points = returns
+    if deciding is not None:
+        deciders = [f"{name}_{deciding}" for name in names]
+        if missing := [name for name in deciders if name not in episodes.measures]:
+            raise ValueError(
+                f"match_measure={deciding!r} and no measure {missing[0]!r}; allowed: one of each group "
+                f"among the measures ({', '.join(sorted(episodes.measures)) or 'none'})"
+            )
+        points = np.stack([episodes.measures[name] for name in deciders], 1)
     others = np.delete(points, index, 1)
     margin = points[:, index] - (others.max(1) if len(names) > 1 else 0.0)
     measures = {
@@ -255,7 +268,7 @@ def record_of(episodes: Episodes, group: str) -> Record:
         for name, values in sorted(episodes.measures.items())
         if name.startswith(f"{group}_")
     }
-    if has_measure:
+    if deciding is not None:
         measures[f"{deciding}_difference"] = margin
     return Record(margin > 0, margin == 0, returns[:, index], measures)
 
@@ -350,16 +363,20 @@ def of_player(scores: Scores) -> Scores:
     return {name: value for name, value in scores.items() if not name.startswith(RANDOM_PLAY)}
 
 
-def selection_score(scores: Scores) -> float:
+def selection_score(scores: Scores, side: str | None = None) -> float:
     """Returns the score that selects the best checkpoint. Entries of `random_score` do not count.
 
     It is the return; or with opponents, the mean over them of the win rate on the side where it is
     lower, since a player that wins from one side only exploits a gap of the opponent.
+
+    Args:
+        scores: those of `scores_of`.
+        side: the side that alone counts, as for a learner that only plays this side. None: both.
     """
     lower: Scores = {}
     for name, value in of_player(scores).items():
-        opponent, is_side, _ = name.partition("_win_rate_as_")
-        if is_side:
+        opponent, is_side, played = name.partition("_win_rate_as_")
+        if is_side and side in (None, played):
             lower[opponent] = min(value, lower.get(opponent, 1.0))
     return sum(lower.values()) / len(lower) if lower else scores["return"]
 
@@ -371,9 +388,16 @@ def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
             f"allowed: one for each of {', '.join(map(repr, view.group_names))}"
         )
     by_group = {
-        name: script(player, view) if isinstance(player, str) else player
+        name: _named(player, view)
         for name, player in ((name, players[name]) for name in view.group_names)
     }
     for name, player in by_group.items():
         check_player(f"players[{name!r}]", player)
     return Teams(view, by_group, view.groups.expand(view.num_envs, -1))
+
+
+def _named(player: Player | str, view: View) -> Player:
+    """Returns a player by its name; another one as it is."""
+    if not isinstance(player, str):
+        return player
+    return player_of_code(player, view) if is_code(player) else script(player, view)

@@ -1,7 +1,8 @@
-"""Players that do not learn: scripts of environments, and saved players of runs."""
+"""Players that do not learn: scripts of environments, saved players of runs, and players by code."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,16 +10,19 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from torch import Tensor, nn
 
 from mfq import pretrained
 from mfq.agents.base import Player
 from mfq.agents.registry import load_agent_player, saved_agent
 from mfq.common import checkpoint
+from mfq.common.generators import seeded
 from mfq.envs import lookup
+from mfq.envs.lookup import is_code
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.envs.wrap import wrap
+from mfq.matches.module_player import ModulePlayer
 from mfq.networks.encoders import InParts, split
 from mfq.policy import draw
 
@@ -54,7 +58,7 @@ class Random(Player):
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = seeded(seed)
 
     @property
     def generators(self) -> Sequence[torch.Generator]:
@@ -91,7 +95,8 @@ def load_player(
 
     Args:
         source: the name of a script, "random", a checkpoint, the folder of a run (its best checkpoint,
-            or else its last), or the name of a pretrained player.
+            or else its last), the name of a pretrained player, or MODULE:NAME of a player of your own
+            (see `player_of_code`), which is imported.
         view: the view to play. A player trained on observations in parts (battle's view and features)
             can also play a view with both in one picture, as in MAgent2's battle.
         algo: the class of the run's algorithm, if the file does not name it.
@@ -100,10 +105,14 @@ def load_player(
 
     Raises:
         OSError: if the file does not exist.
-        ValueError: if it is not a checkpoint, is damaged, or does not fit the view.
+        ValueError: if it is not a checkpoint, is damaged, or does not fit the view; or if MODULE:NAME
+            does not exist.
+        TypeError: if MODULE:NAME is no player.
     """
     if source in view.scripts or source == "random":
         return script(str(source), view)
+    if is_code(source):
+        return player_of_code(str(source), view)
     lookup.trust(trust)
     path, state = read_run(source, view.scripts)
     try:
@@ -114,9 +123,67 @@ def load_player(
         raise ValueError(f"{path} does not fit: {cause}{error}") from None
 
 
+def player_of_code(name: str, view: View) -> Player:
+    """Imports MODULE:NAME, trusts it, and returns the player that it stands for.
+
+    Args:
+        name: the name of a `Player`; of a torch module, which plays as a `ModulePlayer`; or of a
+            function or class that returns either. It is called with the view if it has a required
+            parameter or one called ``view``, else without arguments.
+        view: the view to play.
+
+    Raises:
+        ValueError: if the module does not exist, or has no such attribute.
+        TypeError: if it is or returns something else.
+    """
+    code = lookup.find(name)
+    if isinstance(code, type) and issubclass(code, nn.Module):
+        raise TypeError(
+            f"{name} is a class of torch modules, and has no trained weights; allowed: a module, or a "
+            f"function that returns one, such as mfq.ModulePlayer.from_file(path, {code.__name__})"
+        )
+    made = code
+    if not isinstance(code, Player | nn.Module):
+        if not callable(code):
+            raise TypeError(f"{name} is a {type(code).__name__}; allowed: {_PLAYER_CODE}")
+        made = code(view) if _takes_view(name, code) else code()
+    if isinstance(made, nn.Module):
+        return ModulePlayer(made)
+    if not isinstance(made, Player):
+        raise TypeError(f"{name} returned a {type(made).__name__}; allowed: {_PLAYER_CODE}")
+    return made
+
+
+_PLAYER_CODE = "an mfq.Player, a torch.nn.Module, or a function of the view that returns one"
+
+
+def _takes_view(name: str, make: Any) -> bool:
+    """Returns whether a function is to be called with a view.
+
+    Raises:
+        TypeError: if it has several required parameters.
+    """
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except ValueError:  # some functions of C have no signature
+        return True
+    required = [
+        p
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if len(required) > 1 or any(p.kind is p.KEYWORD_ONLY for p in required):
+        takes = inspect.signature(make)
+        raise TypeError(f"{name} takes {takes}; allowed: the view, or no argument")
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return bool(required) or any(p.name == "view" and p.kind in positional for p in parameters)
+
+
 def _other_options(state: dict[str, Any], view: View) -> str:
     """Returns in which options the game of a checkpoint differs from that of a view: "map_size 20, here
     40, ..."; "" if in none, or if that cannot be known."""
+    if not state.get("own_env", True):  # the run's environment was given, and not by its name
+        return ""
     try:
         game = view.env.game  # type: ignore[attr-defined]
         trained, options = state["config"]["env"], state["config"]["env_options"]
@@ -181,14 +248,14 @@ def options_of(
         scripts: the names of its scripts.
 
     Returns:
-        The options; None if all sources are scripts.
+        The options; None if all sources are scripts and MODULE:NAMEs.
 
     Raises:
         OSError, ValueError: as `load_player`.
     """
     first = None
     for source in sources:
-        if source in scripts:
+        if source in scripts or is_code(source):
             continue
         path, state = read_run(source, scripts)
         try:
@@ -218,7 +285,7 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
         of_scripts = f"{', '.join(scripts)} (scripts), " if scripts else ""
         raise FileNotFoundError(
             f"{source} is no player; allowed: {of_scripts}{', '.join(by_name)} (pretrained, of battle), "
-            "a checkpoint, or the folder of a run that has one"
+            "a checkpoint, the folder of a run that has one, or MODULE:NAME of a player of your own"
         )
     return path, checkpoint.load(path)
 
@@ -234,5 +301,5 @@ def _player_of(state: dict[str, Any], view: View, algo: Any) -> Player:
         space = space if isinstance(space, spaces.Dict) else split(space, parts)
     player = load_agent_player(view, name, options, state["agent"], config["seed"], space)
     if parts is not None and player.module is not None:
-        player.module = InParts(player.module, parts)
+        player.module = InParts(player.module, parts).eval()
     return player

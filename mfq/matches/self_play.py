@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mfq.agents.base import Agent, Player, check_agent
+from mfq.common.generators import seeded
 from mfq.envs.step import Step
 
 
@@ -114,7 +115,7 @@ class Pool(Player):
         self.learner, self.size, self.every, self.seed = learner, size, every, seed
         self.members: list[Player] = []
         self.episodes = self.added = 0
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = seeded(seed)
         self.against = torch.zeros(0, dtype=torch.int64, device="cpu")  # [B] after the first step
         self._add()
 

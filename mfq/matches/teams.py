@@ -191,8 +191,8 @@ def make_teams(
         learner: the learner, which plays in every row.
         shares: opponent -> its share of the rows, above 0; shares need not sum to 1. An opponent is
             "self" (the learner plays both sides, and learns from both), "lagged" (`Lagged`), "pool"
-            (`Pool`), the name of a script, a checkpoint or the folder of a run, or a player. A player
-            does not change, unless its `Player.on_episodes_end` changes it.
+            (`Pool`), any name that `load_player` accepts, or a player. A player does not change, unless
+            its `Player.on_episodes_end` changes it.
         sides: "both": the learner plays the first group in half of each opponent's rows and the second
             group in the other half; or the name of the group that it always plays.
         seed: seed of the opponents' generators.
@@ -224,8 +224,8 @@ def make_teams(
         )
     players: dict[str, Player] = {"learner": learner}
     for k, opponent in enumerate(others):
-        name = str(opponent) if isinstance(opponent, str | Path) else f"player_{k}"
-        players[name] = _opponent(view, learner, opponent, seed + 1000 * (k + 1))
+        player = _opponent(view, learner, opponent, seed + 1000 * (k + 1))
+        players[name_of_opponent(opponent, k)] = player
 
     counts = _rows_of(list(shares.values()), view.num_envs, least)
     assignment = torch.zeros((view.num_envs, view.num_agents), dtype=torch.int64, device="cpu")
@@ -244,6 +244,11 @@ def make_teams(
             assignment[row : row + count] = torch.where(groups == learners[:, None], 0, place)
         row += count
     return Teams(view, players, assignment, ["learner"])
+
+
+def name_of_opponent(opponent: Any, k: int) -> str:
+    """Returns the name in `Teams` of the k-th opponent other than "self"; of a player, player_k."""
+    return str(opponent) if isinstance(opponent, str | Path) else f"player_{k}"
 
 
 def _opponent(view: View, learner: Agent, opponent: Any, seed: int) -> Player:

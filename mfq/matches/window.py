@@ -17,8 +17,8 @@ PRETRAINED = {"red": "mfq", "blue": "iql"}
 
 @dataclass(frozen=True)
 class PlayConfig:
-    """Plays battle between two armies: scripts or pretrained players (see `mfq list`), checkpoints, or
-    folders of runs.
+    """Plays battle between two armies: scripts or pretrained players (see `mfq list`), checkpoints,
+    folders of runs, or MODULE:NAMEs of players of your own.
 
     Attributes:
         red: the player of the red army. None: rush, or if blue is None too, the pretrained "mfq".

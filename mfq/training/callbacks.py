@@ -122,7 +122,7 @@ class WriteLog(Callback):
     def on_evaluation(self, runner: Run, scores: dict[str, float]) -> None:
         if self._log is not None:
             self._log.write(runner.done, {f"eval_{k}": value for k, value in scores.items()})
-            self._headline = headline(scores)
+            self._headline = headline(scores, runner.config.learning_side)
             self._log.show(self._reward | self._headline)
 
     def on_end(self, runner: Run) -> None:
@@ -148,7 +148,7 @@ class Evaluate(Callback):
         scores = runner.evaluate()
         for callback in runner.callbacks:
             callback.on_evaluation(runner, scores)
-        score = selection_score(scores)
+        score = selection_score(scores, runner.config.learning_side)
         if score >= runner.best:  # for equal scores the later one, which was trained longer
             runner.best = score
             runner.save_as("best")

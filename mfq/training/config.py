@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import reduce
 from importlib import resources
+from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar
 
-from mfenvs.validate import number, of_kind, positive, whole
+from mfenvs.validate import number, of_kind, plain_fields, positive, whole
+from mfq.agents.base import Player
 from mfq.agents.registry import ALGORITHMS, agent_config, algorithm
 from mfq.common.config import Alias, Nested, build, read_yaml
 
@@ -31,9 +33,10 @@ class EvaluationConfig:
         episodes: episodes of an evaluation. With opponents, those against each of them, half on each
             side; an odd number is rounded up.
         num_envs: the most rows of the evaluation.
-        against: opponents: scripts, checkpoints or folders of runs. The best checkpoint is the one with
-            the highest win rate against them (see `mfq.matches.evaluate.selection_score`), or without
-            opponents the highest return; the latest of equal ones.
+        against: opponents: scripts, checkpoints, folders of runs, or MODULE:NAMEs of players of your own
+            (see `mfq.load_player`). The best checkpoint is the one with the highest win rate against
+            them (see `mfq.matches.evaluate.selection_score`), or without opponents the highest return;
+            the latest of equal ones.
     """
 
     every: int = 500
@@ -42,9 +45,14 @@ class EvaluationConfig:
     against: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name, least in (("every", 0), ("episodes", 1), ("num_envs", 1)):
             whole(name, getattr(self, name), least)
         of_kind("against", self.against, (tuple, list), "a list of names")
+        for name in self.against:
+            allowed = "a name: of a script, a checkpoint, a run, or MODULE:NAME of your player"
+            of_kind("against: its entry", name, (str, Path), allowed)
+        object.__setattr__(self, "against", tuple(map(str, self.against)))
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class LogConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         whole("every", self.every, 0)
         of_kind("tensorboard", self.tensorboard, bool, "True or False")
 
@@ -78,6 +87,7 @@ class CheckpointConfig:
     replay: bool = True
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         whole("every", self.every, 0)
         of_kind("replay", self.replay, bool, "True or False")
 
@@ -88,7 +98,8 @@ class RunConfig(Nested):
 
     Attributes:
         env: id of a game of mfenvs, such as "gaussian_squeeze_v0"; MODULE:FACTORY of any environment;
-            or an id of PettingZoo or Gymnasium.
+            or an id of PettingZoo or Gymnasium. A `Runner` that is given an environment or a function
+            writes MODULE:QUALNAME of its class or of the function, as a record.
         algo: "mfq", "iql", "mfac" or "ac"; or MODULE:CLASS of any algorithm.
         steps: environment steps of each row.
         episodes: if above 0, trains until this number of episodes has ended, over all rows, instead.
@@ -104,9 +115,11 @@ class RunConfig(Nested):
             another default, runs/GAME-ALGO-SEED.)
         overwrite: whether a new run may replace results in the folder. It is not saved with the run.
         opponents: the learner's opponents in games of two groups, and the share of the rows of each:
-            "self" (both sides learn), "lagged" and "pool" (past copies), scripts, checkpoints or
-            folders of runs. Without any, the learner plays all agents.
-        sides: "both", or the group that the learner always plays; see `mfq.make_teams`.
+            "self" (both sides learn), "lagged" and "pool" (past copies), scripts, checkpoints,
+            folders of runs, MODULE:NAMEs of players of your own, or in Python `mfq.Player`s. Without
+            any, the learner plays all agents.
+        sides: "both", or the group that the learner always plays; see `mfq.make_teams`. With a group,
+            only win rates on this side select the best checkpoint.
         quiet: if True, shows no progress and prints no remarks.
         env_options: options of the game, or keyword arguments of the factory.
         evaluation: see `EvaluationConfig`.
@@ -174,8 +187,16 @@ class RunConfig(Nested):
         of_kind("env_options", self.env_options, dict, "options by name")
         of_kind("opponents", self.opponents, dict, "shares by opponent, such as {'rush': 0.5}")
         for opponent, share in self.opponents.items():
+            of_kind("opponents: its key", opponent, (str, Path, Player), "a name, or an mfq.Player")
             positive(f"opponents[{opponent!r}]", share)
+        names = {str(k) if isinstance(k, Path) else k: v for k, v in self.opponents.items()}
+        object.__setattr__(self, "opponents", names)
         self._check_agent()
+
+    @property
+    def learning_side(self) -> str | None:
+        """The group that the learner always plays; None for both."""
+        return None if self.sides == "both" else self.sides
 
     def _check_agent(self) -> None:
         """Converts the agent's options to the algorithm's dataclass, and checks them."""

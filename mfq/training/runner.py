@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import signal
 import threading
 import time
@@ -18,7 +20,15 @@ import torch
 from mfenvs.validate import of_kind
 from mfq.agents import loop
 from mfq.agents.base import Agent, Player
-from mfq.agents.registry import ALGORITHMS, algorithm, make_agent, saved_agent
+from mfq.agents.registry import (
+    ALGORITHMS,
+    BUILT_IN,
+    algorithm,
+    check_num_agents,
+    make_agent,
+    saved_agent,
+    without_replay,
+)
 from mfq.common import checkpoint, distributed
 from mfq.common.config import to_json
 from mfq.common.files import (
@@ -30,13 +40,14 @@ from mfq.common.files import (
 )
 from mfq.envs import lookup
 from mfq.envs.device import OnDevice, checked_device
-from mfq.envs.lookup import ENV_NAMES, graph_of, maker, rows
+from mfq.envs.lookup import ENV_NAMES, graph_of, is_code, maker, rows
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import EVALUATION_SEED_OFFSET, Scores, random_score, scores_of
 from mfq.matches.players import check_rivals, load_player
-from mfq.matches.teams import Teams, make_teams
+from mfq.matches.sources import labelled
+from mfq.matches.teams import Teams, make_teams, name_of_opponent
 from mfq.networks.encoders import picture_parts
 from mfq.training.callbacks import Callback, Evaluate, SaveCheckpoints, WriteLog
 from mfq.training.config import FILES, RunConfig, as_dict, run_config
@@ -95,10 +106,14 @@ class Runner:
         for callback in self.callbacks:
             of_kind("callbacks", callback, Callback, "instances of mfq.Callback")
         distributed.join(config.device)
-        self._check_out()
         self._env_is_named = env is None or isinstance(env, str)
         if self._env_is_named:
+            _check_env_options(config)
+        self._check_out()
+        if self._env_is_named:
             config = self.config = replace(config, env=full_name(config.env))
+        else:
+            config = self.config = replace(config, env=_described(env))
         self._factory = None if self._env_is_named or not callable(env) else env
         self.can_make = self._env_is_named or self._factory is not None
         if not self._env_is_named and config.env_options:
@@ -237,7 +252,8 @@ class Runner:
 
     def _scores(self, view: View, episodes: int, seed: int) -> Scores:
         opponents: dict[str, Player | str] = {
-            Path(name).name: load_player(name, view) for name in self.config.evaluation.against
+            label: load_player(name, view)
+            for label, name in labelled(self.config.evaluation.against).items()
         }
         scores = scores_of(view, self.agent, opponents, episodes, seed)
         if (episodes, seed) not in self._random_scores:
@@ -261,7 +277,7 @@ class Runner:
         A run that is loaded from it continues exactly as this one would, with the same number of torch
         threads. If the environment has no ``state_dict``, it starts a new episode (`starts_anew`).
         """
-        agent, teams = self.agent.state_dict(), None
+        agent, teams, opponents = self.agent.state_dict(), None, self.config.opponents
         if self.teams is not None:
             teams = self.teams.state_dict()
             del teams["players"]["learner"]  # the agent
@@ -269,7 +285,8 @@ class Runner:
             agent.pop("replay", None)
         state = {
             "config": asdict(self._kept_config()),
-            "own_env": self._env_is_named,
+            "own_env": self._env_is_named,  # whether ``config.env`` names it
+            "own_players": [name for name in self._kept_opponents() if name not in opponents],
             "parts": None if self.view.type_specs else picture_parts(self.view.observation_space),
             "agent": agent,
             "teams": teams,
@@ -303,7 +320,10 @@ class Runner:
                 imports no others.
             changes: fields of the config to change, such as ``steps``. For fields that are dataclasses
                 (``agent``), and for ``env_options``, a dict of the options to change. With other
-                ``env_options`` the run starts a new episode.
+                ``env_options`` or another environment the run starts a new episode. With
+                ``checkpoints={"replay": False}`` it starts with an empty replay. ``opponents`` are
+                needed if those of the run were `mfq.Player`s, in the same order; {} if the run is only
+                evaluated.
 
         Raises:
             OSError, ValueError: if the file does not exist, is damaged, does not fit, or names code that
@@ -320,20 +340,34 @@ class Runner:
             fields = state["config"]
             if not state["own_env"] and env is None:
                 raise ValueError(f"{path} is of a run on an environment of its user's; give env")
-            lookup.check_trusted(_names_of_code(fields, env, algo), path)
+            if (unnamed := state.get("own_players")) and "opponents" not in changes:
+                raise ValueError(
+                    f"{path} is of a run against players that have no names ({', '.join(unnamed)}); "
+                    "allowed: opponents={PLAYER: SHARE, ...} in their order, or opponents={} to evaluate"
+                )
+            lookup.check_trusted(_names_of_code(fields, env, algo, changes), path)
             name, agent = saved_agent(state, algo, path)
             options = {key: value for key, value in fields.items() if key != "actor_critic"}
             saved = run_config({**options, "algo": name, "agent": agent})
+            # The saved name is compared as text, since looking it up could import code.
+            is_other = isinstance(env, str) and saved.env not in (env, full_name(env))
+            if is_other:  # its options are not merged with the run's
+                changes = {"env_options": {}, **changes, "env": env}
             config = run_config(changes, saved)
             out = config.out
             goes_on = out is not None and Path(out).resolve() == path.parent.resolve()
             runner = cls(env, algo, replace(config, out=None) if goes_on else config, callbacks)
             if goes_on:  # its folder is checked when it trains: one may only be read
                 runner.config, runner._goes_on = replace(runner.config, out=out), True
+            trained = (
+                state["agent"] if config.checkpoints.replay else without_replay(state["agent"])
+            )
+            if name in BUILT_IN:
+                check_num_agents(trained, runner.view.num_agents)
             if runner.teams is None:
-                runner.agent.load_state_dict(state["agent"])
+                runner.agent.load_state_dict(trained)
             else:
-                players = {"learner": state["agent"], **state["teams"]["players"]}
+                players = {"learner": trained, **state["teams"]["players"]}
                 runner.teams.load_state_dict({**state["teams"], "players": players})
             if not saved.checkpoints.replay:
                 warnings.warn(f"{path} holds no replay: it starts anew", stacklevel=2)
@@ -347,8 +381,9 @@ class Runner:
                 )
                 warnings.warn(message, stacklevel=2)
             runner.best = float("-inf") if state["best"] is None else state["best"]
-            # An interrupted episode is not continued under other rules.
-            if state["view"] is not None and runner.config.env_options == saved.env_options:
+            # An interrupted episode is not continued under other rules, or in another environment.
+            is_same = not is_other and runner.config.env_options == saved.env_options
+            if state["view"] is not None and is_same:
                 runner._step = runner.view.load_state_dict(state["view"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"{path} does not fit: {error}") from None
@@ -406,8 +441,16 @@ class Runner:
             check_out(out, FILES, self.config.overwrite, instead)
 
     def _kept_config(self) -> RunConfig:
-        """Returns the config as it is saved: a permission to overwrite is for one run."""
-        return replace(self.config, overwrite=False)
+        """Returns the config as it is saved: a permission to overwrite is for one run, and opponents
+        that are players have names."""
+        return replace(self.config, overwrite=False, opponents=self._kept_opponents())
+
+    def _kept_opponents(self) -> dict[str, float]:
+        """Returns the shares of the opponents by the names that they have in `Teams`."""
+        shares = self.config.opponents
+        others = [opponent for opponent in shares if opponent != "self"]
+        names = {opponent: name_of_opponent(opponent, k) for k, opponent in enumerate(others)}
+        return {names.get(opponent, "self"): share for opponent, share in shares.items()}
 
     def _train_to_the_end(self) -> None:
         if not self.train():
@@ -483,6 +526,16 @@ def full_name(env: str) -> str:
     return env if maker(env) is not None else full_id(env) or env
 
 
+def _check_env_options(config: RunConfig) -> None:
+    """Raises ValueError or TypeError for options that a named environment does not have, as far as that
+    can be known without making it."""
+    from mfenvs.registry import full_id, game_class
+
+    if maker(config.env, config.env_options) is None and (name := full_id(config.env)) is not None:
+        options = config.env_options.keys() - {"num_envs", "device"}
+        game_class(name).configure({option: config.env_options[option] for option in options})
+
+
 def _discard_if_empty(out: Path, made: list[Path]) -> None:
     """Removes the files of a run that ended before its log had a row or it had a checkpoint, and the
     folders ``made`` for it if they are empty."""
@@ -495,20 +548,46 @@ def _discard_if_empty(out: Path, made: list[Path]) -> None:
     remove_empty(made)
 
 
-def _names_of_code(fields: dict[str, Any], env: Any, algo: Any) -> dict[str, Any]:
+def _described(env: Any) -> str:
+    """Returns MODULE:QUALNAME of a function that makes environments, or of an environment's class."""
+    while isinstance(env, functools.partial):
+        env = env.func
+    if isinstance(env, list | tuple) and env:
+        env = env[0]
+    if isinstance(env, View):
+        env = getattr(env, "env", env)
+    code = env if isinstance(env, type) or inspect.isroutine(env) else type(env)
+    return f"{code.__module__}:{code.__qualname__}"
+
+
+def _names_of_code(
+    fields: dict[str, Any], env: Any, algo: Any, changes: dict[str, Any]
+) -> dict[str, Any]:
     """Returns the MODULE:NAMEs in the config of a checkpoint that loading it would import, by option.
 
     Args:
         fields: the config.
-        env, algo: those given instead of the config's; None for the config's.
+        env, algo, changes: those given instead of the config's; None for the config's.
     """
-    names = {"graph": fields["graph"]}
+    names = {} if "graph" in changes else {"graph": fields["graph"]}
+    if "opponents" not in changes:
+        names |= _players_of_code("opponents", fields.get("opponents", ()))
+    changed = changes.get("evaluation", {})
+    is_given = not isinstance(changed, dict) or "against" in changed
+    if not is_given and "evaluate_against" not in changes:
+        saved = fields.get("evaluation", {}).get("against", fields.get("evaluate_against", ()))
+        names |= _players_of_code("evaluation.against", saved)
     if env is None:
         names["env"] = fields["env"]
     if algo is None and fields["algo"] not in ALGORITHMS:
         names["algo"] = fields["algo"]
     agent = fields.get("agent")
     return names | {"mean_field": agent.get("mean_field") if isinstance(agent, dict) else None}
+
+
+def _players_of_code(option: str, players: Iterable[str]) -> dict[str, str]:
+    """Returns the MODULE:NAMEs among names of players, by the option and a number."""
+    return {f"{option}.{k}": name for k, name in enumerate(filter(is_code, players))}
 
 
 def _conditions(device: str, threads: int) -> str:

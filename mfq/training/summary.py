@@ -10,28 +10,32 @@ from mfq.matches.evaluate import Scores, of_player, of_random_play, selection_sc
 from mfq.training.config import RunConfig
 
 
-def headline(scores: Scores) -> dict[str, float]:
+def headline(scores: Scores, side: str | None = None) -> dict[str, float]:
     """Returns the score that says most, by its name: the return, or with opponents the win rate against
-    the hardest of them, the lowest one. Beside it that of random play, if it is among the scores."""
+    the hardest of them, the lowest one, with a ``side`` on that side. Beside it that of random play, if
+    it is among the scores."""
     own, by_random = of_player(scores), of_random_play(scores)
-    rates = {name: value for name, value in own.items() if name.endswith("_win_rate")}
+    ending = "_win_rate" if side is None else f"_win_rate_as_{side}"
+    rates = {name: value for name, value in own.items() if name.endswith(ending)}
     name = min(rates, key=rates.__getitem__) if rates else "return"
     shown = {name: own[name]}
     return shown | {"random play": by_random[name]} if name in by_random else shown
 
 
-def is_below_random(scores: Scores) -> bool:
+def is_below_random(scores: Scores, side: str | None = None) -> bool:
     """Whether the `selection_score` is below that of random play; False without such scores."""
     by_random = of_random_play(scores)
-    return bool(by_random) and selection_score(scores) < selection_score(by_random)
+    return bool(by_random) and selection_score(scores, side) < selection_score(by_random, side)
 
 
 def below_random(scores: Scores, config: RunConfig) -> str | None:
     """Returns a remark on scores below those of random play, with what to try; None for others."""
-    if not is_below_random(scores):
+    side = config.learning_side
+    if not is_below_random(scores, side):
         return None
-    reached, by_random = selection_score(scores), selection_score(of_random_play(scores))
-    what = "win rate (mean over opponents, lower side)" if config.evaluation.against else "return"
+    reached, by_random = (selection_score(each, side) for each in (scores, of_random_play(scores)))
+    which = "lower side" if side is None else f"as {side}"
+    what = f"win rate (mean over opponents, {which})" if config.evaluation.against else "return"
     remark = (
         f"the run scores below random play: {what} {reached:.4g}, of random play {by_random:.4g}"
     )

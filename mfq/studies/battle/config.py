@@ -17,8 +17,8 @@ class BattleStudy:
     """Every pair of players, on both sides.
 
     Attributes:
-        players: scripts, pretrained players, checkpoints or folders of runs. NAME=RUN names a player;
-            NAME=RUN,RUN is one player of several runs.
+        players: scripts, pretrained players, checkpoints, folders of runs, or MODULE:NAMEs of players of
+            your own. NAME=RUN names a player; NAME=RUN,RUN is one player of several runs.
         episodes: episodes of each pair of runs, half of them on each side.
         seed: seed of the episodes, the same for all pairs. A run chooses its best checkpoint by episodes
             that are seeded from its training seed on, so use other seeds here. In battle each further
