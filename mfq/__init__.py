@@ -12,6 +12,7 @@ from mfq.agents.q_config import QConfig
 from mfq.agents.tabular import TabularQ
 from mfq.envs.device import OnDevice
 from mfq.envs.graphs import Within
+from mfq.envs.gymnasium_agents import TupleAgents
 from mfq.envs.mean_action_observation import MeanActionObservation
 from mfq.envs.step import Step
 from mfq.envs.view import View
@@ -53,6 +54,7 @@ __all__ = [
     "Step",
     "TabularQ",
     "Teams",
+    "TupleAgents",
     "View",
     "Within",
     "Workers",

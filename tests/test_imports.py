@@ -16,7 +16,7 @@ SOURCES = {
 # A folder imports only folders above it, and files of its own.
 LAYERS = {
     "mfenvs": [
-        {"validate", "rng", "graph"},
+        {"validate", "rng", "graph", "infos"},
         {"engine"},
         {"render"},
         {"game"},
@@ -126,7 +126,7 @@ def violations(sources):
             if name == "draw" and used.endswith(".game") and used != "mfenvs.game":
                 yield f"{path} imports {used}; it may see the state"
             if top == "mfq" and library == "mfenvs":
-                shared = used.startswith(("mfenvs.graph", "mfenvs.validate"))
+                shared = used.startswith(("mfenvs.graph", "mfenvs.validate", "mfenvs.infos"))
                 # The two packages have one version.
                 shared |= path == "mfq/__init__.py" and used in ("mfenvs", "mfenvs.__version__")
                 if not shared and (not path.startswith(MAKERS) or at_top):

@@ -44,13 +44,16 @@ def check_env(
     - ``possible_agents`` and ``agents`` are lists of unique names, the second within the first;
     - the spaces of an agent are the same objects at each call, and actions can be sampled;
     - `reset` takes ``seed`` and ``options``, and returns observations and infos of all ``agents``;
-    - `step` returns five dicts with an entry for each agent that acted;
+    - `step` returns five dicts with an entry for each agent that acted, and none for others;
     - observations have the space's shape and dtype, are finite and lie within the space, and a kept one
       does not change later;
     - rewards are finite numbers, ends are bools, infos are dicts, and each mask allows an action;
     - an agent that has terminated or was truncated leaves ``agents``, no other does, and none returns in
       the same episode;
     - the same seed and the same actions give the same results.
+
+    A problem does not hide the others, where the episode can go on. PettingZoo's own test,
+    ``pettingzoo.test.parallel_api_test(env)``, tests much of the same contract and stops at the first.
 
     Args:
         env: a ``pettingzoo.ParallelEnv``. It is reset, and left within or after an episode.
@@ -75,8 +78,7 @@ def check_env(
         whole(name, value, least)
     flag("rebirth", rebirth)
     check = _Check(env, steps, rebirth)
-    check.declarations()
-    if not check.problems:  # the rest relies on them
+    if check.declarations():  # the rest relies on them
         first = check.episode(seed, np.random.default_rng(seed))
         again = check.episode(seed, np.random.default_rng(seed))
         check.same(first, again)
@@ -97,6 +99,7 @@ class _Check:
         self.env, self.steps, self.rebirth = env, steps, rebirth
         self.problems: dict[str, str] = {}
         self._possible: set[Any] = set()
+        self._stays: set[Any] = set()  # who has ended and is still among agents
 
     def note(self, kind: str, problem: str) -> None:
         """Notes a problem, unless one of its kind is noted."""
@@ -104,39 +107,41 @@ class _Check:
 
     # -- before an episode ----------------------------------------------------------------------
 
-    def declarations(self) -> None:
-        """Checks ``possible_agents`` and the spaces."""
+    def declarations(self) -> bool:
+        """Checks ``possible_agents`` and the spaces; returns whether an episode can be played."""
         possible = getattr(self.env, "possible_agents", None)
         if not isinstance(possible, list) or not possible:
             self.note(
                 "possible_agents",
                 f"possible_agents is {_short(possible)}; allowed: a list of all agents",
             )
-            return
+            return False
         self._possible = set(possible)
         if len(self._possible) < len(possible):
             self.note(
                 "possible_agents", "possible_agents has an agent twice; allowed: unique names"
             )
-        for agent in possible:
-            for method in ("observation_space", "action_space"):
-                self._space(agent, method)
+        methods = ("observation_space", "action_space")
+        return all(self._space(agent, method) for agent in possible for method in methods)
 
-    def _space(self, agent: Any, method: str) -> None:
+    def _space(self, agent: Any, method: str) -> bool:
+        """Checks a space of an agent; returns whether it is one."""
         call = f"{method}({agent!r})"
         try:
             space, again = (getattr(self.env, method)(agent) for _ in range(2))
         except Exception as error:
             self.note(method, f"{call} raises {error!r}; allowed: a space for each agent")
-            return
+            return False
         if not isinstance(space, spaces.Space):
             self.note(method, f"{call} is {_short(space)}; allowed: a gymnasium.spaces.Space")
-        elif space is not again:
+            return False
+        if space is not again:
             self.note(
                 method,
                 f"{call} is a new object at each call; allowed: the same one, so that seeding it has "
                 "an effect. Make spaces in the constructor",
             )
+        return True
 
     # -- an episode -----------------------------------------------------------------------------
 
@@ -152,6 +157,7 @@ class _Check:
         returned = self._call("reset", lambda: self.env.reset(seed=seed, options={}))
         observations, infos = self._dicts("reset", returned, (RESULTS[0], RESULTS[-1]))
         agents = self._agents("reset")
+        self._stays = set()
         self._entries("reset", agents, {"observations": observations, "infos": infos})
         self._observations("reset", observations, infos, agents, agents)
         kept, copies = observations, copy.deepcopy(observations)
@@ -195,11 +201,21 @@ class _Check:
             size = f"{len(returned)} values" if isinstance(returned, tuple) else _short(returned)
             self.note("results", f"{where} returns {size}; {allowed}")
             raise _Stop
+        dicts = []
         for name, part in zip(names, returned, strict=True):
             if not isinstance(part, Mapping):
-                self.note("results", f"{where} returns {name} that are {_short(part)}; {allowed}")
-                raise _Stop
-        return returned
+                self.note(name, f"{where} returns {name} that are {_short(part)}; {allowed}")
+                part = self._instead(name, part)
+            dicts.append(part)
+        return tuple(dicts)
+
+    def _instead(self, name: str, part: Any) -> Mapping[Any, Any]:
+        """Returns what is meant by infos or flags that are no dict, so that the episode goes on."""
+        if name == "infos":
+            return {agent: {} for agent in self._possible}
+        if name in ("terminations", "truncations") and isinstance(part, bool | np.bool_):
+            return dict.fromkeys(self._possible, bool(part))
+        raise _Stop
 
     def _agents(self, where: str) -> list[Any]:
         agents = getattr(self.env, "agents", None)
@@ -212,28 +228,30 @@ class _Check:
         if unknown:
             text = f"after {where} agents has {unknown[0]!r}; allowed: agents of possible_agents"
             self.note("agents", text)
-            raise _Stop
-        return list(agents)
+        return [agent for agent in agents if agent in self._possible]
 
     def _entries(self, where: str, agents: list[Any], parts: Mapping[str, Any]) -> None:
-        """Checks that each part has an entry for each agent that took part."""
+        """Checks that each part has an entry for each agent that took part, and for no stranger."""
         which = "of agents" if where == "reset" else "that was among agents before"
         for name, part in parts.items():
             missing = [agent for agent in agents if agent not in part]
             if missing:
                 text = f"{where} returns no {name} of {missing[0]!r}"
                 self.note(name, f"{text}; allowed: an entry for each agent {which}")
-                raise _Stop
+            unknown = [agent for agent in part if agent not in self._possible and agent != "common"]
+            if unknown and name != "infos":
+                text = f"{where} returns {name} of {unknown[0]!r}"
+                self.note(f"{name} of strangers", f"{text}; allowed: agents of possible_agents")
 
     def _values(self, where: str, agents: list[Any], parts: Mapping[str, Any]) -> None:
         """Checks rewards and ends."""
         for agent in agents:
-            reward = parts["rewards"][agent]
+            reward = parts["rewards"].get(agent, 0.0)
             if not _is_finite_number(reward):
                 text = f"{where} gives {agent!r} the reward {_short(reward)}"
                 self.note("rewards", f"{text}; allowed: a finite number")
             for name in ("terminations", "truncations"):
-                value = parts[name][agent]
+                value = parts[name].get(agent, False)
                 if not isinstance(value, bool | np.bool_):
                     text = f"{where} returns {name}[{agent!r}]={_short(value)}"
                     self.note(name, f"{text}; allowed: True or False")
@@ -244,13 +262,14 @@ class _Check:
         """Checks observations and infos of ``agents``, and masks of those that act next."""
         next_agents = set(after)
         for agent in agents:
-            self._observation(f"{where} shows {agent!r}", observations[agent], agent)
-            info = infos[agent]
+            if agent in observations:
+                self._observation(f"{where} shows {agent!r}", observations[agent], agent)
+            info = infos.get(agent, {})
             if not isinstance(info, dict):
                 text = f"{where} gives {agent!r} the info {_short(info)}; allowed: a dict"
                 self.note("infos", text)
                 continue
-            mask = _mask(observations[agent], info)
+            mask = _mask(observations.get(agent), info)
             size = getattr(self.env.action_space(agent), "n", None)
             if mask is None or size is None or agent not in next_agents:
                 continue
@@ -308,7 +327,7 @@ class _Check:
         gone: dict[Any, int],
     ) -> list[Any]:
         """Checks which agents left and came; returns those that act next."""
-        ended = {a for a in before if parts["terminations"][a] or parts["truncations"][a]}
+        ended = {a for a in before if parts["terminations"].get(a) or parts["truncations"].get(a)}
         present, acted = set(after), set(before)
         for agent in ended & present:
             self.note(
@@ -322,7 +341,8 @@ class _Check:
                 f"{agent!r} left agents in step {step} without an end; allowed: terminations or "
                 "truncations True in the step in which an agent leaves",
             )
-        for agent in () if self.rebirth else present & gone.keys() - acted:
+        self._stays = (self._stays | ended) & present
+        for agent in () if self.rebirth else (present & gone.keys()) - acted - self._stays:
             self.note(
                 "rebirth",
                 f"{agent!r} ended in step {gone[agent]} and is among agents again after step {step}; "
@@ -330,7 +350,7 @@ class _Check:
                 "agent without an end and let its actions have no effect",
             )
         gone.update(dict.fromkeys(ended - present, step))
-        return [agent for agent in after if agent not in ended]
+        return [agent for agent in after if agent not in self._stays]
 
     # -- two episodes ---------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mfenvs.checks.trial import Moment, Trial, as_dict, by_agent, describe, ended, flat, moment
 from mfenvs.graph import NeighborGraph
+from mfenvs.infos import ACTING, ACTION
 from mfenvs.views.batched import BatchedEnv
 from mfenvs.views.parallel import ParallelEnv
 
@@ -211,9 +212,9 @@ def _agree(
         action, acting = results["info.actions"][0, i], results["info.acting"][0, i]
         shown = {}
         if action != given[i]:
-            shown["action"] = action
+            shown[ACTION] = action
         if acting != (given[i] >= 0):
-            shown["acting"] = acting
+            shown[ACTING] = acting
         if trial.game.masks_actions:
             shown["action_mask"] = results["info.action_mask"][0, i]
         expected.update({f"infos.{agent}.{key}": np.array(value) for key, value in shown.items()})

@@ -15,6 +15,7 @@ from gymnasium import spaces
 from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step, entropy_seed
 from mfenvs.graph import NeighborGraph
+from mfenvs.infos import ACTING, ACTION
 from mfenvs.views.buffer_pool import BufferPool
 from mfenvs.views.lifetime import Lifetime
 from mfenvs.views.state_dicts import matched
@@ -40,9 +41,9 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
 
     Beyond PettingZoo: `neighbor_graph`, `neighbors`, `scripted`, `measures`, `selected`, `state`,
     `state_space`, `state_dict`, `load_state_dict`, `observations`, `team_sizes`, `seed`. An agent's info
-    has ``action``, the action in effect (-1: none), if that is not the one given; ``acting``, if it is
-    False although an action was given, or the reverse; and if the game masks actions ``action_mask``
-    (int8 [A]).
+    has ``mfenvs_action``, the action in effect (-1: none), if that is not the one given;
+    ``mfenvs_acting``, if it is False although an action was given, or the reverse; and if the game masks
+    actions ``action_mask`` (int8 [A]).
 
     `reset` and `step` return new arrays and lists; the environment never reads what it has returned.
     The observations of one call are parts of one array: keeping a single one keeps the memory of all.
@@ -477,9 +478,9 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
             changed, ignored = step.actions != chosen, step.acting != (chosen >= 0)
             for agent, i in zip(self._living, self._present.tolist(), strict=True):
                 if changed[0, i]:
-                    infos[agent]["action"] = int(step.actions[0, i])
+                    infos[agent][ACTION] = int(step.actions[0, i])
                 if ignored[0, i]:
-                    infos[agent]["acting"] = bool(step.acting[0, i])
+                    infos[agent][ACTING] = bool(step.acting[0, i])
         if self.game.masks_actions:
             for agent, mask in zip(self._living, step.mask[0, self._present], strict=True):
                 infos[agent]["action_mask"] = mask

@@ -41,6 +41,9 @@ class RowGroup(Protocol):
     def receive(self) -> list[Step]:
         """Returns the steps of the rows, the results of the last `send`."""
 
+    def limit_episodes(self, steps: int | None) -> bool:
+        """As `View.limit_episodes`, for each row."""
+
     def close(self) -> None:
         """Closes the environments."""
 
@@ -57,6 +60,10 @@ class LocalRows:
 
     def receive(self) -> list[Step]:
         return play(self.views, *self._request)
+
+    def limit_episodes(self, steps: int | None) -> bool:
+        limited = [view.limit_episodes(steps) for view in self.views]  # all of them
+        return any(limited)
 
     def close(self) -> None:
         for view in self.views:
@@ -158,6 +165,10 @@ class Copies(View):
 
     def step(self, actions: Tensor) -> Step:
         return self._ask("step", list(actions.split(1)))
+
+    def limit_episodes(self, steps: int | None) -> bool:
+        limited = [row_group.limit_episodes(steps) for row_group in self.row_groups]  # all of them
+        return any(limited)
 
     def close(self) -> None:
         for row_group in self.row_groups:

@@ -74,6 +74,9 @@ class OnDevice(View):
     def ends(self) -> bool:
         return self.view.ends
 
+    def limit_episodes(self, steps: int | None) -> bool:
+        return self.view.limit_episodes(steps)
+
     @property
     def scripts(self) -> tuple[str, ...]:
         return self.view.scripts

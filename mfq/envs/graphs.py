@@ -5,6 +5,7 @@ Legend: N agents, E directed edges.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from mfenvs.graph import CompleteGraph, EdgesGraph, NeighborGraph, RadiusGraph
+from mfq.envs.members import agents_of
+from mfq.envs.results import few
 
 NAMES = ("all", "type", "team")
 
@@ -67,6 +70,9 @@ class Graphs:
     Attributes:
         moves: whether the graph may change.
 
+    Warns:
+        UserWarning: if no graph is given, there are several agents, and each is alone in its group.
+
     Raises:
         ValueError, TypeError: for a graph that does not fit.
     """
@@ -85,6 +91,8 @@ class Graphs:
                     "edge list [2, E], or a function of the environment"
                 )
             self._fix(CompleteGraph(len(groups), self._labels[name]))
+            if graph is None and 1 < len(groups) == len(set(groups.tolist())):
+                _warn_of_no_neighbors(env)
         elif isinstance(graph, Within):
             within = graph
             self._source = lambda: within
@@ -138,6 +146,17 @@ class Graphs:
                 f"({self._num_agents}, dims)"
             )
         return RadiusGraph(positions[None], within.radius, self._labels[within.among])
+
+
+def _warn_of_no_neighbors(env: Any) -> None:
+    warnings.warn(
+        f"no agent has a neighbour: by their names, {few(agents_of(env))} are each a group alone, so "
+        "that all mean actions are zero and MFQ is independent Q-learning. For a mean over everybody "
+        'give graph="all" (on the command line --graph all), for teams groups={agent: name} to '
+        'mfq.wrap; graph="team" keeps it so without this warning',
+        UserWarning,
+        stacklevel=5,
+    )
 
 
 def _env_with_graph(env: Any) -> Any:

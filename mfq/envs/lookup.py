@@ -21,7 +21,8 @@ from mfq.envs.workers import Workers
 from mfq.envs.wrap import wrap
 
 ENV_NAMES = (
-    "MODULE:FACTORY, a PettingZoo id such as sisl/pursuit-v5, a Gymnasium id such as CartPole-v1"
+    "MODULE:FACTORY, a PettingZoo id such as sisl/pursuit-v5, a Gymnasium id such as CartPole-v1, or "
+    "such an id after the module that registers it, as minigrid:MiniGrid-Empty-5x5-v0"
 )
 
 
@@ -85,17 +86,7 @@ def find(name: str) -> Any:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name of code; allowed: MODULE:NAME")
     module, _, attribute = name.partition(":")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # a console script does not search the current folder
-    try:
-        imported = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module and not module.startswith(f"{error.name}."):
-            raise  # the module exists; one that it imports does not
-        raise ValueError(
-            f"{name}: there is no module {module!r} in {folder} or installed"
-        ) from None
+    imported = _imported(name, module)
     if not hasattr(imported, attribute):
         close = difflib.get_close_matches(attribute, [n for n in vars(imported) if n[0] != "_"], 1)
         meant = f"; did you mean {module}:{close[0]}?" if close else ""
@@ -104,20 +95,45 @@ def find(name: str) -> Any:
     return getattr(imported, attribute)
 
 
+def _imported(name: str, module: str) -> Any:
+    """Imports the module of a name, from the current folder, too."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # a console script does not search the current folder
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module and not module.startswith(f"{error.name}."):
+            raise  # the module exists; one that it imports does not
+        raise ValueError(
+            f"{name}: there is no module {module!r} in {folder} or installed"
+        ) from None
+
+
 def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], Any] | None:
     """Returns a function without arguments that makes a named environment; None for an unknown name.
 
     Args:
-        name: a name of one of the forms in `ENV_NAMES`.
-        options: keyword arguments of the environment.
+        name: a name of one of the forms in `ENV_NAMES`. MODULE:ID imports the module, which registers
+            the id, as in `gymnasium.make`.
+        options: keyword arguments of the environment; for a Gymnasium id also those of
+            `gymnasium.make`, such as ``max_episode_steps``.
 
     Raises:
-        ValueError: if the module or the factory does not exist.
+        ValueError: if the module or the factory does not exist, a module does not register the id, or
+            the id is of a version that Gymnasium has replaced; the message names the newer one.
         TypeError: if the factory is not callable.
     """
     options = dict(options or {})
-    if name in getattr(pettingzoo, "parallel_registry", ()):
-        return partial(pettingzoo.make, "parallel", name, **options)
+    module, _, id = name.rpartition(":")
+    if module and not _is_factory(name):
+        _imported(name, module)
+        _trusted.add(name)
+    # Of an AEC environment `wrap` says whether it can be played.
+    apis = () if _is_factory(name) else ("parallel", "aec")
+    for api in apis:
+        if id in getattr(pettingzoo, f"{api}_registry", ()):
+            return partial(_make_pettingzoo, module, api, id, options)
     if _is_factory(name):
         factory = find(name)
         if not callable(factory):
@@ -125,8 +141,12 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], A
         _check_arguments(name, factory, options)
         return partial(factory, **options)
     try:
-        gymnasium.spec(name)
-    except (gymnasium.error.Error, ModuleNotFoundError):
+        gymnasium.spec(id)
+    except gymnasium.error.DeprecatedEnv as error:
+        raise ValueError(f"{name}: {error}") from None
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        if module:
+            raise ValueError(f"{name}: {module} registers no such id. {error}") from None
         return None
     _trusted.add(name)
     return partial(gymnasium.make, name, **options)
@@ -146,6 +166,38 @@ def _check_arguments(name: str, factory: Callable[..., Any], options: Mapping[st
             raise TypeError(
                 f"{name} has no parameter {option!r}; allowed: {', '.join(named) or 'no options'}"
             )
+
+
+def _make_pettingzoo(module: str, api: Any, id: str, options: dict[str, Any]) -> Any:
+    """Makes an environment by its id in PettingZoo, also in a process that has not imported the module
+    that registers it."""
+    if module:
+        importlib.import_module(module)
+    return pettingzoo.make(api, id, **options)
+
+
+def hint(name: str) -> str:
+    """Returns what may be meant by an unknown name: "did you mean CartPole-v1? ", or why Gymnasium does
+    not know it; "" if nothing is similar."""
+    registries = (
+        gymnasium.registry,
+        getattr(pettingzoo, "parallel_registry", ()),
+        getattr(pettingzoo, "aec_registry", ()),
+    )
+    ids = [id for registry in registries for id in registry]
+    ids.sort(key=lambda id: "/" in id, reverse=True)  # those without a namespace replace others
+    # "pursuit" is near to sisl/pursuit-v5, too.
+    known = {re.sub(r"^.*/|-v\d+$", "", id).lower(): id for id in ids}
+    known |= {id.lower(): id for id in ids}
+    if near := difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75):
+        return f"did you mean {known[near[0]]}? "
+    try:
+        gymnasium.spec(name)
+    except gymnasium.error.NamespaceNotFound as error:
+        return f"{error} "
+    except gymnasium.error.Error:
+        pass
+    return ""
 
 
 def graph_of(name: str | None) -> GraphLike:

@@ -15,7 +15,9 @@ from gymnasium.utils import EzPickle
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from mfenvs.graph import NeighborGraph
+from mfenvs.infos import ACTION
 from mfq.envs.graphs import GraphLike, Graphs
+from mfq.envs.members import spaces_of
 from mfq.envs.types import by_spaces, numbered, prefix
 from mfq.mean_field import mean_action
 
@@ -28,10 +30,11 @@ class MeanActionObservation(BaseParallelWrapper, EzPickle):
     With it, any Q-learner fits Q(s_t, abar_{t-1}, a_t), as the authors' code does
     (``pairing="previous"`` in mfq). The mean action is float [A]: the mean one-hot action of the
     neighbours that were alive when they chose; zeros if none was. It counts the actions in effect: the
-    action of an agent's info (``info["action"]``, from 0; -1 for none) if there is one, as in mfenvs,
-    else the action passed to ``step``. After ``reset`` it counts the actions in infos; without any it is
-    zero. If agents are of several types (have different spaces), each type has its own range of indices,
-    in the order of the types' first agents, and A is the sum of the types' numbers of actions.
+    action of an agent's info (``info["mfenvs_action"]``, from 0; -1 for none) if there is one, as in
+    mfenvs, else the action passed to ``step``. After ``reset`` it counts the actions in infos; without
+    any it is zero. If agents are of several types (have different spaces), each type has its own range
+    of indices, in the order of the types' first agents, and A is the sum of the types' numbers of
+    actions.
 
     The result depends on the observation space:
 
@@ -100,13 +103,13 @@ class MeanActionObservation(BaseParallelWrapper, EzPickle):
         return self._extend(obs, means), rewards, terminations, truncations, infos
 
     def _means(
-        self, sent: dict[str, int], infos: dict[str, dict[str, Any]], graph: NeighborGraph
+        self, sent: dict[str, int], infos: dict[str, dict[str, Any]] | None, graph: NeighborGraph
     ) -> np.ndarray:
         """Returns mean actions float32 [N, A], of the actions in infos, or else those sent."""
         in_effect = torch.full((1, len(self._index)), -1, device="cpu")
         for agent, i in self._index.items():
             given = sent[agent] - self._start[i] if agent in sent else -1
-            action = int(infos.get(agent, {}).get("action", given))
+            action = int(((infos or {}).get(agent) or {}).get(ACTION, given))
             if action >= 0:
                 in_effect[0, i] = self._offset[i] + action
         return mean_action(graph, in_effect, self._width)[0].numpy()
@@ -126,7 +129,7 @@ def _discrete(agent: str, space: spaces.Space[Any]) -> spaces.Discrete:
 
 def _offsets(env: Any, agents: list[str]) -> tuple[list[int], list[int], int]:
     """Returns each agent's type and the offset of its actions in a mean action, and A."""
-    types, type_spaces = by_spaces(env, agents)
+    types, type_spaces = by_spaces(spaces_of(env, agents))
     starts = np.cumsum([0] + [int(action.n) for _, action in type_spaces]).tolist()
     return types, [starts[k] for k in types], starts[-1]
 

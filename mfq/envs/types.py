@@ -5,6 +5,7 @@ Legend: N agents, K types, A_k actions of type k.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,23 +54,57 @@ class AgentTypes:
         return (actions + self.offsets).where(actions >= 0, -1)
 
 
-def by_spaces(env: Any, agents: Sequence[str]) -> tuple[list[int], list[tuple[Any, Any]]]:
-    """Returns the index of each agent's type, and the (observation, action) space of each type."""
+def by_spaces(pairs: Sequence[tuple[Any, Any]]) -> tuple[list[int], list[tuple[Any, Any]]]:
+    """Returns the index of each agent's type, and the (observation, action) space of each type.
+
+    Args:
+        pairs: the (observation, action) space of each agent.
+    """
     type_spaces: list[tuple[Any, Any]] = []
     labels = []
-    for agent in agents:
-        pair = env.observation_space(agent), env.action_space(agent)
+    for pair in pairs:
         if pair not in type_spaces:
             type_spaces.append(pair)
         labels.append(type_spaces.index(pair))
     return labels, type_spaces
 
 
-def prefix(agent: str) -> str:
-    """Returns the group in an agent's name, as TorchRL does: "wolf" for "wolf_3", and the whole name if
-    it does not end in a number."""
-    name, _, number = agent.rpartition("_")
-    return name if name and number.isdecimal() else agent
+def by_hand(
+    agents: Sequence[Any], names: Sequence[str], pairs: Sequence[tuple[Any, Any]]
+) -> tuple[list[int], list[tuple[Any, Any]]]:
+    """As `by_spaces`, for types that the user names.
+
+    Raises:
+        ValueError: if agents of one type have different spaces; the message names them.
+    """
+    of, distinct = numbered(names)
+    firsts = [of.index(k) for k in range(len(distinct))]
+    for agent, pair, k in zip(agents, pairs, of, strict=True):
+        first = firsts[k]
+        for part, what in enumerate(("observation_space", "action_space")):
+            if pair[part] != pairs[first][part]:
+                raise ValueError(
+                    f"types has {agents[first]!r} and {agent!r} as {names[first]!r}, and they differ in "
+                    f"their {what}: {pairs[first][part]} and {pair[part]}; allowed: agents of equal "
+                    "spaces"
+                )
+    return of, [pairs[first] for first in firsts]
+
+
+NUMBERED = re.compile(r"(.*?)[\s_.:#-]*\d+", re.DOTALL)
+
+
+def prefix(agent: Any) -> str:
+    """Returns the group in an agent's name: what precedes its last number.
+
+    It is "wolf" for "wolf_3" (as TorchRL has it), "wolf3", "wolf-3", "wolf 3" and ("wolf", 3); "agent"
+    for numbers alone, such as 3 and (0, 1); and the whole name if it does not end in a number.
+    """
+    name = "_".join(map(str, agent)) if isinstance(agent, tuple) else str(agent)
+    if not re.search(r"[^\W\d_]", name):  # no letter
+        return "agent"
+    match = NUMBERED.fullmatch(name)
+    return match[1] if match else name
 
 
 def numbered(names: Sequence[Any]) -> tuple[list[int], list[Any]]:
@@ -78,7 +113,7 @@ def numbered(names: Sequence[Any]) -> tuple[list[int], list[Any]]:
     return [numbers.setdefault(name, len(numbers)) for name in names], list(numbers)
 
 
-def type_names(agents: Sequence[str], types: Sequence[int]) -> tuple[str, ...]:
+def type_names(agents: Sequence[Any], types: Sequence[int]) -> tuple[str, ...]:
     """Returns the names of the types: the prefix of a type's agents if it is unique, else type_k."""
     prefixes: dict[int, set[str]] = {}
     for agent, k in zip(agents, types, strict=True):

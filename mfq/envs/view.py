@@ -40,7 +40,7 @@ class View(ABC):
 
     Attributes:
         num_envs, num_agents, num_actions: B, N, A.
-        agents: names.
+        agents: their ids: strings, or whatever the environment has.
         groups, types: int64 [N].
         group_names: the name of each group.
         observation_space, action_space: the spaces of one agent. With several types each type has its
@@ -51,7 +51,7 @@ class View(ABC):
 
     num_envs: int
     num_agents: int
-    agents: list[str]
+    agents: list[Any]
     groups: Tensor
     group_names: tuple[str, ...]
     types: Tensor
@@ -102,6 +102,20 @@ class View(ABC):
     def ends(self) -> bool:
         """Whether episodes end; False for a game without an end or a time limit."""
         return True
+
+    def limit_episodes(self, steps: int | None) -> bool:
+        """Truncates episodes after a number of steps, if the environment has no limit that is known.
+
+        A view of a PettingZoo or Gymnasium environment does so, others ignore it: the games of mfenvs
+        have ``max_cycles``.
+
+        Args:
+            steps: the most steps of an episode; None: no limit.
+
+        Returns:
+            Whether episodes are truncated so.
+        """
+        return False
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -190,6 +204,9 @@ class TypeView(View):
     @property
     def graph(self) -> NeighborGraph:
         return self.view.graph
+
+    def limit_episodes(self, steps: int | None) -> bool:
+        return self.view.limit_episodes(steps)
 
     def reset(self, seed: int | None = None) -> Step:
         return self.view.reset(seed).of_type(self.k)

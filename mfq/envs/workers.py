@@ -27,8 +27,9 @@ from mfq.envs.copies import Copies, env_spec, play
 from mfq.envs.graphs import GraphLike
 from mfq.envs.step import Step
 from mfq.envs.view import View
-from mfq.envs.wrap import wrap
+from mfq.envs.wrap import Names, wrap
 
+LIMIT = "limit_episodes"
 PATIENCE = 5.0  # seconds before a worker that does not end is killed
 
 
@@ -44,7 +45,7 @@ class Workers(Copies):
             workers must be able to import its module.
         num_envs: B, at least 1.
         workers: the number of processes, which share the rows; None: one for each row.
-        graph: as in `mfq.wrap`; a function is called in the workers.
+        graph, groups, types: as in `mfq.wrap`; a function is called in the workers.
 
     Raises:
         RuntimeError: if a worker fails, here or in a later step; the message has its traceback.
@@ -59,6 +60,8 @@ class Workers(Copies):
         num_envs: int,
         workers: int | None = None,
         graph: GraphLike = None,
+        groups: Names = None,
+        types: Names = None,
     ) -> None:
         whole("num_envs", num_envs, 1)
         whole("workers", num_envs if workers is None else workers, 1)
@@ -68,7 +71,7 @@ class Workers(Copies):
             )
         count = min(num_envs if workers is None else workers, num_envs)
         shares = [num_envs // count + (k < num_envs % count) for k in range(count)]
-        job = cloudpickle.dumps((factory, graph))
+        job = cloudpickle.dumps((factory, (graph, groups, types)))
         row_groups = [WorkerRows(job, share, k) for k, share in enumerate(shares)]
         try:
             specs = [spec for row_group in row_groups for spec in row_group.receive_env_spec()]
@@ -127,6 +130,10 @@ class WorkerRows:
         """Asks the process to end, without waiting."""
         self._pipe.close()
 
+    def limit_episodes(self, steps: int | None) -> bool:
+        self._send((LIMIT, steps))
+        return self._receive()
+
     def close(self) -> None:
         self._end()
 
@@ -172,13 +179,17 @@ def _work(pipe: Connection, job: bytes, size: int) -> None:
     torch.set_num_threads(1)
     views: list[View] = []
     try:
-        factory, graph = pickle.loads(job)
+        factory, options = pickle.loads(job)
         for _ in range(size):
-            views.append(wrap(factory(), graph))
+            views.append(wrap(factory(), *options))
         _answer(pipe, [env_spec(view) for view in views])
         sent: list[NeighborGraph | None] = [None] * size
         while True:
             command, arguments = pickle.loads(pipe.recv_bytes())
+            if command == LIMIT:
+                limited = [view.limit_episodes(arguments) for view in views]  # all of them
+                _answer(pipe, any(limited))
+                continue
             tensors = [torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in arguments]
             steps = play(views, command, tensors)
             _answer(pipe, [_packed(step, sent, row) for row, step in enumerate(steps)])

@@ -5,7 +5,9 @@ Legend: B rows, N agents, G groups, E episodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -20,13 +22,22 @@ from mfq.matches.intervals import student, wilson
 from mfq.matches.players import Random, player_of_code, script
 from mfq.matches.teams import Teams
 
-MAX_STEPS = 100_000
+MAX_STEPS = 10_000
+"""The most steps of an episode of an environment without a time limit: it is then truncated."""
+PATIENCE = 100_000
+"""The most steps without the end of an episode, of a view that cannot truncate one."""
 EVALUATION_SEED_OFFSET = 1_000_000
 """Offset of the seeds of a final score from those of evaluations during training. These select the best
 checkpoint, so that its score on the same episodes would be biased upwards."""
 RANDOM_PLAY = "random_play_"
 """The prefix of random play's scores among those of a player. (``random_win_rate`` is that of the player
 against an opponent that plays at random.)"""
+ENDLESS = (
+    f"an episode of the evaluation did not end within {MAX_STEPS} steps, and is truncated there: the "
+    "environment seems to have no time limit. Give it one: for a Gymnasium id "
+    "--set max_episode_steps=200 (env_options={'max_episode_steps': 200}), for MODULE:FACTORY "
+    "return truncated=True after some steps, or use gymnasium.wrappers.TimeLimit"
+)
 Scores = dict[str, float]
 
 
@@ -114,7 +125,12 @@ def evaluate(
 
     Raises:
         ValueError, TypeError: unless episodes >= 1; if the groups are not those of the view; or if
-            episodes do not end within `MAX_STEPS`.
+            episodes of a BatchedEnv do not end within `PATIENCE` steps.
+
+    Warns:
+        UserWarning: if an episode is truncated after `MAX_STEPS` steps. Episodes of PettingZoo and
+            Gymnasium environments are, unless their specification has ``max_episode_steps``, and count
+            as ended there.
     """
     check_view(view)
     if isinstance(players, Mapping):
@@ -210,17 +226,20 @@ def play(
     length = torch.zeros(rows, dtype=torch.int64, device=view.device)
     totals: dict[str, torch.Tensor] = {}  # [rows, each, ...] by name, of episodes that have ended
     steps_since_end = 0
-    with preserved(list(teams.players.values()), seed):
+    with _limited(view) as is_limited, preserved(list(teams.players.values()), seed):
         for transition in loop.play(view, teams, view.reset(seed=seed), explore):
             step = transition.next_step
             earned = (earned + step.reward.double() @ member).masked_fill(step.reset[:, None], 0.0)
             length = (length + 1).masked_fill(step.reset, 0)
             over = step.ended.nonzero()[:, 0]
             steps_since_end = 0 if len(over) else steps_since_end + 1
-            if steps_since_end > MAX_STEPS:
+            if steps_since_end > PATIENCE:
                 raise ValueError(
-                    f"no episode ended within {MAX_STEPS} steps; allowed: episodes that end"
+                    f"no episode ended within {PATIENCE} steps; allowed: episodes that end"
                 )
+            if is_limited and bool((step.truncated & (length == MAX_STEPS)).any()):
+                is_limited = False  # warn once
+                warnings.warn(ENDLESS, stacklevel=3)
             over = over[done[over] < quota[over]]
             measures = {f"final_{name}": values for name, values in step.measures.items()}
             for name, values in {"earned": earned, "length": length, **measures}.items():
@@ -241,6 +260,17 @@ def play(
         measures={name.removeprefix("final_"): values for name, values in by_episode.items()},
         match_measure=view.match_measure,
     )
+
+
+@contextmanager
+def _limited(view: View) -> Iterator[bool]:
+    """Returns a context in which episodes are truncated after `MAX_STEPS`, if the view does that."""
+    is_limited = view.limit_episodes(MAX_STEPS)
+    try:
+        yield is_limited
+    finally:
+        with suppress(RuntimeError):  # workers that failed are closed
+            view.limit_episodes(None)
 
 
 def record_of(episodes: Episodes, group: str) -> Record:

@@ -478,9 +478,9 @@ class Runner:
 
         config = self.config
         if full_id(config.env) is None:
+            meant = suggestion(config.env) or lookup.hint(config.env)
             raise ValueError(
-                f"env={config.env!r} is unknown; {suggestion(config.env)}allowed: {', '.join(GAMES)}, "
-                f"{ENV_NAMES}"
+                f"env={config.env!r} is unknown; {meant}allowed: {', '.join(GAMES)}, {ENV_NAMES}"
             )
         if config.workers:
             raise ValueError(f"workers={config.workers!r} for {config.env}; allowed: 0, it is fast")

@@ -6,6 +6,7 @@ from mfenvs import battle_v0
 from mfenvs.engine.backend import CpuBackend
 from mfenvs.gridworld import attack, board
 from mfenvs.gridworld.games.battle import BattleConfig, BattleGame
+from mfenvs.infos import ACTING, ACTION
 from tests.reference import battle as naive_rules
 from tests.reference.battle import NaiveBattle
 
@@ -136,7 +137,7 @@ def in_effect(infos, actions, agent):
     It says so where the action is not the one given, and where a choice did not count.
     """
     given = actions.get(agent, -1)
-    return infos[agent].get("action", given), infos[agent].get("acting", given >= 0)
+    return infos[agent].get(ACTION, given), infos[agent].get(ACTING, given >= 0)
 
 
 def mixed(naive, coin, aim=0.7, miss=0.1):

@@ -159,6 +159,41 @@ class Stranger(Ring):
         return results
 
 
+class UnknownResults(Ring):
+    def step(self, actions):
+        obs, rewards, *rest = super().step(actions)
+        obs["common"] = {}  # which PettingZoo allows
+        return obs, {**rewards, "nobody": 1.0}, *rest
+
+
+class FourValues(Ring):
+    def step(self, actions):
+        return super().step(actions)[:4]
+
+
+class OneFlag(Ring):
+    def step(self, actions):
+        obs, rewards, _, *rest = super().step(actions)
+        return obs, rewards, False, *rest
+
+
+class InfosNone(Ring):
+    def step(self, actions):
+        return *super().step(actions)[:4], None
+
+
+class WrapsBytes(Ring):
+    def __init__(self):
+        super().__init__()
+        for space in self._observation_spaces.values():
+            space.spaces["said"] = spaces.Box(0, 255, (3,), np.uint8)
+
+    def look(self, agents):
+        return {
+            a: {**seen, "said": np.array([0, 300, 1])} for a, seen in super().look(agents).items()
+        }
+
+
 class NoReward(Ring):
     def step(self, actions):
         results = super().step(actions)
@@ -219,6 +254,11 @@ BROKEN = {
     Leaves: "'agent_1' left agents in step 2 without an end",
     Reborn: "'agent_0' ended in step 3 and is among agents again after step 5",
     Stranger: "after step 1 agents has 'nobody'; allowed: agents of possible_agents",
+    UnknownResults: "step 1 returns rewards of 'nobody'; allowed: agents of possible_agents",
+    FourValues: "step 1 returns 4 values; allowed: a tuple of 5 dicts",
+    OneFlag: "step 1 returns terminations that are False; allowed: a tuple of 5 dicts",
+    InfosNone: "step 1 returns infos that are None; allowed: a tuple of 5 dicts",
+    WrapsBytes: r"observation\['said'\] int64 \(3,\); allowed: uint8",
     NoReward: "step 1 returns no rewards of 'agent_1'",
     InfiniteReward: "step 1 gives 'agent_0' the reward inf; allowed: a finite number",
     NumbersAsEnds: r"terminations\['agent_0'\]=0; allowed: True or False",

@@ -52,6 +52,43 @@ def test_several_problems_are_reported_at_once():
         assert any(re.search(BROKEN[case], problem) for problem in caught.value.problems)
 
 
+def test_problems_of_form_hide_no_others():
+    """Those after which an episode cannot go on come last."""
+    names = (
+        "NewSpaces",
+        "NotANumber",
+        "NoReward",
+        "OneInfo",
+        "UnknownResults",
+        "Lingers",
+    )
+    broken = [case for case in BROKEN if case.__name__ in names]
+    assert len(broken) == len(names)
+    with pytest.raises(EnvError) as caught:
+        check_env(type("Many", tuple(broken), {})())
+    for case in broken:
+        matching = [p for p in caught.value.problems if re.search(BROKEN[case], p)]
+        assert matching, (case, caught.value.problems)
+
+
+def test_an_agent_that_stays_after_its_end_is_sent_no_actions():
+    class Stays(Ring):
+        given = []  # noqa: RUF012
+
+        def step(self, actions):
+            self.given.append(set(actions))
+            results = super().step({"agent_0": 0, **actions})
+            if 3 <= self.time < 6 and "agent_0" not in self.agents:
+                self.agents = ["agent_0", *self.agents]
+            return results
+
+    with pytest.raises(EnvError) as caught:
+        check_env(Stays(), episodes=1)
+    (problem,) = caught.value.problems
+    assert "'agent_0' terminated or was truncated in step 3 and is still among" in problem
+    assert Stays.given[:6] == [set(Ring().possible_agents)] * 3 + [{"agent_1", "agent_2"}] * 3
+
+
 def test_rebirth_may_be_allowed():
     assert check_env(Reborn(), rebirth=True) is None
 

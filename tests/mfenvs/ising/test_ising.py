@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mfenvs import ising_v0
 from mfenvs.engine.backend import get_backend
+from mfenvs.infos import ACTING, ACTION
 from mfenvs.ising import rules
 from mfenvs.ising.config import IsingConfig
 from mfenvs.ising.game import IsingGame
@@ -142,12 +143,12 @@ def test_a_missing_action_holds_the_spin():
     env = ising_v0.parallel_env(side=4, initial="up")
     env.reset(seed=0)
     _, _, _, _, infos = env.step({"site_0": 0})
-    assert [infos[agent] for agent in env.agents] == [{}] + [{"action": 1}] * 15
+    assert [infos[agent] for agent in env.agents] == [{}] + [{ACTION: 1}] * 15
     env = ising_v0.parallel_env(side=4, update="checkerboard", initial="up")
     env.reset(seed=0)
     *_, infos = env.step(dict.fromkeys(env.agents, 0))
     told = [{key: infos[a][key] for key in infos[a] if key != "action_mask"} for a in env.agents]
-    idle = {"action": 1, "acting": False}
+    idle = {ACTION: 1, ACTING: False}
     assert told == [{} if (i // 4 + i) % 2 == 0 else idle for i in range(16)]
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfenvs.infos import ACTION
 
 OPTIONS = [
     (ising_v0, {"side": 4, "max_cycles": 7}),
@@ -86,7 +87,7 @@ def test_one_row_equals_the_pettingzoo_view(module, options):
         assert reward[0, index].tolist() == list(rewards.values())
         assert terminated[0, index].tolist() == list(terminations.values())
         assert [bool(truncated)] * len(truncations) == list(truncations.values())
-        in_effect = [info_of.get("action", given[agent]) for agent, info_of in infos.items()]
+        in_effect = [info_of.get(ACTION, given[agent]) for agent, info_of in infos.items()]
         assert info["actions"][0, index].tolist() == in_effect
         measures = set(info) - {"actions", "acting", "reset", "action_mask"}
         assert parallel.measures == {name: float(info[name]) for name in measures}

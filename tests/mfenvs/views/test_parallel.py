@@ -10,6 +10,7 @@ import torch
 
 import mfenvs
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfenvs.infos import ACTING, ACTION
 
 with warnings.catch_warnings():
     # PettingZoo's tests import its classic games by a name that it has itself deprecated.
@@ -227,10 +228,10 @@ def test_infos_say_what_happened_instead(module, options):
         for agent, info in infos.items():
             i, chosen = env.possible_agents.index(agent), given.get(agent, -1)
             effect, counted = last["actions"][0, i], last["acting"][0, i]
-            assert info.get("action", chosen) == effect
-            assert ("action" in info) == (effect != chosen)
-            assert info.get("acting", chosen >= 0) == counted
-            assert ("acting" in info) == (counted != (chosen >= 0))
+            assert info.get(ACTION, chosen) == effect
+            assert (ACTION in info) == (effect != chosen)
+            assert info.get(ACTING, chosen >= 0) == counted
+            assert (ACTING in info) == (counted != (chosen >= 0))
         if not env.agents:
             env.reset()
             last = batched.step(np.array([joint]))[-1]

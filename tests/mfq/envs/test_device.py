@@ -193,3 +193,12 @@ def test_trees_are_moved_and_other_values_kept():
     moved = to_device(tree, META)
     assert moved["a"]["b"].device == META
     assert (moved["c"], moved["d"]) == (3, None)
+
+
+def test_it_forwards_everything_that_a_view_has():
+    """Whoever adds to `View` decides what it means here, too."""
+    # Without snapshots, on purpose; the rest follows from spaces and types.
+    inherited = {"has_snapshots", "snapshot", "agent_fields", "observe", "num_actions", "of_type"}
+    public = {name for name in vars(mfq.View) if not name.startswith("_")}
+    attributes = {"observation_space", "action_space", "type_specs"}
+    assert public - attributes - inherited <= set(vars(mfq.OnDevice))

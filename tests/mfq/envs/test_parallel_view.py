@@ -202,8 +202,9 @@ def refused(observation=None, action=None, **options):
     ("options", "words"),
     [
         ({"action": box(2)}, r"agent 'rogue' acts in Box\(0.0, 9.0, \(2,\).*allowed: Discrete"),
-        ({"action": spaces.MultiDiscrete([2, 2])}, r"agent 'rogue' acts in MultiDiscrete"),
-        ({"action": spaces.MultiBinary(2)}, r"agent 'rogue' acts in MultiBinary"),
+        ({"action": spaces.MultiDiscrete([99, 99])}, r"agent 'rogue' acts in MultiDiscrete.*9801"),
+        ({"action": spaces.MultiBinary(11)}, r"agent 'rogue' acts in MultiBinary.*2048"),
+        ({"action": spaces.Tuple([])}, r"agent 'rogue' acts in Tuple"),
         ({"observation": spaces.Text(5)}, r"agent 'rogue' observes Text"),
         ({"observation": spaces.Dict({"a": spaces.Text(5)})}, r"'rogue' observes Text.*\(a\)"),
         ({"observation": spaces.Dict({"action_mask": box(2)})}, "more than a mask"),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfenvs.graph import CompleteGraph, EdgesGraph, LatticeGraph
+from mfenvs.infos import ACTION
 from mfq import MeanActionObservation
 from tests.mfq.envs.test_view import Mortal
 
@@ -69,7 +70,7 @@ def test_means_by_hand_and_the_dead_do_not_count():
 
 
 def test_actions_in_effect_are_what_infos_tell():
-    infos = {"sheep_0": {"action": 2}, "sheep_1": {"action": -1}}
+    infos = {"sheep_0": {ACTION: 2}, "sheep_1": {ACTION: -1}}
     env = Observing(spaces.Box(0, 1, (1,)), np.zeros(1, np.float32), infos, wolves=0, sheep=3)
     env = MeanActionObservation(env)
     obs, _ = env.reset()

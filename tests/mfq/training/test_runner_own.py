@@ -236,7 +236,10 @@ def test_opponents_of_several_types_follow_the_learner():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"env": "chess_v6"}, "env='chess_v6' is unknown; allowed: .*MODULE:FACTORY.*CartPole"),
+        (
+            {"env": "chess_v6"},
+            r"env='chess_v6' is unknown; (did you mean classic/chess-v6\? )?allowed: .*MODULE:.*CartPol",
+        ),
         ({"env": "no.such:make"}, "no.such:make: there is no module"),
         ({"env": "tests.fakes.meadow:no"}, "has no 'no'"),
         ({"env": "tests.fakes.meadow:NOT_A_FUNCTION"}, "is a int; allowed: a function"),
