@@ -7,7 +7,7 @@ INSTALL = $(PIP) install --quiet --constraint constraints.txt
 TEST_PROCESSES ?= 2
 export SDL_VIDEODRIVER ?= dummy
 
-.PHONY: demo test test-fast lint bench mutants test-matrix test-gpu bench-gpu clean
+.PHONY: demo test test-fast lint bench mutants test-matrix test-browser test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/mfq compare ising --out runs/ising --overwrite
@@ -41,6 +41,11 @@ mutants: $(VENV)/.installed-dev
 # versions that pyproject.toml claims. See docs/platforms.md.
 test-matrix:
 	PYTHON=$(PYTHON) tests/matrix/run.sh $(SUITES)
+
+# The replay page in a headless Chromium: apt-get install chromium chromium-driver.
+test-browser: $(VENV)/.installed-dev
+	$(INSTALL) --editable '.[browser]'
+	$(VENV)/bin/python -m pytest tests/browser
 
 # On a machine with a GPU, with a Python that has torch and numba-cuda (see docs/gpu.md); installs nothing.
 GPU_PYTHON ?= python3

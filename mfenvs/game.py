@@ -21,6 +21,7 @@ from numpy.typing import DTypeLike
 
 from mfenvs.engine.backend import Backend, Rule, get_backend
 from mfenvs.graph import NeighborGraph
+from mfenvs.layout import Layout, Places
 from mfenvs.rng import row_key
 from mfenvs.validate import one_of, plain, whole
 
@@ -409,6 +410,19 @@ class Game(ABC):
     def measures(self, state: Any) -> dict[str, Any]:
         """Returns quantities of each row worth reporting, name -> array [B]."""
         return {name: getattr(state, name) for name in self.measure_fields}
+
+    def layout(self) -> Layout | None:
+        """Returns the board for displays that draw the game themselves; None (default): none."""
+        return None
+
+    def places(self, state: Any, step: Step, row: int) -> Places:
+        """Returns where the agents of a row are, if there is a `layout`.
+
+        Args:
+            state, step: the state and the last step, as arrays on the CPU.
+            row: which row, 0 to B - 1.
+        """
+        raise NotImplementedError(f"{self.id} has no layout")
 
     @abstractmethod
     def draw(self, state: Any, step: Step, row: int, canvas: Canvas) -> None:

@@ -134,6 +134,11 @@ class CompleteGraph(NeighborGraph):
         self._members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
     @property
+    def groups(self) -> np.ndarray:
+        """int64 [N]; the group of each agent."""
+        return self._groups.array.copy()
+
+    @property
     def max_degree(self) -> int:
         return max(map(len, self._members)) - (not self.include_self)
 

@@ -24,6 +24,7 @@ from mfq.matches.players import Random, Scripted, load_player, load_pretrained
 from mfq.matches.self_play import Lagged, Pool
 from mfq.matches.teams import Teams, make_teams
 from mfq.mean_field import MeanAction, MeanField
+from mfq.recording.record import record
 from mfq.training.callbacks import Callback
 from mfq.training.config import RunConfig
 from mfq.training.loop import train
@@ -64,6 +65,7 @@ __all__ = [
     "load_player",
     "load_pretrained",
     "make_teams",
+    "record",
     "train",
     "wrap",
 ]

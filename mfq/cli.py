@@ -16,11 +16,13 @@ COMMANDS = {
     "evaluate": "plays episodes without exploration with the agent of a run",
     "compare": "runs a study: ising, squeeze, battle, curves or dilemma",
     "play": "shows two armies in a window, or as a summary",
+    "record": "writes episodes as a page for a browser, a GIF or a video",
     "list": "prints the available games, algorithms, players and studies",
 }
 TRAIN = """Trains an agent.
 
-Without --preset, --config and --env it starts from the preset ising.
+Without --preset, --config and --env it starts from the preset ising; with --env gaussian_squeeze_v0,
+from the preset squeeze.
 --preset NAME starts from a preset of options: {presets}.
 --config FILE.yaml reads options from a file with the format of presets. Flags override both.
 --algo chooses the algorithm; the options below are those of {algo}.
@@ -37,6 +39,9 @@ OWN_FOLDER = "runs/GAME-ALGO-SEED"
 """What the help of `mfq train` shows as the default of --out; `_folder` fills in the names."""
 Words = list[str]
 FIRST_PRESET = "ising"  # what `mfq train` trains without options
+GAME_PRESETS = {
+    "gaussian_squeeze_v0": "squeeze"
+}  # the presets of games that are given by --env alone
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "evaluate": _evaluate,
         "compare": _compare,
         "play": _play,
+        "record": _record,
         "list": _list,
     }
     try:
@@ -180,8 +186,8 @@ def _train(flags: Words) -> int:
     options = {} if start.config is None else read_yaml(start.config)
     if start.preset is not None:
         options["preset"] = start.preset
-    elif start.config is None and not _is_given("env", flags):
-        options["preset"] = FIRST_PRESET
+    elif start.config is None and (name := _game_preset(flags)) is not None:
+        options["preset"] = name
     if start.algo is not None:
         options["algo"] = start.algo
     default = run_config(options)
@@ -195,6 +201,17 @@ def _train(flags: Words) -> int:
     }
     config = run_config(asked, replace(config, out=_folder(config)))
     return _finish(Runner(config=config))
+
+
+def _game_preset(flags: Words) -> str | None:
+    """Returns the preset of the game that flags name; without --env, that of the first game."""
+    from mfenvs.registry import full_id
+
+    if not _is_given("env", flags):
+        return FIRST_PRESET
+    pairs = zip(flags, [*flags[1:], ""], strict=True)
+    named = [after if word == "--env" else word for word, after in pairs if "--env" in word]
+    return GAME_PRESETS.get(full_id(named[-1].removeprefix("--env=")) or "")
 
 
 def _is_given(option: str, flags: Words) -> bool:
@@ -331,6 +348,19 @@ def _play(words: Words) -> int:
     if not words or words[0].removesuffix("_v0") not in games:
         return _choose("mfq play", games, words)
     play(_parse_with_file(PlayConfig, words[1:], "mfq play battle"))
+    return 0
+
+
+def _record(words: Words) -> int:
+    from mfenvs.registry import GAMES, full_id
+    from mfq.recording import command
+
+    if not words or full_id(words[0]) is None:
+        games = {game: f"records episodes of {game}" for game in GAMES}
+        return _choose("mfq record", games, words)
+    config = _parse_with_file(command.RecordConfig, words[1:], f"mfq record {words[0]}")
+    path = command.run(words[0], config)
+    print(f"mfq: {path} ({path.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
     return 0
 
 

@@ -16,7 +16,7 @@ SOURCES = {
 # A folder imports only folders above it, and files of its own.
 LAYERS = {
     "mfenvs": [
-        {"validate", "rng", "graph", "infos"},
+        {"validate", "rng", "graph", "infos", "layout"},
         {"engine"},
         {"render"},
         {"game"},
@@ -32,6 +32,7 @@ LAYERS = {
         {"replay"},
         {"agents"},
         {"pretrained", "matches"},
+        {"recording"},
         {"training"},
         {"studies"},
         {"cli"},
@@ -73,6 +74,7 @@ MAKERS = (
     "mfq/training/runner.py",
     "mfq/matches/window.py",
     "mfq/matches/players.py",
+    "mfq/recording/command.py",
 )
 
 
@@ -126,7 +128,8 @@ def violations(sources):
             if name == "draw" and used.endswith(".game") and used != "mfenvs.game":
                 yield f"{path} imports {used}; it may see the state"
             if top == "mfq" and library == "mfenvs":
-                shared = used.startswith(("mfenvs.graph", "mfenvs.validate", "mfenvs.infos"))
+                names = ("graph", "infos", "layout", "validate")
+                shared = used.startswith(tuple(f"mfenvs.{name}" for name in names))
                 # The two packages have one version.
                 shared |= path == "mfq/__init__.py" and used in ("mfenvs", "mfenvs.__version__")
                 if not shared and (not path.startswith(MAKERS) or at_top):

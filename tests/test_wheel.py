@@ -30,7 +30,7 @@ def test_a_wheel_has_the_files_of_the_two_packages(installed):
         for path in (ROOT / package).rglob("*")
         if path.suffix in (".py", ".safetensors", ".yaml")
         or path.name == "py.typed"
-        or (path.parent.name == "fonts" and path.is_file())
+        or (path.parent.name in ("fonts", "page") and path.is_file())
     }
     assert built == sources
 

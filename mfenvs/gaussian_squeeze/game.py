@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mfenvs.gaussian_squeeze import draw, rules
 from mfenvs.gaussian_squeeze.config import REWARDS, SqueezeConfig
 from mfenvs.gaussian_squeeze.state import Params, Snapshot, State
 from mfenvs.graph import CompleteGraph
+from mfenvs.layout import Layout, Places, in_lines, places_in_lines
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
@@ -109,6 +111,19 @@ class SqueezeGame(Game):
         shares = np.asarray(state.count[row]) / self.num_agents
         scalars = [float(state.total[row]) / self.config.reach, float(state.performance[row])]
         return np.append(shares, scalars).astype(np.float32)
+
+    def layout(self) -> Layout:
+        names = tuple(str(action) for action in range(self.num_actions))
+        return in_lines(
+            self.num_agents, self._per_line, "number", (0.0, float(self.num_actions - 1)), names
+        )
+
+    def places(self, state: State, step: Step, row: int) -> Places:
+        return places_in_lines(np.asarray(step.actions[row]).clip(0), self._per_line)
+
+    @property
+    def _per_line(self) -> int:
+        return math.isqrt(self.num_agents - 1) + 1
 
     def draw(self, state: State, step: Step, row: int, canvas: Canvas) -> None:
         draw.draw(self, state, step, row, canvas)

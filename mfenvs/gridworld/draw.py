@@ -9,6 +9,7 @@ import numpy as np
 from mfenvs.game import Step
 from mfenvs.gridworld import arena, attack, board
 from mfenvs.gridworld.arena import Field
+from mfenvs.gridworld.layout import way
 from mfenvs.gridworld.state import State
 from mfenvs.gridworld.tables import NUM_MOVES, STAY
 from mfenvs.render.geometry import Point
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
 VIEW = 91  # pixels along each map of what the selected agent sees: seven a cell, usually
-WAYS = (("left", "right"), ("up", "down"))
 SWATCH = 15  # width and height of an agent in the legend, pixels
 
 
@@ -163,8 +163,7 @@ def last_action_text(field: Field, agent: int) -> str:
     verbs = ("attack", "miss", "hit", "kill")
     verb = "move" if action < params.units[unit, NUM_MOVES] else verbs[field.attack_result[agent]]
     (aim,) = arena.offsets(field, np.array([agent]), np.array([action])).tolist()
-    ways = [f"{abs(n)} {way[n > 0]}" for n, way in zip(aim, WAYS, strict=True) if n]
-    return f"{verb} {', '.join(ways)}"
+    return f"{verb} {way(aim)}"
 
 
 def observed(field: Field, agent: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from mfenvs.engine.backend import Backend
 from mfenvs.game import MAX_SEED, Game, Step
 from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
-from mfenvs.gridworld import board, compact, draw, observe, rules, scripted
+from mfenvs.gridworld import board, compact, draw, layout, observe, rules, scripted
 from mfenvs.gridworld.state import (
     Board,
     Scene,
@@ -25,6 +25,7 @@ from mfenvs.gridworld.state import (
     scene_of,
 )
 from mfenvs.gridworld.units import World
+from mfenvs.layout import Layout, Places
 from mfenvs.rng import row_key
 
 if TYPE_CHECKING:
@@ -332,6 +333,12 @@ class GridGame(Game):
             for measure, name in COUNTS.items()
             for k, group in enumerate(self.world.groups)
         }
+
+    def layout(self) -> Layout:
+        return layout.layout_of(self)
+
+    def places(self, state: State, step: Step, row: int) -> Places:
+        return layout.places_of(state, row)
 
     def draw(self, state: State, step: Step, row: int, canvas: Canvas) -> None:
         draw.draw(self, state, step, row, canvas)

@@ -13,6 +13,7 @@ from mfenvs.graph import LatticeGraph
 from mfenvs.ising import draw, rules
 from mfenvs.ising.config import STARTS, UPDATES, IsingConfig
 from mfenvs.ising.state import Params, Snapshot, State
+from mfenvs.layout import Layout, Places, in_lines, places_in_lines
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
@@ -132,6 +133,12 @@ class IsingGame(Game):
         spins = 2 * np.asarray(state.spin[row], np.float32) - 1
         scalars = [float(getattr(state, name)[row]) for name in self.measure_fields]
         return np.concatenate([spins, np.array(scalars, np.float32)])
+
+    def layout(self) -> Layout:
+        return in_lines(self.num_agents, self.config.side, "spin", (-1.0, 1.0), ("down", "up"))
+
+    def places(self, state: State, step: Step, row: int) -> Places:
+        return places_in_lines(2 * np.asarray(state.spin[row], np.float32) - 1, self.config.side)
 
     def draw(self, state: State, step: Step, row: int, canvas: Canvas) -> None:
         draw.draw(self, state, step, row, canvas)

@@ -14,6 +14,7 @@ from mfenvs.engine.actions import sanitize_actions
 from mfenvs.engine.backend import get_backend
 from mfenvs.game import Game, Step
 from mfenvs.graph import NeighborGraph
+from mfenvs.layout import Layout, Places
 from mfenvs.validate import one_of, whole
 from mfenvs.views.lifetime import Lifetime
 from mfenvs.views.state_dicts import matched
@@ -297,13 +298,26 @@ class BatchedEnv(Lifetime):
         if game.backend.massively_parallel:  # drawing reads arrays on the CPU
             game = type(game)(game.config, get_backend("cpu"))
 
-        def of_row(arrays: Any) -> Any:
-            """A NamedTuple of arrays [1, ...] on the CPU."""
-            return type(arrays)(*(self._tensor(a[row : row + 1]).cpu().numpy() for a in arrays))
-
         canvas = self._canvases[row]
-        game.draw(of_row(self._state), of_row(self._sides[0][0]), 0, canvas)
+        game.draw(self._row_of(self._state, row), self._row_of(self._sides[0][0], row), 0, canvas)
         return canvas.present()
+
+    def layout(self) -> Layout | None:
+        """Returns the game's board, for displays that draw it themselves; None if it has none."""
+        return self.game.layout()
+
+    def places(self, row: int = 0) -> Places:
+        """Returns where the agents of a row are on the board; see `layout`.
+
+        Raises:
+            RuntimeError: before the first reset.
+            TypeError, ValueError: for a row out of range.
+            NotImplementedError: for a game without a layout.
+        """
+        self._must_be_ready("places()")
+        whole("row", row, 0, self.num_envs - 1)
+        step = self._row_of(self._sides[0][0], row)
+        return self.game.places(self._row_of(self._state, row), step, 0)
 
     def close(self) -> None:
         """Closes the pictures."""
@@ -328,6 +342,10 @@ class BatchedEnv(Lifetime):
         """Swaps the two sets of buffers and returns the one to write."""
         self._sides.reverse()
         return self._sides[0]
+
+    def _row_of(self, arrays: Any, row: int) -> Any:
+        """Returns a named tuple of arrays [B, ...] as one of arrays [1, ...] on the CPU."""
+        return type(arrays)(*(self._tensor(a[row : row + 1]).cpu().numpy() for a in arrays))
 
     def _tensor(self, array: Any) -> Tensor:
         # Not `torch.as_tensor`, which moves an array to torch's default device.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mfq.agents.base import Player
+from mfq.agents.base import ActionValues, Player
 from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.networks.modes import check_outputs, in_eval_mode
@@ -43,6 +43,7 @@ class ACPlayer(Player):
     ) -> None:
         self.module, self.generator, self.precision = actor, generator, precision
         self.temperature, self.greedy = temperature, greedy
+        self._last: tuple[Tensor, Tensor, Tensor | None] | None = None  # of the last act
 
     @torch.no_grad()
     def act(self, step: Step, explore: bool = True) -> Tensor:
@@ -53,8 +54,19 @@ class ACPlayer(Player):
             logits = self.precision(self.module, step.obs_at(index), agents)
         check_outputs(self.module, logits, len(index), step.num_actions, "logits [S, A]")
         policy = Greedy() if self.greedy and not explore else Boltzmann(self.temperature)
-        chosen = policy.sample(logits, 0, self.generator, step.mask_at(index))
+        mask = step.mask_at(index)
+        self._last = index, logits, mask
+        chosen = policy.sample(logits, 0, self.generator, mask)
         return step.scatter_actions(chosen, index)
+
+    @property
+    def last_values(self) -> ActionValues | None:
+        """The policy in the last `act`."""
+        if self._last is None:
+            return None
+        index, logits, mask = self._last
+        policy = Boltzmann(self.temperature).probabilities(logits, 0, mask)
+        return ActionValues("probability", index, policy.float())
 
     def player(self) -> ACPlayer:
         """Returns a frozen copy that plays as this one does now."""

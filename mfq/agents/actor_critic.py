@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mfenvs.validate import of_kind
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.ac_player import ACPlayer
-from mfq.agents.base import Agent
+from mfq.agents.base import ActionValues, Agent
 from mfq.agents.hearing import Hearing, MakeMeanField, make_mean_field
 from mfq.common import distributed
 from mfq.common.generators import load_generator_state, seeded
@@ -122,6 +122,11 @@ class ActorCritic(Agent):
     def player(self) -> ACPlayer:
         """Returns a frozen copy of the actor that plays as this agent does now."""
         return self._player.player()
+
+    @property
+    def last_values(self) -> ActionValues | None:
+        """The policy in the last `act`."""
+        return self._player.last_values
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
         """Returns actions int64 [B, N]; -1 for dead agents and those that it does not play.

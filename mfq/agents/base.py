@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,20 @@ from mfq.networks.modes import in_eval_mode
 
 SEED_STRIDE = 100_003
 """Distance between the seeds of a player's generators, larger than that between players' seeds."""
+
+
+class ActionValues(NamedTuple):
+    """What a player compared when it chose actions.
+
+    Attributes:
+        name: what the values are: "Q" or "probability".
+        agents: int64 [S]; as indices b N + j.
+        values: float32 [S, A].
+    """
+
+    name: str
+    agents: Tensor
+    values: Tensor
 
 
 class Player(ABC):
@@ -55,6 +69,11 @@ class Player(ABC):
         """Seeds the generators, each with a different seed."""
         for k, generator in enumerate(self.generators):
             generator.manual_seed(int(seed) + SEED_STRIDE * k)
+
+    @property
+    def last_values(self) -> ActionValues | None:
+        """The values of actions in the last `act`, for displays; by default None."""
+        return None
 
     def on_episodes_end(self, ended: int, beaten: int) -> None:
         """Called when episodes have ended; by default does nothing.

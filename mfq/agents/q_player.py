@@ -14,7 +14,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from mfenvs.validate import of_kind
-from mfq.agents.base import Player
+from mfq.agents.base import ActionValues, Player
 from mfq.agents.hearing import Hearing, MakeMeanField, make_mean_field
 from mfq.agents.q_config import QConfig
 from mfq.common.generators import load_generator_state, seeded
@@ -80,6 +80,7 @@ class QPlayer(Player):
         self.generator = seeded(seed + 2, view.device)
         self.time = self.episodes = 0
         self._last_values: tuple[Tensor, Tensor | None] | None = None  # and mask, of the last act
+        self._last_index: Tensor | None = None  # of the agents that they are of
         self._acted_on: tuple[int, Tensor] | None = None  # a step's number and its expected mean
 
     @property
@@ -102,7 +103,7 @@ class QPlayer(Player):
         shared = ("view", "config", "policy", "_has_user_policy", "precision", "time", "episodes")
         for name in shared:
             setattr(player, name, getattr(self, name))
-        player._last_values = player._acted_on = None
+        player._last_values = player._last_index = player._acted_on = None
         player.hearing = self.hearing.copy()
         player.module = copy.deepcopy(self.module).requires_grad_(False)
         player.generator = torch.Generator(self.view.device)
@@ -120,7 +121,7 @@ class QPlayer(Player):
             mean = self.expected_mean(step)
             q = self.values(step, mean, index)
             mask = step.mask_at(index)
-            self._last_values = q, mask
+            self._last_values, self._last_index = (q, mask), index
             chosen = self._policy(explore).sample(q, self.clock, self.generator, mask)
             actions = step.scatter_actions(chosen, index)
             actions = self._stick(step, actions)
@@ -155,6 +156,13 @@ class QPlayer(Player):
             lambda mean: self._respond(step, mean),
             self.config.damping,
         )
+
+    @property
+    def last_values(self) -> ActionValues | None:
+        """The action values of the last `act`."""
+        if self._last_values is None or self._last_index is None:
+            return None
+        return ActionValues("Q", self._last_index, self._last_values[0])
 
     def metrics(self) -> dict[str, float]:
         """Returns the temperature or epsilon of the config's policy, and the mean entropy (nats) of the

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
+from mfenvs.layout import Layout, Places
 from mfq.envs.finite import check_finite
 from mfq.envs.graphs import GraphLike, Graphs
 from mfq.envs.step import Step
@@ -89,6 +91,16 @@ class BatchedView(View):
 
     def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
         return self.env.observe(snapshot, rows, agents)
+
+    def picture(self) -> np.ndarray:
+        return self.env.render(0) if hasattr(self.env, "render") else super().picture()
+
+    @property
+    def layout(self) -> Layout | None:
+        return self.env.layout() if hasattr(self.env, "layout") else None
+
+    def places(self) -> Places:
+        return self.env.places(0)
 
     def state_dict(self) -> dict[str, Any] | None:
         if self._last is None or not hasattr(self.env, "state_dict"):

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
+from mfenvs.layout import Layout, Places
 from mfq.envs.step import Step
 from mfq.envs.types import AgentTypes
 from mfq.envs.view import View, check_view
@@ -89,6 +91,16 @@ class OnDevice(View):
 
     def step(self, actions: Tensor) -> Step:
         return self._moved(self.view.step(actions.to(self.view.device)))
+
+    def picture(self) -> np.ndarray:
+        return self.view.picture()
+
+    @property
+    def layout(self) -> Layout | None:
+        return self.view.layout
+
+    def places(self) -> Places:
+        return self.view.places()
 
     def close(self) -> None:
         self.view.close()

@@ -200,6 +200,15 @@ class ParallelView(View):
             )
         return died, (self._present | timed_out) - died
 
+    def picture(self) -> np.ndarray:
+        picture = self.env.render()
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3:
+            raise ValueError(
+                f"env.render() returned a {type(picture).__name__}; allowed: an array uint8 "
+                "[height, width, 3], as environments with render_mode='rgb_array' return"
+            )
+        return picture
+
     def _step(
         self,
         results: Results,

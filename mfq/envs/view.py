@@ -8,11 +8,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
 from mfenvs.graph import NeighborGraph
+from mfenvs.layout import Layout, Places
 from mfenvs.validate import of_kind
 from mfq.envs.step import Step
 from mfq.envs.types import AgentTypes
@@ -165,6 +167,25 @@ class View(ABC):
         or a dict of such. The snapshot may be a concatenation of several along the rows. Raises
         AttributeError as `snapshot` does."""
         raise AttributeError(f"{type(self).__name__} has no snapshots to observe")
+
+    def picture(self) -> np.ndarray:
+        """Returns a picture of the first row, uint8 [height, width, 3].
+
+        Raises:
+            ValueError: if the environment draws none.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no pictures; allowed: environments that render"
+        )
+
+    @property
+    def layout(self) -> Layout | None:
+        """The board of the game, for displays that draw it themselves; None if it has none."""
+        return None
+
+    def places(self) -> Places:
+        """Returns where the agents of the first row are, if there is a `layout`."""
+        raise AttributeError(f"{type(self).__name__} has no layout")
 
     def close(self) -> None:
         """Closes the environment."""

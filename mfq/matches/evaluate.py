@@ -216,7 +216,7 @@ def play(
     episodes, seed = whole("episodes", episodes, 1), whole("seed", seed, 0)
     if not view.ends:
         raise ValueError("max_cycles=None: no episode ever ends; allowed for evaluation: a number")
-    teams = _teams(view, players)
+    teams = teams_of(view, players)
     each, rows, names = -(-episodes // view.num_envs), view.num_envs, view.group_names
     quota = torch.full((rows,), episodes // rows, device=view.device)
     quota[: episodes % rows] += 1
@@ -411,7 +411,7 @@ def selection_score(scores: Scores, side: str | None = None) -> float:
     return sum(lower.values()) / len(lower) if lower else scores["return"]
 
 
-def _teams(view: View, players: Mapping[str, Player | str]) -> Teams:
+def teams_of(view: View, players: Mapping[str, Player | str]) -> Teams:
     if players.keys() != set(view.group_names):
         raise ValueError(
             f"players has {', '.join(map(repr, players)) or 'no groups'}; "

@@ -41,6 +41,7 @@ class Run(Protocol):
     def folder(self) -> Path | None: ...
     def save_as(self, name: str) -> None: ...
     def evaluate(self) -> dict[str, float]: ...
+    def record(self, path: str | Path, *, overwrite: bool) -> Path: ...
 
 
 class Callback:
@@ -140,7 +141,7 @@ class SaveCheckpoints(Callback):
 
 
 class Evaluate(Callback):
-    """Evaluates every ``config.evaluation.every`` steps, and writes best.safetensors."""
+    """Evaluates every ``config.evaluation.every`` steps; writes best.safetensors and recordings."""
 
     def on_step(self, runner: Run, transition: Transition, is_last: bool) -> None:
         if not runner.can_make or not is_due(runner.done, runner.config.evaluation.every, is_last):
@@ -148,6 +149,9 @@ class Evaluate(Callback):
         scores = runner.evaluate()
         for callback in runner.callbacks:
             callback.on_evaluation(runner, scores)
+        kind, folder = runner.config.evaluation.record, runner.folder()
+        if kind != "none" and folder is not None:
+            runner.record(folder / f"episode-{runner.done:07d}.{kind}", overwrite=True)
         score = selection_score(scores, runner.config.learning_side)
         if score >= runner.best:  # for equal scores the later one, which was trained longer
             runner.best = score

@@ -10,15 +10,16 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar
 
-from mfenvs.validate import number, of_kind, plain_fields, positive, whole
+from mfenvs.validate import number, of_kind, one_of, plain_fields, positive, whole
 from mfq.agents.base import Player
 from mfq.agents.registry import ALGORITHMS, agent_config, algorithm
 from mfq.common.config import Alias, Nested, build, read_yaml
 
 # torch and the games accept signed 64-bit seeds; rows, ranks and steps are added to this one.
 MAX_SEED = 2**62
-FILES = ("config.json", "log.csv", "*.safetensors")
+FILES = ("config.json", "log.csv", "*.safetensors", "episode-*")
 """The names of the files of a run."""
+RECORDS = ("none", "html", "gif", "mp4")
 _PRESETS = resources.files("mfq.training").joinpath("presets")  # a zip archive may hold them
 _PRESET_FILES = [file.name for file in _PRESETS.iterdir() if file.name.endswith(".yaml")]
 PRESETS = tuple(sorted(name.removesuffix(".yaml") for name in _PRESET_FILES))
@@ -37,17 +38,22 @@ class EvaluationConfig:
             (see `mfq.load_player`). The best checkpoint is the one with the highest win rate against
             them (see `mfq.matches.evaluate.selection_score`), or without opponents the highest return;
             the latest of equal ones.
+        record: "html", "gif" or "mp4": each evaluation also records an episode, against the last of the
+            opponents if there are any, as episode-STEP.html (.gif, .mp4) in the run's folder; see
+            `mfq.record`. "none": it does not.
     """
 
     every: int = 500
     episodes: int = 1
     num_envs: int = 1
     against: tuple[str, ...] = ()
+    record: str = "none"
 
     def __post_init__(self) -> None:
         plain_fields(self)
         for name, least in (("every", 0), ("episodes", 1), ("num_envs", 1)):
             whole(name, getattr(self, name), least)
+        one_of("record", self.record, RECORDS)
         of_kind("against", self.against, (tuple, list), "a list of names")
         for name in self.against:
             allowed = "a name: of a script, a checkpoint, a run, or MODULE:NAME of your player"

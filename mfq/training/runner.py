@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import signal
@@ -49,6 +50,7 @@ from mfq.matches.players import check_rivals, load_player
 from mfq.matches.sources import labelled
 from mfq.matches.teams import Teams, make_teams, name_of_opponent
 from mfq.networks.encoders import picture_parts
+from mfq.recording.record import record
 from mfq.training.callbacks import Callback, Evaluate, SaveCheckpoints, WriteLog
 from mfq.training.config import FILES, RunConfig, as_dict, run_config
 from mfq.training.stats import TrainingStats
@@ -260,6 +262,42 @@ class Runner:
             by_random = random_score(view, opponents, episodes, seed)
             self._random_scores[episodes, seed] = by_random
         return scores | self._random_scores[episodes, seed]
+
+    def record(self, path: str | Path, seed: int | None = None, *, overwrite: bool = False) -> Path:
+        """Records an episode of the agent without exploration, in a new copy of the environment.
+
+        In games of two groups with opponents to evaluate against, it plays the last of these, and the
+        group that the learner plays, or else the first.
+
+        Args:
+            path: the file, .html, .gif or .mp4; see `mfq.record`.
+            seed: seed of the episode; None takes ``config.seed``.
+            overwrite: whether to replace a file.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: if the Runner cannot make a copy, since it was given an environment or a view; or
+                as `mfq.record`.
+        """
+        if not self.can_make:
+            raise ValueError(
+                "the Runner was given an environment or a view; allowed for recording: one by name, or "
+                "a function that makes it"
+            )
+        config = self.config
+        seed = config.seed if seed is None else seed
+        with contextlib.closing(self._make_view(1)) as view:
+            players: dict[str, Player | str] = dict.fromkeys(view.group_names, self.agent)
+            title = f"{config.env}, {config.algo}, step {self.done}"
+            if config.evaluation.against:
+                label, name = list(labelled(config.evaluation.against).items())[-1]
+                mine = config.learning_side or view.group_names[0]
+                opponent = load_player(name, view)
+                players = {g: self.agent if g == mine else opponent for g in view.group_names}
+                title += f", {mine} against {label}"
+            return record(view, players, path, seed=seed, title=title, overwrite=overwrite)
 
     def benchmark(self) -> dict[str, float]:
         """Trains to the end, then evaluates the best checkpoint (without ``out`` the last state).

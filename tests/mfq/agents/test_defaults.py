@@ -12,6 +12,7 @@ from baselines import third_party
 from baselines.test_bed import SMALL
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfq.agents.registry import make_agent
+from mfq.cli import main
 from mfq.common.config import build
 from mfq.studies import squeeze
 from mfq.studies.ising.learners import METHODS
@@ -89,6 +90,19 @@ def test_a_run_without_options_beats_random_play():
     runner = mfq.Runner(config={**options, "evaluation": {"every": 0}})
     chance = mfq.evaluate(runner.view, mfq.Random(), 20)["return"]
     assert runner.run()["return"] > chance + 20
+
+
+@pytest.mark.slow
+def test_the_command_beats_random_play_in_the_squeeze(capsys):
+    """`mfq train --env gaussian_squeeze_v0` starts from the preset; MFQ's bare defaults score less than
+    random play there."""
+    words = ["train", "--env", "gaussian_squeeze", "--out", "none", "--evaluation.every", "0"]
+    assert main(words) == 0
+    scores = {
+        line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:]
+    }
+    trained, chance = map(float, scores["return"])
+    assert trained > chance + 0.5
 
 
 def test_studies_and_scripts_name_the_pairing_that_they_were_measured_with():

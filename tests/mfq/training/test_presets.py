@@ -6,6 +6,7 @@ import pytest
 
 from mfq.agents.ac_config import AUTHORS
 from mfq.agents.q_config import QConfig
+from mfq.common.config import build
 from mfq.training.config import PRESETS, preset, run_config
 
 PAPERS_GAME = {
@@ -249,13 +250,25 @@ def test_the_actor_critics(name, expected):
 
 def test_all_presets_are_here():
     randomly = (f"{name}-random" for name in ("fast", "large", "small"))
-    assert set(PRESETS) == {*RUNS, "ising", *randomly}
+    assert set(PRESETS) == {*RUNS, "ising", "squeeze", *randomly}
 
 
 def test_ising_is_short_and_has_the_default_agent():
     config = preset("ising")
     assert (config.env, config.env_options) == ("ising_v0", {"max_cycles": 200})
     assert (config.steps, config.evaluation.every, config.agent) == (1000, 250, QConfig())
+
+
+def test_squeeze_has_the_options_that_docs_squeeze_md_measured():
+    config = preset("squeeze")
+    assert (config.env, config.env_options, config.steps) == ("gaussian_squeeze_v0", {}, 3000)
+    exploration = {"policy": "epsilon_greedy", "end": 0.02, "steps": 1500}
+    mfq = {"exploration": {**exploration, "stickiness": 0.9}, "gamma": 0.0, "pairing": "current"}
+    assert config.agent == build(QConfig, mfq)
+    assert preset("squeeze", "iql").agent == build(
+        QConfig, {"exploration": exploration, "gamma": 0}
+    )
+    assert preset("squeeze", "mfac").agent.gamma == 0.0
 
 
 def test_the_authors_actor_critic():
