@@ -10,7 +10,15 @@ export SDL_VIDEODRIVER ?= dummy
 .PHONY: demo test test-fast lint bench mutants test-matrix test-browser test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
-	$(VENV)/bin/mfq compare ising --out runs/ising --overwrite
+	@echo "1 of 2: agents on a lattice learn at five temperatures (a minute)"
+	$(VENV)/bin/mfq compare ising --quick --out runs/ising --overwrite
+	@echo "2 of 2: two trained armies fight (the rules are compiled first, about half a minute)"
+	$(VENV)/bin/mfq record battle --out runs/battle.html --overwrite
+	@printf '%s\n' '' 'Open these two:' '    runs/ising/ising.png    order over temperature' \
+		'    runs/battle.html        the battle, to explore in a browser' 'Next:' \
+		'    $(VENV)/bin/mfq train                   a first training' \
+		'    $(VENV)/bin/mfq play battle             the armies in a window' \
+		'    $(VENV)/bin/mfq compare ising           the full study of the README (some minutes)'
 
 test: lint
 	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
@@ -61,6 +69,7 @@ $(VENV)/bin/python:
 	$(PIP) install --quiet --upgrade --constraint constraints.txt pip
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing torch, numba and others into $(VENV) (a minute or two)"
 	$(INSTALL) --editable .
 	touch $@
 

@@ -232,13 +232,21 @@ def struck():
 
 
 def readme():
-    least = min(
-        rate
-        for player in ("mfq", "iql")
-        for side in ("red", "blue")
-        for rate in singles("battle-small", player, "rush", side)
-    )
-    yield f"the ten beats rush in {share(least)} of the battles or more, on either side"
+    for player in ("mfq", "iql"):
+        cells = []
+        for opponent in ("iql", "rush", "focus", "random"):
+            if opponent == player:
+                cells.append("")
+                continue
+            found = row("battle-h100", player, opponent, "both")
+            assert found["runs"] == "5"
+            rate, low, high = (share(found[f"win_rate{end}"]) for end in ("", "_low", "_high"))
+            cells.append(f"{rate} ({low} to {high})")
+        yield f"| {player.upper()} | {' | '.join(cells)} |".replace("|  |", "| |")
+    # The speeds are those of tables in docs/speed.md.
+    for start in ("13 x 13 x 5 start 128", "minimap, features start 128", "cpu step start 256 128"):
+        theirs, ours, times = re.findall(rf"{start} ([\d,]+) ([\d,]+) ([\d.]+) ", text("speed"))[0]
+        yield f"| {theirs} | {ours} | {times} times |"
     (steps,) = re.findall(r"That is (\d+) million agent-steps", text("gpu"))
     yield f"on an H100 {steps} million agent-steps of battle a second"
 
