@@ -12,7 +12,7 @@ import pytest
 
 from mfq.studies.dilemma import Contrast, Payoff
 from mfq.studies.dilemma.config import CHOICES
-from tests.baselines.test_pages import ROOT, last, minutes, rows, share, singles, text
+from tests.baselines.test_pages import ROOT, last, minutes, row, rows, share, text
 
 
 def read(path):
