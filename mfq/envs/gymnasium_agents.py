@@ -50,7 +50,8 @@ class OneAgent(pettingzoo.ParallelEnv):
         return self.env.render()
 
     def close(self) -> None:
-        self.env.close()
+        if callable(close := getattr(self.env, "close", None)):
+            close()
 
 
 class TupleAgents(pettingzoo.ParallelEnv):
@@ -120,7 +121,8 @@ class TupleAgents(pettingzoo.ParallelEnv):
         return self.env.render()
 
     def close(self) -> None:
-        self.env.close()
+        if callable(close := getattr(self.env, "close", None)):
+            close()
 
     def _flags(self, name: str, value: Any) -> dict[str, bool]:
         if np.ndim(value) == 0:

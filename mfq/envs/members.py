@@ -89,7 +89,13 @@ def _space(env: Any, agents: Sequence[Any], i: int, name: str) -> spaces.Space[A
     agent = agents[i]
     single = getattr(env, name, None)
     if callable(single) and not isinstance(single, spaces.Space):
-        space = single(agent)
+        try:
+            space = single(agent)
+        except (AttributeError, KeyError) as error:  # such as PettingZoo's, which looks in a dict
+            raise ValueError(
+                f"agent {agent!r} has no {name} ({type(error).__name__}: {error}); allowed: a space "
+                f"from {name}(agent), or a dict {name}s by agent"
+            ) from error
     else:
         space = _part(getattr(env, f"{name}s", None), agents, i)
         if space is None:

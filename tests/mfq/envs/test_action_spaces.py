@@ -195,3 +195,15 @@ def test_spaces_that_are_no_tuples_are_named():
         mfq.TupleAgents(env)
     with pytest.raises(ValueError, match="'agent_0' acts in Tuple"):
         mfq.wrap(env)
+
+
+def test_an_environment_without_close_is_closed():
+    class Two:
+        observation_space = action_space = spaces.Tuple([spaces.Discrete(2)] * 2)
+
+        def reset(self, seed=None, options=None):
+            return (0, 0), {}
+
+        def step(self, actions): ...
+
+    mfq.wrap(mfq.TupleAgents(Two())).close()

@@ -325,3 +325,18 @@ def test_a_reset_leaves_somebody():
     view = mfq.wrap(Scene(TWO, [[], ["a_0"]], number))
     with pytest.raises(ValueError, match=r"reset left env.agents empty; allowed: at least one"):
         view.reset()
+
+
+def test_a_pettingzoo_environment_without_spaces_names_the_agent():
+    class Without(pettingzoo.ParallelEnv):
+        metadata = {}  # noqa: RUF012
+        possible_agents = ("a_0", "a_1")
+
+        def reset(self, seed=None, options=None): ...
+        def step(self, actions): ...
+
+    with (
+        pytest.warns(UserWarning, match="observation_space"),
+        pytest.raises(ValueError, match=r"agent 'a_0' has no observation_space .*allowed: a space"),
+    ):
+        mfq.wrap(Without())
