@@ -17,7 +17,8 @@ from gymnasium.envs.toy_text.cliffwalking import CliffWalkingEnv
 from mfenvs import ising_v0
 
 gymnasium.register("mine/Cliff-v2", entry_point=CliffWalkingEnv)
-pettingzoo.register("parallel", "mine/ising-v3", entry_point=ising_v0.parallel_env)
+if hasattr(pettingzoo, "register"):
+    pettingzoo.register("parallel", "mine/ising-v3", entry_point=ising_v0.parallel_env)
 """
 
 
