@@ -7,7 +7,7 @@ INSTALL = $(PIP) install --quiet --constraint constraints.txt
 TEST_PROCESSES ?= 2
 export SDL_VIDEODRIVER ?= dummy
 
-.PHONY: demo test test-fast lint bench mutants test-matrix test-browser test-gpu bench-gpu clean
+.PHONY: demo docs test test-fast lint bench mutants test-matrix test-browser test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
 	@echo "1 of 2: agents on a lattice learn at five temperatures (a minute)"
@@ -32,6 +32,12 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# The documentation site, from docs/ and the docstrings, into build/docs. Every warning, such as of a link to a
+# page or a heading that does not exist, is an error; -E reads all pages anew.
+docs: $(VENV)/.installed-docs
+	$(VENV)/bin/python -m sphinx -W --keep-going -E -q -b html docs build/docs
+	@echo 'open build/docs/index.html'
 
 bench: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m benchmarks
@@ -71,6 +77,10 @@ $(VENV)/bin/python:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing torch, numba and others into $(VENV) (a minute or two)"
 	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(INSTALL) --editable '.[docs]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -1,0 +1,96 @@
+"""The documentation site: it builds without warnings, and its tables agree with the code."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mfenvs
+import mfq
+from mfenvs import battle_v0
+from mfenvs.gridworld.tables import NUM_MOVES
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+SPEC = importlib.util.spec_from_file_location("option_tables", DOCS / "option_tables.py")
+option_tables = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(option_tables)
+# Modules, not classes or functions, are documented by what they hold.
+MODULES = {"battle_v0", "gaussian_squeeze_v0", "ising_v0"}
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_warnings(tmp_path):
+    if missing := [n for n in ("sphinx", "furo", "myst_parser") if not importlib.util.find_spec(n)]:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install -e '.[docs]'")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path / "doctrees"), str(DOCS), str(tmp_path / "html")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    reference = (tmp_path / "html" / "api" / "mfq.html").read_text()
+    for name in ("wrap", "Step", "QAgent", "evaluate"):
+        assert f'id="mfq.{name}"' in reference
+    assert "Raises" in reference  # the sections of docstrings are parsed
+    assert (tmp_path / "html" / "_images" / "gaussian_squeeze.png").exists()
+
+
+@pytest.mark.parametrize("game", option_tables.CONFIGS)
+def test_the_tables_of_options_are_those_of_the_configs(game):
+    page = (DOCS / "games" / f"{game}.md").read_text()
+    expected = option_tables.with_table(page, option_tables.CONFIGS[game])
+    assert page == expected, "run python docs/option_tables.py"
+    assert len(re.findall(r"^\| `\w+` \| `", page, re.M)) == len(
+        option_tables.CONFIGS[game].__dataclass_fields__
+    )
+
+
+def test_a_page_without_a_place_for_options_is_an_error():
+    with pytest.raises(ValueError, match="0 tables"):
+        option_tables.with_table("# No table\n", option_tables.CONFIGS["ising"])
+
+
+def test_the_actions_of_battle_are_those_of_the_game():
+    page = (DOCS / "games" / "battle.md").read_text()
+    listed = re.findall(r"(\d+): \((-?\d), (-?\d)\)", page.split("<!-- actions -->")[1])
+    params = battle_v0.batched_env(map_size=12).game.params
+    offsets = [int(dy) * params.stride + int(dx) for _, dx, dy in listed]
+    assert [int(action) for action, _, _ in listed] == list(range(len(params.reach[0])))
+    assert offsets == np.asarray(params.reach[0]).tolist()
+    attacks = page.split("| attacks | ")[1]
+    assert attacks.startswith(f"{int(params.units[0, NUM_MOVES])}: ")
+
+
+def test_the_shapes_on_the_pages_of_games():
+    features = {}
+    for minimap in (False, True):
+        for extra in (False, True):
+            game = battle_v0.batched_env(minimap_mode=minimap, extra_features=extra).game
+            features[minimap, extra] = game.num_features
+    assert sorted(features.values()) == [0, 2, 32, 34]
+    assert "F is 0, 2, 32 or 34" in (DOCS / "games" / "battle.md").read_text()
+
+
+@pytest.mark.parametrize("package", [mfenvs, mfq], ids=["mfenvs", "mfq"])
+def test_the_reference_has_all_public_names(package):
+    """A name is documented by autodoc on one of the pages in docs/api."""
+    pages = "\n".join(page.read_text() for page in (DOCS / "api").glob("*.md"))
+    documented = set(re.findall(r"^\.\. auto\w+:: (?:\w+\.)*(\w+)$", pages, re.M))
+    whole = re.findall(r"^\.\. automodule:: (\S+)$", pages, re.M)
+    names = set(package.__all__) - {"__version__"}
+    missing = {
+        name
+        for name in names - documented
+        if getattr(getattr(package, name), "__module__", None) not in whole
+    }
+    assert missing <= MODULES
+    assert all(f"mfenvs.{name}" in whole for name in MODULES)
