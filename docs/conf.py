@@ -14,8 +14,6 @@ version = release = mfenvs.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
-# Pages that are not there yet may be named by a pattern.
-suppress_warnings = ["toc.empty_glob"]
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
