@@ -1,7 +1,9 @@
 """Sphinx's configuration: `make docs` builds the site from these pages and from the docstrings."""
 
+import inspect
 import re
 from pathlib import Path
+from types import FunctionType
 
 from sphinx import addnodes
 
@@ -9,7 +11,6 @@ import mfenvs
 from mfenvs.game import Game
 
 project = "mfenvs and mfq"
-author = "the authors of mfenvs and mfq"
 version = release = mfenvs.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -26,19 +27,25 @@ autodoc_typehints_format = "short"
 autoclass_content = "class"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_use_param = False  # one entry may name several: "mu, sigma: above 0"
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 default_role = "py:obj"  # a name in single backticks is a link where that name is on the site
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 88
+python_maximum_signature_line_length = 100
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
+html_theme_options = {
+    scheme: {"code-font-size": "77.5%"}  # 88 columns fit
+    for scheme in ("light_css_variables", "dark_css_variables")
+}
 html_title = "mfenvs and mfq"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 
 ROOT = Path(__file__).parent.parent
 _PART = re.compile(r"^([A-Z]\w+): ")  # "Reward: ", in the docstrings of games
@@ -57,7 +64,19 @@ def readable(app, what, name, obj, options, lines):
             result += ["", _PART.sub(r"**\1.** ", line)]
         else:
             result.append(line)
+    if what in ("attribute", "property") and ": " in lines[0]:
+        # napoleon takes what stands before a colon for the type, unless the line ends there.
+        result[:1] = [part.strip() for part in result[0].replace(": ", ":\n", 1).split("\n")]
     lines[:] = result
+
+
+def short_signature(app, what, name, obj, options, signature, returns):
+    """Shows the options of a game's maker as ``**options``: the page lists them once."""
+    if not (what == "function" and re.match(r"mfenvs\.\w+_v0\.", name)):
+        return None
+    plain = FunctionType(obj.__code__, obj.__globals__, obj.__name__, obj.__defaults__)
+    plain.__kwdefaults__ = obj.__kwdefaults__
+    return str(inspect.signature(plain)), returns
 
 
 def folders_are_text(app, doctree):
@@ -71,4 +90,5 @@ def folders_are_text(app, doctree):
 
 def setup(app):
     app.connect("autodoc-process-docstring", readable, priority=400)
+    app.connect("autodoc-process-signature", short_signature)
     app.connect("doctree-read", folders_are_text)
