@@ -40,7 +40,13 @@ def test_the_site_builds_without_warnings(tmp_path):
     reference = (tmp_path / "html" / "api" / "mfq.html").read_text()
     for name in ("wrap", "Step", "QAgent", "evaluate"):
         assert f'id="mfq.{name}"' in reference
-    assert "Raises" in reference  # the sections of docstrings are parsed
+    assert "<strong>num_envs, num_agents, num_actions</strong>" in reference  # a joint entry
+    assert "The size of mean actions:\nA, or" in reference  # a colon in a property's docstring
+    makers = (tmp_path / "html" / "api" / "mfenvs.html").read_text()
+    assert "<strong>Observation.</strong>" in makers  # the parts of a game's docstring
+    assert makers.count("attack_opponent_reward") < 5  # the options of battle, once
+    others = (tmp_path / "html" / "other_learners.html").read_text()
+    assert '<span class="xref myst">examples/</span>' in others  # a link to a folder
     assert (tmp_path / "html" / "_images" / "gaussian_squeeze.png").exists()
 
 
