@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import mfenvs
@@ -67,13 +66,18 @@ def test_a_page_without_a_place_for_options_is_an_error():
 
 def test_the_actions_of_battle_are_those_of_the_game():
     page = (DOCS / "games" / "battle.md").read_text()
-    listed = re.findall(r"(\d+): \((-?\d), (-?\d)\)", page.split("<!-- actions -->")[1])
+    section = page.split("\n## Actions\n")[1].split("\n## ")[0]
+    maps = re.findall(r"(?:^ {4}.*\n)+", section, re.M)
     params = battle_v0.batched_env(map_size=12).game.params
-    offsets = [int(dy) * params.stride + int(dx) for _, dx, dy in listed]
-    assert [int(action) for action, _, _ in listed] == list(range(len(params.reach[0])))
-    assert offsets == np.asarray(params.reach[0]).tolist()
-    attacks = page.split("| attacks | ")[1]
-    assert attacks.startswith(f"{int(params.units[0, NUM_MOVES])}: ")
+    offsets = {}
+    for drawn, middle in zip(maps, (2, 1), strict=True):  # columns of four characters
+        for y, line in enumerate(drawn.splitlines()):
+            for number in re.finditer(r"\d+", line):
+                dx, dy = number.end() // 4 - 2 - middle, y - middle
+                offsets[int(number[0])] = dy * params.stride + dx
+    assert [offsets[action] for action in range(len(offsets))] == params.reach[0].tolist()
+    moves = [int(number) for number in re.findall(r"\d+", maps[0])]
+    assert moves == list(range(int(params.units[0, NUM_MOVES])))
 
 
 def test_the_shapes_on_the_pages_of_games():
