@@ -47,6 +47,9 @@ def test_the_site_builds_without_warnings(tmp_path):
     others = (tmp_path / "html" / "other_learners.html").read_text()
     assert '<span class="xref myst">examples/</span>' in others  # a link to a folder
     assert (tmp_path / "html" / "_images" / "gaussian_squeeze.png").exists()
+    battle = tmp_path / "html" / "games" / "battle.html"
+    (replay,) = re.findall(r'<iframe [^>]*src="([^"]+)"', battle.read_text())
+    assert (battle.parent / replay).exists()
 
 
 @pytest.mark.parametrize("game", option_tables.CONFIGS)
