@@ -17,7 +17,7 @@ COMMANDS = {
     "compare": "runs a study: ising, squeeze, battle, curves or dilemma",
     "play": "shows two armies in a window, or as a summary",
     "record": "writes episodes as a page for a browser, a GIF or a video",
-    "list": "prints the available games, algorithms, players and studies",
+    "list": "prints the available games, algorithms, players, studies and runs",
 }
 TRAIN = """Trains an agent.
 
@@ -372,9 +372,10 @@ def _list(flags: Words) -> int:
     from mfq.agents.registry import BUILT_IN
     from mfq.studies import STUDIES
     from mfq.training.config import PRESETS
+    from mfq.training.runs import described, runs_in
 
     def show() -> None:
-        """Prints the available games, algorithms, players and studies."""
+        """Prints the available games, algorithms, players and studies, and the runs in runs/."""
         for name, entries in (
             ("games", GAMES),
             ("algorithms", BUILT_IN),
@@ -384,6 +385,8 @@ def _list(flags: Words) -> int:
             ("studies", STUDIES),
         ):
             print(f"{name:<12}" + ", ".join(entries))
+        for k, run in enumerate(runs_in("runs")):
+            print(f"{'' if k else 'runs':<12}{described(run)}")
 
     tyro.cli(show, prog="mfq list", args=flags)
     return 0
