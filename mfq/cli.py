@@ -264,6 +264,12 @@ def _finish(runner: Any) -> int:
     say = not runner.config.quiet and distributed.rank() == 0
     if say:
         print(f"mfq: {kept}", file=sys.stderr)
+        if runner.config.learning_side is not None and not runner.config.evaluation.against:
+            print(
+                f"mfq: only {runner.config.learning_side} learns, and evaluations play all sides by the "
+                "learner; --evaluation.against random plays against random",
+                file=sys.stderr,
+            )
     finished = runner.train()
     if not finished and not runner.out_of_time:
         where = "nothing was saved (--out none)" if out is None else f"mfq train --resume {out}"

@@ -44,7 +44,8 @@ def check_env(
     - ``possible_agents`` and ``agents`` are lists of unique names, the second within the first;
     - the spaces of an agent are the same objects at each call, and actions can be sampled;
     - `reset` takes ``seed`` and ``options``, and returns observations and infos of all ``agents``;
-    - `step` returns five dicts with an entry for each agent that acted, and none for others;
+    - `step` returns five dicts with an entry for each agent that acted, and observations of those that
+      are new among ``agents``;
     - observations have the space's shape and dtype, are finite and lie within the space, and a kept one
       does not change later;
     - rewards are finite numbers, ends are bools, infos are dicts, and each mask allows an action;
@@ -176,7 +177,15 @@ class _Check:
             self._entries(where, agents, parts)
             self._values(where, agents, parts)
             observations, infos = parts["observations"], parts["infos"]
-            self._observations(where, observations, infos, agents, after)
+            newcomers = [agent for agent in after if agent not in agents]
+            for agent in newcomers:
+                if agent not in observations:
+                    self.note(
+                        "observations of newcomers",
+                        f"{agent!r} is new among agents after {where}, which returns no observation of "
+                        "it; allowed: its first observation in the results of that step",
+                    )
+            self._observations(where, observations, infos, agents + newcomers, after)
             if not _equal(kept, copies):
                 self.note(
                     "reused",
@@ -347,7 +356,8 @@ class _Check:
                 "rebirth",
                 f"{agent!r} ended in step {gone[agent]} and is among agents again after step {step}; "
                 "allowed: nobody returns in an episode. Give a newcomer another name, or keep the "
-                "agent without an end and let its actions have no effect",
+                "agent without an end and let its actions have no effect. mfq accepts it: "
+                "check_env(env, rebirth=True)",
             )
         gone.update(dict.fromkeys(ended - present, step))
         return [agent for agent in after if agent not in self._stays]

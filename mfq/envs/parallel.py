@@ -266,8 +266,8 @@ class ParallelView(View):
         for agent, is_alive, observed in zip(self.agents, alive, by_agent, strict=True):
             if is_alive and observed is None:
                 raise ValueError(
-                    f"agent {agent!r} is alive and observes nothing; allowed: an observation for each "
-                    "agent that plays on or is truncated"
+                    f"agent {agent!r} is alive and observes nothing in step {self._time}; allowed: an "
+                    "observation for each agent that plays on, is truncated, or is new in env.agents"
                 )
         if self.type_specs is None:
             return self._readers[0].stack(self.agents, by_agent)

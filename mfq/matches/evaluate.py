@@ -396,8 +396,9 @@ def of_player(scores: Scores) -> Scores:
 def selection_score(scores: Scores, side: str | None = None) -> float:
     """Returns the score that selects the best checkpoint. Entries of `random_score` do not count.
 
-    It is the return; or with opponents, the mean over them of the win rate on the side where it is
-    lower, since a player that wins from one side only exploits a gap of the opponent.
+    It is the return, with a ``side`` of that side; or with opponents, the mean over them of the win rate
+    on the side where it is lower, since a player that wins from one side only exploits a gap of the
+    opponent.
 
     Args:
         scores: those of `scores_of`.
@@ -408,7 +409,12 @@ def selection_score(scores: Scores, side: str | None = None) -> float:
         opponent, is_side, played = name.partition("_win_rate_as_")
         if is_side and side in (None, played):
             lower[opponent] = min(value, lower.get(opponent, 1.0))
-    return sum(lower.values()) / len(lower) if lower else scores["return"]
+    return sum(lower.values()) / len(lower) if lower else scores[return_of(scores, side)]
+
+
+def return_of(scores: Scores, side: str | None) -> str:
+    """Returns the name of the return that counts: that of the side, if there is one, else of all."""
+    return f"return_{side}" if f"return_{side}" in scores else "return"
 
 
 def teams_of(view: View, players: Mapping[str, Player | str]) -> Teams:

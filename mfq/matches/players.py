@@ -43,7 +43,10 @@ class Scripted(Player):
     def __init__(self, view: View, name: str) -> None:
         if name not in view.scripts:
             allowed = ", ".join(dict.fromkeys([*view.scripts, "random"]))
-            raise ValueError(f"the script {name!r} is unknown; allowed: {allowed}")
+            raise ValueError(
+                f"the script {name!r} is unknown; allowed: {allowed}; or of a run, a checkpoint or a "
+                f"pretrained player what mfq.load_player({name!r}, view) returns"
+            )
         self.view, self.name = view, name
 
     def act(self, step: Step, explore: bool = True) -> Tensor:

@@ -377,7 +377,11 @@ class Runner:
         try:
             fields = state["config"]
             if not state["own_env"] and env is None:
-                raise ValueError(f"{path} is of a run on an environment of its user's; give env")
+                raise ValueError(
+                    f"{path} is of a run on an environment that was given as an object; allowed: "
+                    "mfq.Runner.load(path, env=...) in Python. The command line opens runs on an "
+                    "environment by name, such as mfq.Runner('MODULE:FACTORY', ...)"
+                )
             if (unnamed := state.get("own_players")) and "opponents" not in changes:
                 raise ValueError(
                     f"{path} is of a run against players that have no names ({', '.join(unnamed)}); "

@@ -6,25 +6,35 @@ from collections.abc import Iterator
 
 from mfq.agents.q_config import QConfig
 from mfq.agents.registry import algorithm
-from mfq.matches.evaluate import Scores, of_player, of_random_play, selection_score
+from mfq.matches.evaluate import (
+    Scores,
+    of_player,
+    of_random_play,
+    return_of,
+    selection_score,
+)
 from mfq.training.config import RunConfig
 
 
 def headline(scores: Scores, side: str | None = None) -> dict[str, float]:
     """Returns the score that says most, by its name: the return, or with opponents the win rate against
-    the hardest of them, the lowest one, with a ``side`` on that side. Beside it that of random play, if
+    the hardest of them, the lowest one; with a ``side`` of that side. Beside it that of random play, if
     it is among the scores."""
     own, by_random = of_player(scores), of_random_play(scores)
     ending = "_win_rate" if side is None else f"_win_rate_as_{side}"
     rates = {name: value for name, value in own.items() if name.endswith(ending)}
-    name = min(rates, key=rates.__getitem__) if rates else "return"
+    name = min(rates, key=rates.__getitem__) if rates else return_of(own, side)
     shown = {name: own[name]}
     return shown | {"random play": by_random[name]} if name in by_random else shown
 
 
 def is_below_random(scores: Scores, side: str | None = None) -> bool:
-    """Whether the `selection_score` is below that of random play; False without such scores."""
+    """Whether the `selection_score` is below that of random play; False without such scores, or for the
+    return of all of several groups, since what one earns another may lose."""
     by_random = of_random_play(scores)
+    has_groups = any(name.startswith("return_") for name in by_random)
+    if has_groups and return_of(by_random, side) == "return":
+        return False
     return bool(by_random) and selection_score(scores, side) < selection_score(by_random, side)
 
 

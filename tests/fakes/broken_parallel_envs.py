@@ -149,6 +149,7 @@ class Reborn(Ring):
         results = super().step({"agent_0": 0, **actions})
         if self.time == 5:
             self.agents = ["agent_0", *self.agents]
+            results[0].update(self.look(["agent_0"]))
         return results
 
 

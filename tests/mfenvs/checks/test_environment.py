@@ -93,6 +93,20 @@ def test_rebirth_may_be_allowed():
     assert check_env(Reborn(), rebirth=True) is None
 
 
+def test_who_is_born_is_observed_in_the_same_step():
+    class Unseen(Reborn):
+        def step(self, actions):
+            obs, *others = super().step(actions)
+            return ({agent: obs[agent] for agent in actions if agent in obs}, *others)
+
+    with pytest.raises(EnvError) as caught:
+        check_env(Unseen(), rebirth=True)
+    (problem,) = caught.value.problems
+    assert re.search(
+        r"'agent_\d' is new among agents after step \d+, which returns no obs", problem
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

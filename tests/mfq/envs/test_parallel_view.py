@@ -269,7 +269,7 @@ def test_the_living_have_an_observation(lost):
     view = mfq.wrap(Scene(TWO, [list(TWO)] * 3, observe))
     for time in range(lost):
         assert view.step(torch.tensor([[0, 0]])).obs[0, :, 0].tolist() == [time] * 2
-    with pytest.raises(ValueError, match="agent 'a_1' is alive and observes nothing"):
+    with pytest.raises(ValueError, match="agent 'a_1' is alive and observes nothing in step"):
         view.step(torch.tensor([[0, 0]]))
 
 

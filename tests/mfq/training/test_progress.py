@@ -9,6 +9,7 @@ import yaml
 
 import mfq
 from mfq.cli import main
+from mfq.matches.evaluate import selection_score
 from mfq.training import log
 from mfq.training.config import RunConfig
 from mfq.training.log import Log
@@ -188,6 +189,21 @@ def test_with_opponents_the_lower_sides_decide():
     assert below_random(RATES, config) is None
     low = {**RATES, "random_win_rate_as_red": 0.1, "rush_win_rate_as_red": 0.1}
     assert "lower side) 0.1, of random play 0.205; try" in below_random(low, config)
+
+
+def test_the_return_of_several_groups_is_no_verdict():
+    """What wolves earn sheep lose. With ``sides`` the return of that side counts."""
+    scores = {"return": 1.0, "return_wolf": 3.0, "return_sheep": -1.0, "length": 5.0}
+    chance = {"return": 2.0, "return_wolf": 1.5, "return_sheep": 2.5}
+    scores |= {f"random_play_{name}": value for name, value in chance.items()}
+    assert below_random(scores, RunConfig()) is None
+    of_wolves = RunConfig(opponents={"random": 1.0}, sides="wolf")
+    of_sheep = RunConfig(opponents={"random": 1.0}, sides="sheep")
+    assert below_random(scores, of_wolves) is None
+    assert "return -1, of random play 2.5" in below_random(scores, of_sheep)
+    assert headline(scores, "wolf") == {"return_wolf": 3.0, "random play": 1.5}
+    assert headline(scores) == {"return": 1.0, "random play": 2.0}
+    assert selection_score(scores, "wolf") == 3.0
 
 
 class Zero(mfq.QAgent):

@@ -289,7 +289,7 @@ def test_a_users_own_environment_and_class(tmp_path):
     scores = runner.run()
     assert seen == [9]
     assert scores["length"] == 10
-    with pytest.raises(ValueError, match="give env"):
+    with pytest.raises(ValueError, match="an environment that was given as an object"):
         Runner.load(tmp_path)
     assert type(Runner.load(tmp_path, env=env).agent) is Mine  # this process knows the class
     state = checkpoint.load(tmp_path / "last.safetensors")

@@ -167,7 +167,7 @@ def test_a_function_makes_copies_and_an_object_is_reset(tmp_path):
     runner = mfq.Runner(Meadow, config=config)
     assert runner.train()
     assert runner.view.graph.neighbors(0).tolist() == [1, 2]
-    with pytest.raises(ValueError, match="give env"):
+    with pytest.raises(ValueError, match="an environment that was given as an object"):
         mfq.Runner.load(tmp_path)
     assert mfq.Runner.load(tmp_path, env=make).evaluate() == runner.evaluate()
     own = mfq.Runner(Meadow(), config={**SMALL, "graph": "tests.fakes.meadow:ring"})
