@@ -487,7 +487,10 @@ def _settings() -> Any:
             name, equals, value = word.partition("=")
             if not equals:
                 raise ValueError(f"--set {word}; allowed: NAME=VALUE")
-            settings[name] = yaml.safe_load(value)
+            try:
+                settings[name] = yaml.safe_load(value)
+            except yaml.YAMLError:
+                raise ValueError(f"--set {word}; allowed: a value in YAML") from None
         return settings
 
     return tyro.constructors.PrimitiveConstructorSpec(

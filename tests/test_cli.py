@@ -78,6 +78,7 @@ def test_a_yaml_file_gives_defaults_and_flags_win(tmp_path):
         (["train", "--env", "chess_v6"], "env='chess_v6' is unknown; "),
         (["train", "--algo", "dqn"], "algo='dqn'"),
         (["train", "--set", "num_agents"], "--set num_agents; allowed: NAME=VALUE"),
+        (["train", "--set", "num_agents=[1"], "--set num_agents=[1; allowed: a value in YAML"),
         (["train", "--set", "agents=3"], "no option 'agents'"),
         (
             ["train", "--set", "num_envs=3"],

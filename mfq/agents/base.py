@@ -182,7 +182,8 @@ def preserved(players: Sequence[Player], seed: int) -> Iterator[None]:
     for k, part in enumerate(parts):
         part.reseed(seed + k)
     try:
-        with in_eval_mode(*(part.module for part in parts if part.module is not None)):
+        modules = [part.module for part in parts if part.module is not None]
+        with in_eval_mode(*(inner for module in modules for inner in module.modules())):
             yield
     finally:
         for part, state in zip(parts, states, strict=True):

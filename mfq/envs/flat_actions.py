@@ -65,8 +65,10 @@ def flat_actions(agent: Any, space: spaces.Space[Any]) -> FlatActions:
         )
     count = math.prod(sizes)
     if count > MOST:
+        # Python prints no integers of more than 4300 digits.
+        shown = count if count < 10**99 else "more than 10^99"
         raise ValueError(
-            f"agent {agent!r} acts in {space}, which has {count} combinations; allowed: at most {MOST}, "
+            f"agent {agent!r} acts in {space}, which has {shown} combinations; allowed: at most {MOST}, "
             "since a network has an output for each"
         )
     return FlatActions(spaces.Discrete(count), tuple(sizes), start, space)

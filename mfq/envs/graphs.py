@@ -150,10 +150,10 @@ class Graphs:
 
 def _warn_of_no_neighbors(env: Any) -> None:
     warnings.warn(
-        f"no agent has a neighbour: by their names, {few(agents_of(env))} are each a group alone, so "
-        "that all mean actions are zero and MFQ is independent Q-learning. For a mean over everybody "
-        'give graph="all" (on the command line --graph all), for teams groups={agent: name} to '
-        'mfq.wrap; graph="team" keeps it so without this warning',
+        f"no agent has a neighbour: {few(agents_of(env))} are each a group alone (by their names, if no "
+        "groups are given), so that all mean actions are zero and MFQ is independent Q-learning. For a "
+        'mean over everybody give graph="all" (on the command line --graph all), for teams '
+        'groups={agent: name} to mfq.wrap; graph="team" keeps it so without this warning',
         UserWarning,
         stacklevel=5,
     )

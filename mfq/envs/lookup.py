@@ -126,6 +126,8 @@ def maker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[], A
     """
     options = dict(options or {})
     module, _, id = name.rpartition(":")
+    if not module and name.startswith(":"):
+        raise ValueError(f"{name!r} has no module before the colon; allowed: {ENV_NAMES}")
     if module and not _is_factory(name):
         _imported(name, module)
         _trusted.add(name)

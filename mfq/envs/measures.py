@@ -28,6 +28,8 @@ def measures_of(env: Any) -> dict[str, Tensor]:
         return {}
     measures = getattr(env, "measures", None)
     if measures is None:
+        measures = getattr(_of_aec(env), "measures", None)
+    if measures is None:
         measures = _of_magent2(env) if _is_magent2_battle(env) else {}
     elif callable(measures):
         measures = measures()
@@ -42,12 +44,18 @@ def measures_of(env: Any) -> dict[str, Tensor]:
 def match_measure_of(env: Any) -> str | None:
     """Returns the name of the measure that decides a match: the attribute ``match_measure`` of an
     environment or of its ``game``, "kills" for MAgent2's battles, else None."""
-    for owner in (env, getattr(env, "game", None)):
+    inner = _of_aec(env)
+    for owner in (env, getattr(env, "game", None), inner, getattr(inner, "game", None)):
         name = getattr(owner, "match_measure", None)
         if name is not None:
             of_kind("match_measure", name, str, "the name of a measure, without its group's")
             return name
     return "kills" if _is_magent2_battle(env) else None
+
+
+def _of_aec(env: Any) -> Any:
+    """Returns the AECEnv inside PettingZoo's conversion of it; None for another environment."""
+    return getattr(env, "aec_env", None)
 
 
 def _is_magent2_battle(env: Any) -> bool:

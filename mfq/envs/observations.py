@@ -161,6 +161,10 @@ def _check_range(leaf: Leaf, agents: Sequence[Any], stacked: np.ndarray) -> None
 def _leaves(agent: Any, space: spaces.Space[Any], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
     if isinstance(space, spaces.Dict):
         for name, part in space.spaces.items():
+            if not isinstance(name, str):
+                raise ValueError(
+                    f"agent {agent!r} observes a Dict with the key {name!r}; allowed: strings"
+                )
             yield from _leaves(agent, part, (*path, name))
         return
     if not isinstance(space, LEAVES):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,7 @@ class ParallelView(View):
         self._truncated = False
         self._time = 0  # steps since the last reset
         self._most_steps: int | None = None
+        self._measured: Collection[str] | None = None  # the names of the measures
 
     @property
     def graph(self) -> NeighborGraph:
@@ -126,8 +127,11 @@ class ParallelView(View):
         chosen = actions[0].tolist()
         sent: dict[Any, int] = {}
         joint: dict[Any, Any] = {}
-        for agent, action, start in zip(self.agents, chosen, self._starts, strict=True):
+        by_agent = zip(self.agents, chosen, self._starts, self._counts, strict=True)
+        for agent, action, start, count in by_agent:
             if action >= 0 and agent in self._present:
+                if action >= count:
+                    raise ValueError(f"agent {agent!r}: action={action}; allowed: 0 to {count - 1}")
                 sent[agent] = action
                 whole = start is not None  # for speed
                 joint[agent] = action + start if whole else self._flat[agent].to_env(action)
@@ -139,7 +143,13 @@ class ParallelView(View):
                 f"agent {missing[0]!r} acted, and step gave no reward for it; allowed: one for each "
                 "agent that acted, 0.0 if it earned nothing"
             )
-        return self._step(results, *self._turnover(results), sent, before, reset=False)
+        acted = self._present
+        died, living = self._turnover(results)
+        # Nothing is earned after an end.
+        earning = acted | self._present
+        rewards = {agent: r for agent, r in results.rewards.items() if agent in earning}
+        results = results._replace(rewards=rewards)
+        return self._step(results, died, living, sent, before, reset=False)
 
     def _play(self, joint: dict[Any, Any]) -> Results:
         """Steps the environment with the actions of agents."""
@@ -227,7 +237,7 @@ class ParallelView(View):
                 info = infos.get(agent, {})
                 if ACTION in info:
                     in_effect[i] = self._in_effect(i, info[ACTION])
-                acting[i] = bool(info.get(ACTING, acting[i]))
+                acting[i] = acting[i] and bool(info.get(ACTING, True))
         observed = self._observations(results.obs, alive)
         check_finite({"obs": observed}, self.agents, self._time)
         rewards = [results.rewards.get(agent, 0.0) for agent in self.agents]
@@ -245,9 +255,25 @@ class ParallelView(View):
             graph=self.graph,
             graph_before=before,
             num_actions=max(self._counts),
-            measures=measures_of(self.env),
+            measures=self._measures(),
             types=self.type_specs,
         )
+
+    def _measures(self) -> dict[str, Tensor]:
+        """Returns the environment's measures.
+
+        Raises:
+            ValueError: if their names change.
+        """
+        measures = measures_of(self.env)
+        if self._measured is None:
+            self._measured = measures.keys()
+        if measures.keys() != self._measured:
+            raise ValueError(
+                f"measures has {few(measures) or 'no names'} in step {self._time}; allowed: the same "
+                f"names in every step, {few(self._measured) or 'none'}"
+            )
+        return measures
 
     def _in_effect(self, i: int, action: Any) -> int:
         """Returns the action of agent i that its info says is in effect."""

@@ -173,7 +173,7 @@ def _flags(
         raised = {agent for agent, value in flags.items() if value}
     else:
         raised = {agent for agent in flags if flag(where, name, agent, flags[agent])}
-    return raised - SHARED, ALL in raised
+    return raised & agents, ALL in raised - agents
 
 
 def _infos(where: str, given: Any, agents: Set[Any]) -> Mapping[Any, Mapping[str, Any]]:

@@ -109,7 +109,7 @@ class View(ABC):
         """Truncates episodes after a number of steps, if the environment has no limit that is known.
 
         A view of a PettingZoo or Gymnasium environment does so, others ignore it: the games of mfenvs
-        have ``max_cycles``.
+        have ``max_cycles``. `mfq.evaluate` sets such a limit, and leaves none.
 
         Args:
             steps: the most steps of an episode; None: no limit.

@@ -25,10 +25,10 @@ def wrap(env: Any, graph: GraphLike = None, groups: Names = None, types: Names =
 
     Args:
         env: a BatchedEnv, a PettingZoo ParallelEnv or AECEnv (with ``is_parallelizable``), a
-            gymnasium.Env (of several agents, if both spaces are Tuples of equal length; see
-            `mfq.TupleAgents`), an object with the methods and attributes of a ParallelEnv, or a View
-            (returned unchanged). A list of environments: copies of one, each becomes a row (see
-            `mfq.Workers` for slow environments).
+            gymnasium.Env (of several agents, if it has ``possible_agents``, as RLlib's have, or if both
+            spaces are Tuples of equal length; see `mfq.TupleAgents`), an object with the methods and
+            attributes of a ParallelEnv, or a View (returned unchanged). A list of environments: copies
+            of one, each becomes a row (see `mfq.Workers` for slow environments).
         graph: the neighbour graph. None takes that of the environment, or else "team". "all", "type"
             and "team" (agents of one group) are complete graphs among these agents; a single agent has
             no neighbour. Or a NeighborGraph, a fixed edge list int [2, E], `Within` a radius, or a
@@ -72,7 +72,8 @@ def wrap(env: Any, graph: GraphLike = None, groups: Names = None, types: Names =
                 "groups or types is given with a BatchedEnv, which has them; allowed: None"
             )
         return BatchedView(env, graph)
-    if isinstance(env, gymnasium.Env):
+    # RLlib's MultiAgentEnv is a gymnasium.Env, too.
+    if isinstance(env, gymnasium.Env) and not getattr(env, "possible_agents", None):
         env = TupleAgents(env) if has_tuples(env) else OneAgent(env)
     if is_parallel(env):
         return ParallelView(env, graph, groups, types)

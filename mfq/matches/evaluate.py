@@ -183,6 +183,10 @@ def match(
         raise ValueError(f"the view has groups {view.group_names}; allowed: two")
     episodes = whole("episodes", episodes, 2)
     first, second = view.group_names
+    if "both" in view.group_names:
+        raise ValueError(
+            f"the view has groups {view.group_names}; allowed: other names than 'both'"
+        )
     of_a: dict[str, Record] = {}
     of_b: dict[str, Record] = {}
     for side_a, side_b in ((first, second), (second, first)):

@@ -105,7 +105,8 @@ class ModulePlayer(Player):
         """Returns actions int64 [B, N]; -1 for dead agents and those that it does not play.
 
         Raises:
-            ValueError: if the module fails or does not return [S, A], or agents are of several types.
+            ValueError: if the module fails or does not return numbers [S, A], or agents are of several
+                types.
         """
         if step.types is not None:
             raise ValueError(
@@ -117,18 +118,23 @@ class ModulePlayer(Player):
             return torch.full_like(step.actions, -1)
         obs = self.observations(step, index)
         try:
-            with in_eval_mode(self.module):
+            with in_eval_mode(*self.module.modules()):  # each part, also if the whole is in it
                 values = self.module(obs)
-        except RuntimeError as error:
+        except Exception as error:
             raise ValueError(
                 f"{type(self.module).__name__} fails on observations {_shapes(obs)}; allowed: a module "
                 f"for this view and layout={self.layout!r} ({error})"
             ) from error
         check_outputs(self.module, values, len(index), step.num_actions, "values [S, A]")
+        values = values.float().cpu()
+        if bool((values.isnan() | values.isposinf()).any()):
+            raise ValueError(
+                f"{type(self.module).__name__} returned NaN or infinity; allowed: numbers, or -infinity"
+            )
         mask = step.mask_at(index)
         mask = None if mask is None else mask.cpu()
         # On the CPU, where the generator is, so that draws are the same on all devices.
-        chosen = self.policy.sample(values.float().cpu(), 0, self.generator, mask)
+        chosen = self.policy.sample(values, 0, self.generator, mask)
         return step.scatter_actions(chosen.to(step.actions.device), index)
 
     def observations(self, step: Step, index: Tensor) -> Any:
@@ -155,7 +161,8 @@ def as_picture(obs: Any) -> Any:
         return obs
     picture = pictures[0]
     cells = picture.shape[:3]
-    repeated = [v[:, None, None].expand(*cells, -1).to(picture.dtype) for v in vectors]
+    # torch.cat takes the wider dtype, so that vectors of floats beside a picture of bytes are kept.
+    repeated = [v[:, None, None].expand(*cells, -1) for v in vectors]
     return torch.cat([picture, *repeated], -1) if repeated else picture
 
 

@@ -229,8 +229,13 @@ class Parts(Encoder):
     def __init__(self, parts: dict[str, Encoder]) -> None:
         super().__init__()
         self.names = list(parts)
-        # The names of nested observations have dots, which names of modules cannot have.
-        self.parts = nn.ModuleDict({name.replace(".", "/"): part for name, part in parts.items()})
+        self.parts = nn.ModuleDict()
+        for name, part in parts.items():
+            # Names of modules have no dots, and are no attributes of the dict, such as "values".
+            key = name.replace(".", "/")
+            while not key or hasattr(self.parts, key) or key in self.parts:
+                key += "/"
+            self.parts[key] = part
         self.size = sum(part.size for part in parts.values())
 
     def forward(self, obs: dict[str, Tensor]) -> Tensor:

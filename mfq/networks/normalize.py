@@ -84,9 +84,16 @@ class RewardScale:
     Attributes:
         count: float64 scalar, the number of rewards.
         square: float64 scalar, their mean square.
+
+    Raises:
+        ValueError: in a group of several processes, in which scales would differ.
     """
 
     def __init__(self, device: torch.device) -> None:
+        if distributed.world() > 1:
+            raise ValueError(
+                f"reward_scale='auto' in {distributed.world()} processes; allowed: 'none'"
+            )
         self.count = torch.zeros((), dtype=torch.float64, device=device)
         self.square = torch.zeros_like(self.count)
 

@@ -320,7 +320,7 @@ class Runner:
             teams = self.teams.state_dict()
             del teams["players"]["learner"]  # the agent
         if not self.config.checkpoints.replay:
-            agent.pop("replay", None)
+            agent = without_replay(agent)
         state = {
             "config": asdict(self._kept_config()),
             "own_env": self._env_is_named,  # whether ``config.env`` names it
@@ -406,6 +406,11 @@ class Runner:
             )
             if name in BUILT_IN:
                 check_num_agents(trained, runner.view.num_agents)
+            if runner.teams is not None and state["teams"] is None:
+                raise ValueError(
+                    f"opponents={list(config.opponents)!r}, and {path} is of a run without opponents; "
+                    "allowed: opponents={}"
+                )
             if runner.teams is None:
                 runner.agent.load_state_dict(trained)
             else:
@@ -427,7 +432,7 @@ class Runner:
             is_same = not is_other and runner.config.env_options == saved.env_options
             if state["view"] is not None and is_same:
                 runner._step = runner.view.load_state_dict(state["view"])
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, RuntimeError, AttributeError) as error:
             raise ValueError(f"{path} does not fit: {error}") from None
         return runner
 

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from gymnasium import spaces
 from torch import nn
 
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0
 from tests.fakes.meadow import Meadow
 from tests.fakes.own_players import Favours
+from tests.fakes.scenes import Scene, box, number
 
 GAME = {"map_size": 14, "max_cycles": 20}
 FULL = {**GAME, "minimap_mode": True, "extra_features": True}
@@ -257,3 +260,78 @@ def test_a_module_of_other_observations_is_named(layout):
 def test_other_arguments_are_named(arguments, says):
     with pytest.raises((ValueError, TypeError), match=says):
         mfq.ModulePlayer(**{"module": Favours(), **arguments})
+
+
+class Dicts(nn.Module):
+    """Keeps what it is given; returns the given values."""
+
+    def __init__(self, values=0.0):
+        super().__init__()
+        self.values, self.given = values, []
+
+    def forward(self, obs):
+        self.given.append(obs)
+        return torch.tensor([self.values, 0.0]).expand(len(obs), 2)
+
+
+def scene(space, observe):
+    return mfq.wrap(Scene({"a_0": (space, spaces.Discrete(2))}, [["a_0"]] * 3, observe))
+
+
+def test_features_beside_a_picture_of_bytes_are_kept():
+    space = spaces.Dict({"eye": box(5, 5, 1, dtype=np.uint8), "body": box(2)})
+    parts = {"eye": np.full((5, 5, 1), 7, np.uint8), "body": np.array([0.5, 0.25], np.float32)}
+    view, module = scene(space, lambda agent, time: parts), Dicts()
+    mfq.ModulePlayer(module).act(view.reset())
+    assert module.given[0].shape == (1, 5, 5, 3)
+    assert module.given[0][0, 4, 4].tolist() == [7.0, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_values_that_are_no_numbers_are_an_error(temperature):
+    view = scene(box(1), number)
+    for value in (float("nan"), float("inf")):
+        player = mfq.ModulePlayer(Dicts(value), temperature)
+        with pytest.raises(ValueError, match="Dicts returned NaN or infinity; allowed: numbers"):
+            player.act(view.reset())
+    hidden = mfq.ModulePlayer(Dicts(float("-inf")), temperature)
+    assert hidden.act(view.reset()).tolist() == [[1]]
+
+
+def test_any_failure_of_a_module_says_what_it_observed():
+    view = scene(
+        spaces.Dict({"x": box(1), "y": box(2)}),
+        lambda agent, time: {"x": number(agent, time), "y": np.zeros(2, np.float32)},
+    )
+    player = mfq.ModulePlayer(nn.Sequential(nn.Flatten(), nn.Linear(1, 2)))
+    with pytest.raises(
+        ValueError, match=r"Sequential fails on observations \{'x': \(1, 1\), 'y': "
+    ):
+        player.act(view.reset())
+
+
+def test_a_part_in_training_mode_is_put_in_evaluation_mode_too():
+    class Watched(nn.Dropout):
+        modes = []  # noqa: RUF012
+
+        def forward(self, x):
+            self.modes.append(self.training)
+            return super().forward(x)
+
+    inner = Watched(0.5)
+    module = nn.Sequential(nn.Linear(1, 2), inner)
+    module.training = False  # the part is not
+    view = scene(box(1), number)
+    mfq.ModulePlayer(module).act(view.reset())
+    assert (inner.modes, inner.training, module.training) == ([False], True, False)
+
+    class Mine(mfq.Player):
+        def act(self, step, explore=True):
+            return self.module(step.obs[0]).argmax(-1)[None]
+
+    player = Mine()
+    player.module = module
+    with torch.no_grad():
+        mfq.evaluate(view, player, 1)
+    assert not any(inner.modes)
+    assert inner.training

@@ -53,6 +53,8 @@ def test_several_processes_are_refused(monkeypatch):
     monkeypatch.setattr(distributed, "world", lambda: 2)
     with pytest.raises(ValueError, match="normalize=True in 2 processes; allowed: False"):
         RunningNorm(3)
+    with pytest.raises(ValueError, match="reward_scale='auto' in 2 processes; allowed: 'none'"):
+        RewardScale(torch.device("cpu"))
 
 
 def norms(space):

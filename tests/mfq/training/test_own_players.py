@@ -252,6 +252,28 @@ def test_a_replay_may_be_left_behind(run):
     assert kept.agent.replay.added > left.agent.replay.added == 0
 
 
+def test_checkpoints_without_replays_have_none_of_any_type(tmp_path):
+    options = {"steps": 3, "quiet": True, "agent": IDLE, "checkpoints": {"replay": False}}
+    runner = mfq.Runner(make_meadow, config=options)
+    runner.train()
+    state = checkpoint.load(runner.save(tmp_path / "run.safetensors"))
+    assert [set(part) & {"module", "replay"} for part in state["agent"]["types"].values()] == [
+        {"module"}
+    ] * 2
+
+
+def test_opponents_are_not_given_to_a_run_without_any(tmp_path):
+    options = {**RUN, "steps": 1, "num_envs": 2, "out": str(tmp_path)}
+    mfq.Runner("battle_v0", config=options).train()
+    with pytest.raises(ValueError, match=r"a run without opponents; allowed: opponents=\{\}"):
+        mfq.Runner.load(tmp_path, opponents={"rush": 1.0})
+    state = checkpoint.load(tmp_path / "last.safetensors")
+    state["config"]["evaluation"] = [1]
+    path = checkpoint.save(state, tmp_path / "odd.safetensors")
+    with pytest.raises(ValueError, match=r"odd\.safetensors does not fit: "):
+        mfq.Runner.load(path)
+
+
 # -- the side that learns -----------------------------------------------------------------------
 
 RATES = {"rush_win_rate": 0.5, "rush_win_rate_as_red": 0.9, "rush_win_rate_as_blue": 0.1}
