@@ -56,7 +56,10 @@ def load(path: str | Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state = _unpack(json.loads(header[FORMAT]), tensors)
     except (SafetensorError, KeyError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged or no checkpoint: {error}") from None
+        raise ValueError(
+            f"{path} is damaged or no checkpoint of mfq: {error}; allowed for a torch module trained "
+            "elsewhere: MODULE:NAME of a function that returns mfq.ModulePlayer.from_file(path, ...)"
+        ) from None
     if not isinstance(state, dict):
         raise ValueError(f"{path} holds a {type(state).__name__}; allowed: a state by name")
     return state

@@ -5,17 +5,15 @@ Legend: S agents that choose, A actions, H x W pictures of C channels, F feature
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from mfenvs.validate import flag, number, of_kind, one_of
+from mfenvs.validate import flag, number, of_kind, one_of, whole
 from mfq.agents.base import Player
 from mfq.common.generators import seeded
 from mfq.envs.step import Step
@@ -41,6 +39,9 @@ class ModulePlayer(Player):
             them, so that one module plays battle_v0's batches, its PettingZoo environment and MAgent2's
             battle. Other observations are unchanged. "view": observations are those of the view.
         channels_first: if True, pictures are [S, C, H, W].
+        channels: the channels of pictures that the module gets, in this order; None for all. battle_v0
+            with ``minimap_mode`` and ``extra_features`` has 41, of which (0, 1, 2, 4, 5) are those of
+            the game without them.
         seed: seed of the draws.
 
     Raises:
@@ -55,6 +56,7 @@ class ModulePlayer(Player):
         temperature: float = 0.0,
         layout: Literal["picture", "view"] = "picture",
         channels_first: bool = False,
+        channels: Sequence[int] | None = None,
         seed: int = 0,
     ) -> None:
         of_kind("module", module, nn.Module, "a torch.nn.Module")
@@ -62,6 +64,7 @@ class ModulePlayer(Player):
         one_of("layout", layout, LAYOUTS)
         flag("channels_first", channels_first)
         self.module, self.layout, self.channels_first = module, layout, bool(channels_first)
+        self.channels = None if channels is None else [whole("channels", c, 0) for c in channels]
         self.policy = Boltzmann(temperature) if temperature else Greedy()
         self.generator = seeded(seed)
 
@@ -123,7 +126,8 @@ class ModulePlayer(Player):
         except Exception as error:
             raise ValueError(
                 f"{type(self.module).__name__} fails on observations {_shapes(obs)}; allowed: a module "
-                f"for this view and layout={self.layout!r} ({error})"
+                f"for them, as layout={self.layout!r}, channels_first={self.channels_first!r} and "
+                f"channels={self.channels!r} make them ({error})"
             ) from error
         check_outputs(self.module, values, len(index), step.num_actions, "values [S, A]")
         values = values.float().cpu()
@@ -143,10 +147,23 @@ class ModulePlayer(Player):
         obs = step.obs_at(index)
         if self.layout == "picture":
             obs = as_picture(obs)
+        if self.channels is not None:
+            obs = _each(obs, self._chosen)
         if self.channels_first:
             obs = _each(obs, lambda part: part.movedim(-1, 1) if part.dim() == 4 else part)
         weights = next(self.module.parameters(), None)
         return obs if weights is None else _each(obs, lambda part: part.to(weights.device))
+
+    def _chosen(self, part: Tensor) -> Tensor:
+        """Returns the chosen channels of a picture; other parts as they are."""
+        if part.dim() != 4 or self.channels is None:
+            return part
+        if self.channels and max(self.channels) >= part.shape[-1]:
+            raise ValueError(
+                f"channels={self.channels!r} of pictures with {part.shape[-1]} channels; allowed: 0 to "
+                f"{part.shape[-1] - 1}"
+            )
+        return part[..., self.channels]
 
 
 def as_picture(obs: Any) -> Any:
@@ -187,7 +204,7 @@ def _state_dict(path: Path, key: str | None) -> Mapping[str, Any]:
             state: Any = safetensors.torch.load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, safetensors.SafetensorError, RuntimeError, EOFError) as error:
+    except Exception as error:  # unpickling something else raises anything
         raise ValueError(
             f"{path} is no file of weights alone; allowed: torch.save(module.state_dict(), path), or "
             f"safetensors ({str(error).strip().splitlines()[0] if str(error).strip() else error!r})"

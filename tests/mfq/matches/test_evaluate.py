@@ -248,7 +248,7 @@ def test_kills_are_those_of_the_game():
         (
             lambda v: evaluate(v, {**NOBODY, "red": "rush"}),
             ValueError,
-            "script 'rush' is unknown; allowed: random",
+            "script 'rush' is unknown in this view; allowed: random",
         ),
         (lambda v: evaluate(v, {**NOBODY, "red": 3}), TypeError, r"players\['red'\] is a int"),
         (lambda v: evaluate(v, None), TypeError, "is a NoneType"),

@@ -335,3 +335,42 @@ def test_a_part_in_training_mode_is_put_in_evaluation_mode_too():
         mfq.evaluate(view, player, 1)
     assert not any(inner.modes)
     assert inner.training
+
+
+@pytest.mark.parametrize("make", [batched, parallel])
+def test_a_module_of_five_channels_plays_the_game_of_41(make):
+    """The five are the same pictures, so that the actions are, too."""
+    few = played(make(**GAME), mfq.ModulePlayer(Sums(5)))
+    full = played(make(**FULL), mfq.ModulePlayer(Sums(5), channels=(0, 1, 2, 4, 5)))
+    assert torch.equal(few, full)
+    first = mfq.ModulePlayer(Sums(5, True), channels_first=True, channels=(0, 1, 2, 4, 5))
+    assert torch.equal(few, played(make(**FULL), first))
+    other = played(make(**FULL), mfq.ModulePlayer(Sums(5), channels=(0, 1, 2, 3, 4)))
+    assert not torch.equal(few, other)
+
+
+def test_channels_are_those_of_the_pictures():
+    player = mfq.ModulePlayer(Sums(5), channels=(0, 1, 2, 4, 5))
+    with pytest.raises(ValueError, match=r"channels=\[0, 1, 2, 4, 5\] of pictures with 5 channels"):
+        played(batched(**GAME), player, steps=1)
+    with pytest.raises(ValueError, match="channels=-1"):
+        mfq.ModulePlayer(Sums(5), channels=(-1,))
+    with pytest.raises(
+        ValueError, match=r"as layout='picture', channels_first=False and channels="
+    ):
+        played(batched(**GAME), mfq.ModulePlayer(nn.Conv2d(5, 2, 3)), steps=1)
+
+
+def test_other_files_are_named(tmp_path):
+    file = tmp_path / "garbage.pt"
+    file.write_text("e text of no use")
+    with pytest.raises(
+        ValueError, match=r"garbage\.pt is no file of weights alone; allowed: torch"
+    ):
+        mfq.ModulePlayer.from_file(file, Favours)
+    torch.save(Sums(5).state_dict(), tmp_path / "dqn.pt")
+    view = batched(**GAME)
+    with pytest.raises(
+        ValueError, match=r"dqn\.pt is damaged or no checkpoint of mfq.*MODULE:NAME of a"
+    ):
+        mfq.load_player(tmp_path / "dqn.pt", view)

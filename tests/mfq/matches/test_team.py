@@ -85,7 +85,8 @@ def test_scripts_and_masks_reach_the_game():
         assert torch.equal(actions[:, ~red], view.scripted("hold")[:, ~red])
         step = view.step(actions)
     with pytest.raises(
-        ValueError, match="script 'flee' is unknown; allowed: random, hold, rush, focus"
+        ValueError,
+        match="script 'flee' is unknown in this view; allowed: random, hold, rush, focus",
     ):
         Scripted(view, "flee")
 
