@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -15,6 +17,7 @@ from gymnasium import spaces
 
 from mfenvs.validate import flag, whole
 
+CYCLES = 100  # steps of PettingZoo's test, at most
 RESULTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
@@ -53,8 +56,8 @@ def check_env(
       the same episode;
     - the same seed and the same actions give the same results.
 
-    A problem does not hide the others, where the episode can go on. PettingZoo's own test,
-    ``pettingzoo.test.parallel_api_test(env)``, tests much of the same contract and stops at the first.
+    A problem does not hide the others, where the episode can go on. If there is none, PettingZoo's own
+    test runs, too, ``pettingzoo.test.parallel_api_test(env)``, unless ``rebirth`` is allowed.
 
     Args:
         env: a ``pettingzoo.ParallelEnv``. It is reset, and left within or after an episode.
@@ -85,6 +88,8 @@ def check_env(
         check.same(first, again)
         for episode in range(1, episodes):
             check.episode(None, np.random.default_rng([seed, episode]))
+    if not check.problems and not rebirth:
+        check.as_pettingzoo_does()
     if check.problems:
         raise EnvError(type(env.unwrapped).__name__, tuple(check.problems.values()))
 
@@ -361,6 +366,18 @@ class _Check:
             )
         gone.update(dict.fromkeys(ended - present, step))
         return [agent for agent in after if agent not in self._stays]
+
+    def as_pettingzoo_does(self) -> None:
+        """Runs PettingZoo's test."""
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            from pettingzoo.test import parallel_api_test
+
+            try:
+                parallel_api_test(self.env, num_cycles=min(self.steps, CYCLES))
+            except Exception as error:
+                text = str(error).strip() or "an assertion in it fails"
+                self.note("pettingzoo", f"pettingzoo.test.parallel_api_test: {text}")
 
     # -- two episodes ---------------------------------------------------------------------------
 

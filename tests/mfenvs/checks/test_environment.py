@@ -89,6 +89,27 @@ def test_an_agent_that_stays_after_its_end_is_sent_no_actions():
     assert Stays.given[:6] == [set(Ring().possible_agents)] * 3 + [{"agent_1", "agent_2"}] * 3
 
 
+def test_pettingzoo_s_test_runs_too(capsys, monkeypatch):
+    class Mixed(Ring):
+        """An environment that the test below refuses."""
+
+    def test(env, num_cycles):
+        print("Passed Parallel API test")
+        assert num_cycles == 100
+        assert not isinstance(env, Mixed), "mixed"
+
+    import pettingzoo.test
+
+    monkeypatch.setattr(pettingzoo.test, "parallel_api_test", test)
+    check_env(Ring())
+    with pytest.raises(EnvError) as caught:
+        check_env(Mixed())
+    (problem,) = caught.value.problems
+    assert problem.startswith("pettingzoo.test.parallel_api_test: mixed")
+    check_env(Mixed(), rebirth=True)  # which its test excludes
+    assert capsys.readouterr().out == ""
+
+
 def test_rebirth_may_be_allowed():
     assert check_env(Reborn(), rebirth=True) is None
 
