@@ -231,9 +231,9 @@ class Parts(Encoder):
         self.names = list(parts)
         self.parts = nn.ModuleDict()
         for name, part in parts.items():
-            # Names of modules have no dots, and are no attributes of the dict, such as "values".
+            # Names of modules have no dots, and are no attributes, such as "values" or other parts.
             key = name.replace(".", "/")
-            while not key or hasattr(self.parts, key) or key in self.parts:
+            while not key or hasattr(self.parts, key):
                 key += "/"
             self.parts[key] = part
         self.size = sum(part.size for part in parts.values())

@@ -28,6 +28,9 @@ def test_an_agent_may_have_the_name_of_a_shared_key():
     assert not act(view, -1, 0).ended
     step = act(view, -1, 0)
     assert (step.terminated.any(), step.truncated.tolist()) == (False, [True])
+    view = mfq.wrap(Scene(cast, [list(cast), ["common"]], number, dies={"__all__": 1}), graph="all")
+    view.reset()
+    assert act(view, 0, 0).terminated.tolist() == [[False, True]]
 
 
 class Crowd(gymnasium.Env):
@@ -79,6 +82,13 @@ def test_nothing_is_earned_after_an_end(stays):
     rewards = [act(view, 0, 0).reward.tolist() for _ in range(4)]
     assert rewards == [[[1.0, 1.0]], [[0.0, 1.0]], [[0.0, 1.0]], [[0.0, 1.0]]]
     assert mfq.evaluate(view, mfq.Random(), 1)["return"] == 3.0
+
+
+def test_who_is_born_may_earn_at_once():
+    view = mfq.wrap(Pays(TWO, [["a_0"], list(TWO), list(TWO)], number))
+    view.env.stays = False
+    view.reset()
+    assert act(view, 0, 0).reward.tolist() == [[1.0, 1.0]]
 
 
 def test_who_is_not_there_has_chosen_nothing_whatever_its_info_says():
