@@ -626,6 +626,9 @@ def _names_of_code(
         names |= _players_of_code("evaluation.against", saved)
     if env is None:
         names["env"] = fields["env"]
+        # Some of Gymnasium's environments, such as shimmy's, import what an option names.
+        options = dict(fields.get("env_options") or {})
+        names |= {f"env_options.{k}": value for k, value in options.items() if is_code(value)}
     if algo is None and fields["algo"] not in ALGORITHMS:
         names["algo"] = fields["algo"]
     agent = fields.get("agent")

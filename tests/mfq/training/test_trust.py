@@ -77,3 +77,17 @@ def test_a_files_folder_is_not_written_to(tmp_path):
 def test_what_is_no_list_of_names_is_named(names, error):
     with pytest.raises(error, match="allowed"):
         lookup.trust(names)
+
+
+def test_an_option_that_names_code_is_asked_about(tmp_path):
+    """Such as the ``env_id`` of shimmy's environments, which import the module before the colon."""
+    options = {"env_options": {"max_episode_steps": 5}, "steps": 2, "quiet": True}
+    runner = mfq.Runner("CartPole-v1", config={**options, "evaluation": {"every": 0}})
+    path = runner.save(tmp_path / "a.safetensors")
+    state = checkpoint.load(path)
+    state["config"]["env_options"] = {"env_id": "evil:Foo-v0"}
+    checkpoint.save(state, path)
+    with pytest.raises(
+        ValueError, match=r"env_options\.env_id='evil:Foo-v0'; loading a file imports"
+    ):
+        mfq.Runner.load(path)
