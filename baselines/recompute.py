@@ -10,15 +10,14 @@ rewards have no interval over runs.
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 
 from baselines import third_party
-from mfq.common.files import write_csv
+from mfq.common.files import read_csv, write_csv
 from mfq.matches.intervals import rate_of_runs, student_of_runs
 from mfq.studies import curves
 from mfq.studies.battle import Result, Single
@@ -32,12 +31,7 @@ CURVES = {"battle-small": ("mfq", "iql"), "battle-small-four": ("mfq", "iql", "m
 
 def read(name: str, row: Any) -> list[Any]:
     """Reads a result as named tuples of class ``row``."""
-    types = get_type_hints(row)
-    with (RESULTS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
-        return [
-            row(**{field: types[field](value or "nan") for field, value in cells.items()})
-            for cells in csv.DictReader(file)
-        ]
+    return read_csv(RESULTS / f"{name}.csv", row)
 
 
 def battle_results(name: str) -> list[Result]:

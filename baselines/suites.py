@@ -14,7 +14,6 @@ stopped. A suite that is not installed is skipped, with a message.
 from __future__ import annotations
 
 import contextlib
-import csv
 import importlib
 import os
 import time
@@ -23,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -36,7 +35,7 @@ from baselines import adapters
 from baselines.third_party import Game, scores
 from mfenvs.validate import one_of, whole
 from mfq.common.config import build, to_json
-from mfq.common.files import write_csv
+from mfq.common.files import read_csv, write_csv
 from mfq.envs.view import View
 from mfq.matches.intervals import student
 
@@ -570,12 +569,7 @@ def run(study: SuitesStudy) -> list[Run]:
 
 def read(path: Path) -> list[Run]:
     """Returns the runs in a file; none without the file."""
-    if not path.exists():
-        return []
-    types = list(get_type_hints(Run).values())
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))[1:]
-    return [Run(*(make(cell) for make, cell in zip(types, cells, strict=True))) for cells in rows]
+    return read_csv(path, Run) if path.exists() else []
 
 
 if __name__ == "__main__":

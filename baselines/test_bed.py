@@ -12,14 +12,13 @@ Runs that the result file already has are skipped, so an interrupted study can b
 
 from __future__ import annotations
 
-import csv
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ import mfq
 from mfenvs.validate import one_of, whole
 from mfq.agents.registry import ALGORITHMS, load_agent_player, make_agent
 from mfq.common.config import build, to_json
-from mfq.common.files import write_atomically, write_csv
+from mfq.common.files import read_csv, write_atomically, write_csv
 from mfq.matches.intervals import student
 from tests.fakes.test_bed import GAMES
 
@@ -293,12 +292,7 @@ def _place(run: Run) -> tuple[int, int, int]:
 
 def read(path: Path) -> list[Run]:
     """Returns the runs in a file; none without the file."""
-    if not path.exists():
-        return []
-    types = list(get_type_hints(Run).values())
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))[1:]
-    return [Run(*(make(cell) for make, cell in zip(types, cells, strict=True))) for cells in rows]
+    return read_csv(path, Run) if path.exists() else []
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ Runs that the result file already has are skipped, so an interrupted study can b
 
 from __future__ import annotations
 
-import csv
 import importlib
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -31,7 +30,7 @@ import mfq
 from mfenvs.validate import number, whole
 from mfq.agents.base import Player
 from mfq.common.config import build, to_json
-from mfq.common.files import write_atomically, write_csv
+from mfq.common.files import read_csv, write_atomically, write_csv
 from mfq.envs.view import View
 from mfq.matches.evaluate import play
 from mfq.matches.intervals import student
@@ -375,12 +374,7 @@ def _learners(game: Game, view: View) -> tuple[str, ...]:
 
 def _read(path: Path, row: Any) -> list[Any]:
     """Reads the rows of a file as named tuples; empty without the file."""
-    if not path.exists():
-        return []
-    types = get_type_hints(row).values()
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    return [row(*(make(cell) for make, cell in zip(types, cells, strict=True))) for cells in rows]
+    return read_csv(path, row) if path.exists() else []
 
 
 if __name__ == "__main__":

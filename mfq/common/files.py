@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
@@ -60,6 +60,26 @@ def write_csv(path: str | Path, rows: Sequence[Any]) -> Path:
                 writer.writerow(["" if value != value else value for value in row])
 
     return write_atomically(path, write)
+
+
+def read_csv(path: str | Path, kind: type[Any]) -> list[Any]:
+    """Returns the rows of a file of `write_csv` as named tuples of a type.
+
+    Args:
+        path: the file.
+        kind: the class of the named tuples; its fields are of type str, int or float.
+    """
+    types = get_type_hints(kind)
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return [
+            kind(
+                **{
+                    name: float(cell or "nan") if types[name] is float else types[name](cell)
+                    for name, cell in cells.items()
+                }
+            )
+            for cells in csv.DictReader(file)
+        ]
 
 
 def check_out(out: str | Path, patterns: Sequence[str], overwrite: bool, instead: str) -> None:
