@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pettingzoo.utils import wrappers
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
 from mfenvs.graph import NeighborGraph
+from mfenvs.views.lifetime import Lifetime
 from mfenvs.views.parallel import ParallelEnv
 
 # Attributes of PettingZoo's conversion that describe the current cycle. Some exist only at times.
@@ -31,7 +31,7 @@ CYCLE = (
 )
 
 
-class Extras:
+class Extras(Lifetime):
     """What a `ParallelEnv` has beyond PettingZoo, for an AEC environment around it.
 
     PettingZoo's wrappers pass on what is read and keep what is set. These attributes are passed on when
@@ -94,17 +94,6 @@ class Extras:
         """Restarts the random stream, see `ParallelEnv.seed`."""
         self.unwrapped.seed(seed)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.unwrapped.close()
-
 
 class AecEnv(Extras, parallel_to_aec_wrapper):
     """A `ParallelEnv` as a PettingZoo AECEnv: PettingZoo's conversion, and `Extras`.
@@ -116,9 +105,6 @@ class AecEnv(Extras, parallel_to_aec_wrapper):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.env!r})"
-
-    def __copy__(self) -> Self:
-        return copy.deepcopy(self)  # two environments cannot share their memory
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state of the episode, from which to continue exactly, also amid a cycle.
@@ -158,9 +144,6 @@ class CheckedAecEnv(Extras, wrappers.OrderEnforcingWrapper):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.unwrapped!r})"
-
-    def __copy__(self) -> Self:
-        return copy.deepcopy(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state of the episode, see `AecEnv.state_dict`."""
