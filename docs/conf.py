@@ -9,6 +9,7 @@ from sphinx import addnodes
 
 import mfenvs
 from mfenvs.game import Game
+from mfq.recording.command import RecordConfig, run
 
 project = "mfenvs and mfq"
 version = release = mfenvs.__version__
@@ -88,7 +89,15 @@ def folders_are_text(app, doctree):
             link.replace_self(link.children)
 
 
+def record_battle(app, exception):
+    """Records the battle that games/battle.md embeds."""
+    if exception is None and app.builder.format == "html":
+        path = Path(app.outdir, "_static", "battle-replay.html")
+        run("battle", RecordConfig(out=str(path), overwrite=True))
+
+
 def setup(app):
+    app.connect("build-finished", record_battle)
     app.connect("autodoc-process-docstring", readable, priority=400)
     app.connect("autodoc-process-signature", short_signature)
     app.connect("doctree-read", folders_are_text)
