@@ -226,7 +226,7 @@ def _folder(config: Any) -> str | None:
         return None
     if config.out != OWN_FOLDER:
         return config.out
-    from mfq.training.runner import full_name
+    from mfq.training.environments import full_name
 
     names = (full_name(config.env), config.algo, str(config.seed))
     return "runs/" + "-".join(re.sub(r"[^\w.]+", "-", name) for name in names)

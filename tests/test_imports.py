@@ -71,7 +71,7 @@ CHECKOUT = ("baselines", "benchmarks", "examples", "tests")
 MAKERS = (
     "mfq/cli.py",
     "mfq/studies/",
-    "mfq/training/runner.py",
+    "mfq/training/environments.py",
     "mfq/matches/window.py",
     "mfq/matches/players.py",
     "mfq/recording/command.py",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import signal
 import threading
 import time
@@ -22,7 +20,6 @@ from mfenvs.validate import of_kind
 from mfq.agents import loop
 from mfq.agents.base import Agent, Player
 from mfq.agents.registry import (
-    ALGORITHMS,
     BUILT_IN,
     algorithm,
     check_num_agents,
@@ -41,7 +38,7 @@ from mfq.common.files import (
 )
 from mfq.envs import lookup
 from mfq.envs.device import OnDevice, checked_device
-from mfq.envs.lookup import ENV_NAMES, graph_of, is_code, maker, rows
+from mfq.envs.lookup import graph_of, maker, rows
 from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.envs.wrap import wrap
@@ -53,6 +50,13 @@ from mfq.networks.encoders import picture_parts
 from mfq.recording.record import record
 from mfq.training.callbacks import Callback, Evaluate, SaveCheckpoints, WriteLog
 from mfq.training.config import FILES, RunConfig, as_dict, run_config
+from mfq.training.environments import (
+    check_env_options,
+    described,
+    full_name,
+    make_game,
+    names_of_code,
+)
 from mfq.training.stats import TrainingStats
 from mfq.training.summary import below_random
 
@@ -110,12 +114,12 @@ class Runner:
         distributed.join(config.device)
         self._env_is_named = env is None or isinstance(env, str)
         if self._env_is_named:
-            _check_env_options(config)
+            check_env_options(config)
         self._check_out()
         if self._env_is_named:
             config = self.config = replace(config, env=full_name(config.env))
         else:
-            config = self.config = replace(config, env=_described(env))
+            config = self.config = replace(config, env=described(env))
         self._factory = None if self._env_is_named or not callable(env) else env
         self.can_make = self._env_is_named or self._factory is not None
         if not self._env_is_named and config.env_options:
@@ -387,7 +391,7 @@ class Runner:
                     f"{path} is of a run against players that have no names ({', '.join(unnamed)}); "
                     "allowed: opponents={PLAYER: SHARE, ...} in their order, or opponents={} to evaluate"
                 )
-            lookup.check_trusted(_names_of_code(fields, env, algo, changes), path)
+            lookup.check_trusted(names_of_code(fields, env, algo, changes), path)
             name, agent = saved_agent(state, algo, path)
             options = {key: value for key, value in fields.items() if key != "actor_critic"}
             saved = run_config({**options, "algo": name, "agent": agent})
@@ -507,7 +511,7 @@ class Runner:
         config, graph = self.config, graph_of(self.config.graph)
         make = self._factory or maker(config.env, config.env_options)
         if make is None:
-            return wrap(self._game(num_envs), graph)
+            return wrap(make_game(config, num_envs), graph)
         checked_device(config.device)  # before there are environments to close
         return self._on_device(rows(make, num_envs, config.workers if num_envs > 1 else 0, graph))
 
@@ -517,28 +521,6 @@ class Runner:
         if device == "cpu" or view.device.type != "cpu":
             return view
         return OnDevice(view, device)
-
-    def _game(self, num_envs: int) -> Any:
-        """Returns a batch of a game of mfenvs."""
-        import mfenvs
-        from mfenvs.registry import GAMES, full_id, suggestion
-
-        config = self.config
-        if full_id(config.env) is None:
-            meant = suggestion(config.env) or lookup.hint(config.env)
-            raise ValueError(
-                f"env={config.env!r} is unknown; {meant}allowed: {', '.join(GAMES)}, {ENV_NAMES}"
-            )
-        if config.workers:
-            raise ValueError(f"workers={config.workers!r} for {config.env}; allowed: 0, it is fast")
-        for name in ("num_envs", "device"):
-            if name in config.env_options:
-                raise ValueError(
-                    f"env_options[{name!r}]={config.env_options[name]!r}; allowed: the run's {name}"
-                )
-        return mfenvs.make_batched(
-            config.env, num_envs=num_envs, device=config.device, **config.env_options
-        )
 
     def _is_late(self, until: float) -> bool:
         """Whether the monotonic clock is past a time, in any process."""
@@ -565,24 +547,6 @@ class Runner:
             signal.signal(signal.SIGINT, before)
 
 
-def full_name(env: str) -> str:
-    """Returns the name of an environment; of a game of mfenvs that lacks its version, such as "battle",
-    the full one, "battle_v0"."""
-    from mfenvs.registry import full_id
-
-    return env if maker(env) is not None else full_id(env) or env
-
-
-def _check_env_options(config: RunConfig) -> None:
-    """Raises ValueError or TypeError for options that a named environment does not have, as far as that
-    can be known without making it."""
-    from mfenvs.registry import full_id, game_class
-
-    if maker(config.env, config.env_options) is None and (name := full_id(config.env)) is not None:
-        options = config.env_options.keys() - {"num_envs", "device"}
-        game_class(name).configure({option: config.env_options[option] for option in options})
-
-
 def _discard_if_empty(out: Path, made: list[Path]) -> None:
     """Removes the files of a run that ended before its log had a row or it had a checkpoint, and the
     folders ``made`` for it if they are empty."""
@@ -593,51 +557,6 @@ def _discard_if_empty(out: Path, made: list[Path]) -> None:
     for name in ("config.json", "log.csv"):
         (out / name).unlink(missing_ok=True)
     remove_empty(made)
-
-
-def _described(env: Any) -> str:
-    """Returns MODULE:QUALNAME of a function that makes environments, or of an environment's class."""
-    while isinstance(env, functools.partial):
-        env = env.func
-    if isinstance(env, list | tuple) and env:
-        env = env[0]
-    if isinstance(env, View):
-        env = getattr(env, "env", env)
-    code = env if isinstance(env, type) or inspect.isroutine(env) else type(env)
-    return f"{code.__module__}:{code.__qualname__}"
-
-
-def _names_of_code(
-    fields: dict[str, Any], env: Any, algo: Any, changes: dict[str, Any]
-) -> dict[str, Any]:
-    """Returns the MODULE:NAMEs in the config of a checkpoint that loading it would import, by option.
-
-    Args:
-        fields: the config.
-        env, algo, changes: those given instead of the config's; None for the config's.
-    """
-    names = {} if "graph" in changes else {"graph": fields["graph"]}
-    if "opponents" not in changes:
-        names |= _players_of_code("opponents", fields.get("opponents", ()))
-    changed = changes.get("evaluation", {})
-    is_given = not isinstance(changed, dict) or "against" in changed
-    if not is_given and "evaluate_against" not in changes:
-        saved = fields.get("evaluation", {}).get("against", fields.get("evaluate_against", ()))
-        names |= _players_of_code("evaluation.against", saved)
-    if env is None:
-        names["env"] = fields["env"]
-        # Some of Gymnasium's environments, such as shimmy's, import what an option names.
-        options = dict(fields.get("env_options") or {})
-        names |= {f"env_options.{k}": value for k, value in options.items() if is_code(value)}
-    if algo is None and fields["algo"] not in ALGORITHMS:
-        names["algo"] = fields["algo"]
-    agent = fields.get("agent")
-    return names | {"mean_field": agent.get("mean_field") if isinstance(agent, dict) else None}
-
-
-def _players_of_code(option: str, players: Iterable[str]) -> dict[str, str]:
-    """Returns the MODULE:NAMEs among names of players, by the option and a number."""
-    return {f"{option}.{k}": name for k, name in enumerate(filter(is_code, players))}
 
 
 def _conditions(device: str, threads: int) -> str:

@@ -9,7 +9,8 @@ import pytest
 import mfq
 from mfq.envs import lookup
 from mfq.envs.lookup import check_trusted, hint, maker
-from mfq.training.runner import Runner, full_name
+from mfq.training.environments import full_name
+from mfq.training.runner import Runner
 
 MODULE = """
 import gymnasium, pettingzoo
