@@ -375,7 +375,7 @@ class _Check:
 
             try:
                 parallel_api_test(self.env, num_cycles=min(self.steps, CYCLES))
-            except Exception as error:
+            except Exception as error:  # an assertion, or what the environment raises
                 text = str(error).strip() or "an assertion in it fails"
                 self.note("pettingzoo", f"pettingzoo.test.parallel_api_test: {text}")
 

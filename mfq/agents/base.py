@@ -183,7 +183,7 @@ def preserved(players: Sequence[Player], seed: int) -> Iterator[None]:
         part.reseed(seed + k)
     try:
         modules = [part.module for part in parts if part.module is not None]
-        with in_eval_mode(*(inner for module in modules for inner in module.modules())):
+        with in_eval_mode(*modules, every_part=True):
             yield
     finally:
         for part, state in zip(parts, states, strict=True):

@@ -79,8 +79,8 @@ class QPlayer(Player):
         self.precision = Precision(config.precision, self.module, view.device)
         self.generator = seeded(seed + 2, view.device)
         self.time = self.episodes = 0
-        self._last_values: tuple[Tensor, Tensor | None] | None = None  # and mask, of the last act
-        self._last_index: Tensor | None = None  # of the agents that they are of
+        # Of the last act: the agents, their values and their mask.
+        self._last: tuple[Tensor, Tensor, Tensor | None] | None = None
         self._acted_on: tuple[int, Tensor] | None = None  # a step's number and its expected mean
 
     @property
@@ -103,7 +103,7 @@ class QPlayer(Player):
         shared = ("view", "config", "policy", "_has_user_policy", "precision", "time", "episodes")
         for name in shared:
             setattr(player, name, getattr(self, name))
-        player._last_values = player._last_index = player._acted_on = None
+        player._last = player._acted_on = None
         player.hearing = self.hearing.copy()
         player.module = copy.deepcopy(self.module).requires_grad_(False)
         player.generator = torch.Generator(self.view.device)
@@ -121,7 +121,7 @@ class QPlayer(Player):
             mean = self.expected_mean(step)
             q = self.values(step, mean, index)
             mask = step.mask_at(index)
-            self._last_values, self._last_index = (q, mask), index
+            self._last = index, q, mask
             chosen = self._policy(explore).sample(q, self.clock, self.generator, mask)
             actions = step.scatter_actions(chosen, index)
             actions = self._stick(step, actions)
@@ -160,9 +160,10 @@ class QPlayer(Player):
     @property
     def last_values(self) -> ActionValues | None:
         """The action values of the last `act`."""
-        if self._last_values is None or self._last_index is None:
+        if self._last is None:
             return None
-        return ActionValues("Q", self._last_index, self._last_values[0])
+        index, q, _ = self._last
+        return ActionValues("Q", index, q)
 
     def metrics(self) -> dict[str, float]:
         """Returns the temperature or epsilon of the config's policy, and the mean entropy (nats) of the
@@ -171,8 +172,8 @@ class QPlayer(Player):
         if not self._has_user_policy:
             name = "temperature" if config.exploration.policy == "boltzmann" else "epsilon"
             metrics[name] = config.exploration.schedule()(self.clock)
-        if self._last_values is not None and len(self._last_values[0]):
-            values, mask = self._last_values
+        if self._last is not None and len(self._last[0]):
+            _, values, mask = self._last
             pi = self.policy.probabilities(values, self.clock, mask)
             metrics["entropy"] = float(torch.special.entr(pi).sum(-1).mean())
         return metrics

@@ -121,9 +121,9 @@ class ModulePlayer(Player):
             return torch.full_like(step.actions, -1)
         obs = self.observations(step, index)
         try:
-            with in_eval_mode(*self.module.modules()):  # each part, also if the whole is in it
+            with in_eval_mode(self.module, every_part=True):
                 values = self.module(obs)
-        except Exception as error:
+        except Exception as error:  # a module of the user's raises anything
             raise ValueError(
                 f"{type(self.module).__name__} fails on observations {_shapes(obs)}; allowed: a module "
                 f"for them, as layout={self.layout!r}, channels_first={self.channels_first!r} and "

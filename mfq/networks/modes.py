@@ -18,11 +18,17 @@ from torch.jit import ScriptModule
 
 
 @contextmanager
-def in_eval_mode(*modules: nn.Module) -> Iterator[None]:
+def in_eval_mode(*modules: nn.Module, every_part: bool = False) -> Iterator[None]:
     """Returns a context in which modules are in evaluation mode. On exit it restores their modes, those
-    of each submodule included."""
-    # A module in evaluation mode is left as it is, which saves the walk over its parts.
-    parts = [p for module in modules if module.training for p in module.modules() if p.training]
+    of each submodule included.
+
+    Args:
+        modules: the modules.
+        every_part: if False, a module that is in evaluation mode itself is left as it is, which saves
+            the walk over its parts.
+    """
+    walked = [module for module in modules if every_part or module.training]
+    parts = [part for module in walked for part in module.modules() if part.training]
     _set(parts, False)
     try:
         yield

@@ -17,7 +17,7 @@ from mfq.envs.view import View
 from mfq.matches.evaluate import selection_score
 from mfq.matches.teams import Teams
 from mfq.training.config import RunConfig
-from mfq.training.log import Log
+from mfq.training.log import EVALUATED, Log
 from mfq.training.summary import headline
 
 
@@ -122,7 +122,7 @@ class WriteLog(Callback):
 
     def on_evaluation(self, runner: Run, scores: dict[str, float]) -> None:
         if self._log is not None:
-            self._log.write(runner.done, {f"eval_{k}": value for k, value in scores.items()})
+            self._log.write(runner.done, {f"{EVALUATED}{k}": v for k, v in scores.items()})
             self._headline = headline(scores, runner.config.learning_side)
             self._log.show(self._reward | self._headline)
 

@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from mfq.common.files import write_atomically
 
+EVALUATED = "eval_"
+"""Prefix of an evaluation's scores among the columns."""
 SECONDS_PER_LINE = 30.0
 """Seconds between lines of progress where standard error is no terminal."""
 

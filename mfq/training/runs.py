@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mfq.matches.evaluate import Scores
+from mfq.training.log import EVALUATED
 from mfq.training.summary import headline
 
-LOGGED = "eval_"  # prefix of an evaluation's scores in a log
 
-
-class Run(NamedTuple):
+class KeptRun(NamedTuple):
     """A run that is kept in a folder.
 
     Attributes:
@@ -33,7 +32,7 @@ class Run(NamedTuple):
     score: Scores
 
 
-def runs_in(folder: str | Path) -> Iterator[Run]:
+def runs_in(folder: str | Path) -> Iterator[KeptRun]:
     """Yields the runs in the subfolders of a folder, by name. Other folders are passed over."""
     for config in sorted(Path(folder).glob("*/config.json")):
         log = config.with_name("log.csv")
@@ -46,10 +45,10 @@ def runs_in(folder: str | Path) -> Iterator[Run]:
             continue  # results of a study, or no run of this version
 
 
-def _run(folder: Path, options: dict[str, Any], rows: list[dict[str, str]]) -> Run:
+def _run(folder: Path, options: dict[str, Any], rows: list[dict[str, str]]) -> KeptRun:
     evaluated = [scores for row in rows if (scores := _scores(row))]
     side = None if options["sides"] == "both" else options["sides"]
-    return Run(
+    return KeptRun(
         folder=folder,
         env=str(options["env"]),
         algo=str(options["algo"]),
@@ -62,13 +61,13 @@ def _run(folder: Path, options: dict[str, Any], rows: list[dict[str, str]]) -> R
 def _scores(row: dict[str, str]) -> Scores:
     """Returns the scores of an evaluation in a row of a log; {} for other rows."""
     return {
-        name.removeprefix(LOGGED): float(value)
+        name.removeprefix(EVALUATED): float(value)
         for name, value in row.items()
-        if name.startswith(LOGGED) and value
+        if name.startswith(EVALUATED) and value
     }
 
 
-def described(run: Run) -> str:
+def described(run: KeptRun) -> str:
     """Returns a run in a line."""
     words = f"{run.folder}: {run.env}, {run.algo}, seed {run.seed}, step {run.step}"
     return ", ".join([words, *(f"{name} {value:.4g}" for name, value in run.score.items())])
