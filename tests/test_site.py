@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import mfenvs
 import mfq
@@ -19,6 +20,7 @@ DOCS = ROOT / "docs"
 SPEC = importlib.util.spec_from_file_location("option_tables", DOCS / "option_tables.py")
 option_tables = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(option_tables)
+FIGURES = importlib.util.spec_from_file_location("figures", DOCS / "figures.py")
 # Modules, not classes or functions, are documented by what they hold.
 MODULES = {"battle_v0", "gaussian_squeeze_v0", "ising_v0"}
 
@@ -107,3 +109,17 @@ def test_the_reference_has_all_public_names(package):
     }
     assert missing <= MODULES
     assert all(f"mfenvs.{name}" in whole for name in MODULES)
+
+
+def test_figures_show_what_is_computed_and_learned(tmp_path):
+    figures = importlib.util.module_from_spec(FIGURES)
+    FIGURES.loader.exec_module(figures)
+    figures.main(tmp_path)
+    page = (DOCS / "concepts" / "mean_field.md").read_text()
+    for name in figures.FIGURES:
+        assert (tmp_path / name).stat().st_size > 10_000
+        assert (DOCS / "concepts" / name).exists()
+        assert f"]({name})" in page
+    values = figures.learned_values(mfq.policy.Boltzmann(figures.TEMPERATURE))
+    agreement = 4 * torch.linspace(0, 1, 5) - 2  # of up with the neighbours: the game's reward
+    torch.testing.assert_close(values, torch.stack([-agreement, agreement], 1), rtol=0, atol=0.01)
