@@ -10,22 +10,31 @@ rewards have no interval over runs.
 
 from __future__ import annotations
 
+import json
 import math
+from collections import namedtuple
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from baselines import third_party
+from mfq.common.config import build
 from mfq.common.files import read_csv, write_csv
 from mfq.matches.intervals import rate_of_runs, student_of_runs
-from mfq.studies import curves
-from mfq.studies.battle import Result, Single
-from mfq.studies.battle.figure import write_figure
+from mfq.studies import curves, style
+from mfq.studies.battle import Result, Single, figure
+from mfq.studies.ising import IsingStudy
+from mfq.studies.ising import Result as IsingResult
+from mfq.studies.ising import figure as ising_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "baselines/results"
 BATTLES = ("battle-small", "battle-small-four", "battle-h100")
+MATRICES = ("battle-fast", "battle-large", "battle-starts")
 CURVES = {"battle-small": ("mfq", "iql"), "battle-small-four": ("mfq", "iql", "mfac", "ac")}
 
 
@@ -84,19 +93,53 @@ def summaries() -> list[third_party.Summary]:
     return third_party.summarise(read("third_party", third_party.Result))
 
 
+def random_play() -> dict[str, float]:
+    """Returns random play's win rates on the small setting by metric, from battles of the scripts."""
+    own = {r.side: r for r in read("battle-random-mirror", Result) if r.player == "random"}
+    rush = {r.side: r for r in read("battle-small", Result) if r[:2] == ("random", "rush")}
+    rates = {}
+    for opponent, by_side in (("random", own), ("rush", rush)):
+        for side, r in by_side.items():
+            metric = f"eval_{opponent}_win_rate" + ("" if side == "both" else f"_as_{side}")
+            rates[metric] = r.win_rate
+    return rates
+
+
+def ising_study(name: str = "ising") -> IsingStudy:
+    """Returns the options of NAME.csv."""
+    options = json.loads((RESULTS / f"{name}.json").read_text())
+    return build(IsingStudy, options)
+
+
+def figures() -> dict[str, Figure]:
+    """Returns the figures of docs/studies, by name."""
+    matrices = {name: battle_results(name) for name in BATTLES}
+    matrices |= {name: read(name, Result) for name in MATRICES}
+    drawn = {name: figure.draw(results) for name, results in matrices.items()}
+    for name in CURVES:
+        drawn[f"{name}-curves"] = curves.draw(curve_points(name), random_play())
+    drawn["ising"] = ising_figure.draw(ising_study(), read("ising", IsingResult))
+    return drawn
+
+
+def without_start(results: list[Result]) -> list[Any]:
+    """Returns the rows without the column of the start, which these files do not have."""
+    fields = Result._fields[: Result._fields.index("placement")]
+    row = namedtuple("row", fields)  # type: ignore[misc]
+    return [row(*result[: len(fields)]) for result in results]
+
+
 def main() -> None:
     """Writes all summaries and figures."""
     for name in BATTLES:
-        results = battle_results(name)
-        write_csv(RESULTS / f"{name}.csv", results)
-        write_figure(results, ROOT / f"docs/{name}.png")
+        write_csv(RESULTS / f"{name}.csv", without_start(battle_results(name)))
     for name in CURVES:
-        points = curve_points(name)
-        write_csv(RESULTS / f"{name}-curves.csv", points)
-        curves.write_figure(points, ROOT / f"docs/{name}-curves.png")
+        write_csv(RESULTS / f"{name}-curves.csv", curve_points(name))
     write_csv(RESULTS / "third_party_summary.csv", summaries())
-    drawn = read("third_party_curves", third_party.Point)
-    third_party.draw(drawn, summaries(), ROOT / "docs/third_party.png")
+    for name, drawn in figures().items():
+        style.write(drawn, ROOT / f"docs/studies/{name}.png")
+    points = read("third_party_curves", third_party.Point)
+    third_party.draw(points, summaries(), ROOT / "docs/third_party.png")
 
 
 if __name__ == "__main__":

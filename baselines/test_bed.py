@@ -2,8 +2,8 @@
 
 Each run trains on a game for some steps, then plays episodes from other seeds: greedy ones, and ones in
 which actions are sampled from the policy at the end of training (", sampled"). A score is the mean
-return of an agent in these; intervals are Student's, 95%, over the runs. docs/test_bed.md describes
-the games and discusses the table.
+return of an agent in these; intervals are Student's, 95%, over the runs.
+docs/studies/test_bed.md describes the games and discusses the table.
 
     python -m baselines.test_bed --out runs/test_bed
 

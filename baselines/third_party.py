@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -30,11 +30,15 @@ import mfq
 from mfenvs.validate import number, whole
 from mfq.agents.base import Player
 from mfq.common.config import build, to_json
-from mfq.common.files import read_csv, write_atomically, write_csv
+from mfq.common.files import read_csv, write_csv
 from mfq.envs.view import View
 from mfq.matches.evaluate import play
 from mfq.matches.intervals import student
+from mfq.studies import style
 from mfq.training.config import preset
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 METHODS = ("mfq", "iql")
 
@@ -300,33 +304,48 @@ def table(summaries: list[Summary]) -> str:
     return "\n".join(lines)
 
 
-def draw(curves: list[Point], summaries: list[Summary], path: Path) -> Path:
-    """Draws the learning curves of each environment over the interval of random play."""
-    from matplotlib.figure import Figure
-
+def figure_of(curves: list[Point], summaries: list[Summary]) -> Figure:
+    """Draws the learning curves of each environment, beside random play with its interval."""
     names = list(dict.fromkeys(point.env for point in curves))
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
-    figure = Figure(figsize=(4 * columns, 3 * lines), layout="constrained")
-    plots = figure.subplots(lines, columns, squeeze=False).flatten()
-    for name, axes in zip(names, plots, strict=False):
-        for colour, method in enumerate(METHODS):
-            of_method = [p for p in curves if (p.env, p.method) == (name, method)]
-            for k, seed in enumerate(sorted({p.seed for p in of_method})):
-                steps, score = zip(
-                    *((p.steps, p.score) for p in of_method if p.seed == seed), strict=True
-                )
-                axes.plot(steps, score, color=f"C{colour}", label=None if k else method, marker=".")
-        for s in summaries:
-            if (s.env, s.method) == (name, "random"):
-                axes.axhspan(s.low, s.high, color="0.8", label="random, 95%")
-        axes.set_title(name, fontsize=10)
-        axes.set_xlabel("environment steps")
-        axes.set_ylabel("return of an agent")
-        axes.legend(fontsize=8)
-    for axes in plots[len(names) :]:
-        axes.remove()
-    return write_atomically(path, figure.savefig)
+    colours = style.colours(METHODS)
+    with style.style():
+        figure = style.new_figure(0.4 + 2.1 * lines)
+        plots = figure.subplots(lines, columns, squeeze=False).flatten()
+        for k, (name, axes) in enumerate(zip(names, plots, strict=False)):
+            for method in METHODS:
+                of_method = [p for p in curves if (p.env, p.method) == (name, method)]
+                for first, seed in enumerate(sorted({p.seed for p in of_method})):
+                    steps, score = zip(
+                        *((p.steps, p.score) for p in of_method if p.seed == seed), strict=True
+                    )
+                    label = None if first else f"{style.title(method)}, each run"
+                    axes.plot(steps, score, color=colours[method], label=label, marker=".")
+            for s in summaries:
+                if (s.env, s.method) == (name, "random"):
+                    style.draw_random_play(axes, s.score)
+                    label = "its 95% interval"
+                    axes.axhspan(
+                        s.low, s.high, color=style.RANDOM_PLAY, alpha=0.3, lw=0, label=label
+                    )
+            axes.set_title(style.title(name))
+            axes.locator_params(axis="x", nbins=4)
+            axes.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
+            if k >= len(names) - columns:
+                axes.set_xlabel("environment steps")
+            if k % columns == 0:
+                axes.set_ylabel("return of an agent")
+        for axes in plots[len(names) :]:
+            axes.remove()
+        handles, labels = plots[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=4)
+    return figure
+
+
+def draw(curves: list[Point], summaries: list[Summary], path: Path) -> Path:
+    """Writes the figure of `figure_of`. Returns the path."""
+    return style.write(figure_of(curves, summaries), path)
 
 
 def run(study: ThirdPartyStudy) -> list[Summary]:

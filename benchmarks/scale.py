@@ -2,27 +2,35 @@
 
 Steps of `BatchedEnv` with everything that they return, while nobody dies or starts anew: choices drawn
 before, in a battle moves alone. Times are the least of many calls, since what interrupts a call is none
-of an agent's cost. Writes docs/scale.csv and docs/scale.png. "floor" is the time in which a large copy
-moves the bytes that a step must read and write once.
+of an agent's cost. Writes docs/scale.csv, docs/scale.json and docs/scale.png. "floor" is the time in
+which a large copy moves the bytes that a step must read and write once.
+
+    python -m benchmarks.scale --draw    # the figure alone, from the other two
 """
 
 from __future__ import annotations
 
-import csv
+import json
 import resource
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from benchmarks.battle import MOVES
 from benchmarks.stage_games import STEP_BYTES
 from benchmarks.timing import machine
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfq.common.files import read_csv
+from mfq.studies import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FOLDER = Path(__file__).parent.parent / "docs"
 CALLS, SECONDS = 8, 0.4  # of each size, at least
@@ -55,7 +63,7 @@ KINDS = (
         4,
         STEP_BYTES,
         2,
-        "#c77700",
+        style.COLOURS["ac"],
     ),
     Kind(
         "squeeze",
@@ -66,7 +74,7 @@ KINDS = (
         16,
         STEP_BYTES,
         10,
-        "#1b7f5c",
+        style.COLOURS["iql"],
     ),
     Kind(
         "battle",
@@ -77,7 +85,7 @@ KINDS = (
         16,
         BATTLE_BYTES,
         MOVES,
-        "#3d5a9e",
+        style.COLOURS["mfq"],
     ),
 )
 
@@ -128,71 +136,90 @@ def measure(kind: Kind, size: int, num_envs: int) -> Point:
 
 
 def write(points: list[Point], path: Path) -> None:
-    """The CSV."""
-    with path.open("w", newline="") as file:
-        lines = csv.writer(file)
-        lines.writerow(Point._fields)
-        for *names, call, step in points:
-            lines.writerow([*names, f"{call:.4g}", f"{step:.4g}"])
+    """Writes the CSV, with four digits."""
+    lines = [",".join(Point._fields)]
+    for *names, call, step in points:
+        lines.append(",".join(map(str, [*names, f"{call:.4g}", f"{step:.4g}"])))
+    path.write_text("\n".join(lines) + "\n")
 
 
-def draw(one: list[Point], many: list[Point], floors: dict[str, float], path: Path) -> None:
-    """The figure: at the left one row of more and more agents, at the right more and more rows."""
-    figure = Figure(figsize=(11, 5.2), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, points, title in (
-        (left, one, "One row (B = 1), one thread"),
-        (right, many, "Many small rows (N = 16, battle 12), two threads"),
-    ):
-        for kind in KINDS:
-            mine = [point for point in points if point.game == kind.name]
-            agents = [point.num_envs * point.num_agents for point in mine]
-            costs = [point.nanoseconds_per_agent_step for point in mine]
-            axes.plot(agents, costs, "o-", color=kind.color, label=kind.name, lw=2, ms=5)
-            axes.axhline(floors[kind.name], color=kind.color, ls=":", lw=1.2)
-            if kind.name == "squeeze":  # the fixed cost of a call, shared by its agents
-                slope = [costs[0] * agents[0] / count for count in agents]
-                axes.plot(agents, slope, color="#888888", ls="--", lw=1, zorder=0)
-                fixed = f"{costs[0] * agents[0] / 1e3:.0f} µs a call"
-                axes.annotate(
-                    fixed, (agents[3], slope[3]), (-8, -8), textcoords="offset points",
-                    ha="right", va="top", color="#666666", fontsize=9,
-                )  # fmt: skip
-            if kind.name != "squeeze":  # its floor is Ising's
-                label = f"floor{' of both' if kind.name == 'Ising' else ''}"
-                at = (0.995, floors[kind.name])
-                axes.text(
-                    *at, label, color=kind.color, transform=axes.get_yaxis_transform(),
-                    ha="right", va="top", fontsize=9,
-                )  # fmt: skip
-        axes.set(xscale="log", yscale="log", ylim=(1, 3e4), xlabel="agents in a call, B N")
-        axes.set_title(title, fontsize=12)
-        axes.grid(True, which="major", color="#dddddd", lw=0.8)
-        axes.spines[["top", "right"]].set_visible(False)
-    left.set_ylabel("nanoseconds an agent-step")
-    left.legend(frameon=False, fontsize=11)
-    figure.suptitle(f"Cost of an agent's step, observations included ({machine()})", fontsize=12)
-    figure.savefig(path, dpi=130)
+def draw(points: list[Point], bandwidth: float) -> Figure:
+    """Draws one row of more and more agents at the left, more and more rows at the right.
+
+    Args:
+        points: those of all games.
+        bandwidth: of a large copy, in bytes per second.
+    """
+    floors = {kind.name: 1e9 * kind.bytes / bandwidth for kind in KINDS}
+    one = [point for point in points if point.num_envs == 1 and point.num_agents not in (12, 16)]
+    # Of many rows the first size is one row, which is measured for both panels.
+    many = [point for point in points if point.num_agents in (12, 16)]
+    with style.style():
+        figure = style.new_figure(3.9)
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, shown, title in (
+            (left, one, "one row, one thread"),
+            (right, many, "many rows of 16 agents (battle: 12), two threads"),
+        ):
+            for kind in KINDS:
+                _draw_game(axes, kind, [p for p in shown if p.game == kind.name], floors[kind.name])
+            axes.set(xscale="log", yscale="log", ylim=(1, 3e4), xlabel="agents in a call")
+            axes.set_title(title)
+            axes.grid(True, which="major", color="#dddddd", lw=0.6)
+        left.set_ylabel("nanoseconds an agent-step")
+        left.legend(loc="upper right")
+    return figure
 
 
-def main() -> None:
+def _draw_game(axes: Axes, kind: Kind, points: list[Point], floor: float) -> None:
+    """Draws the curve of a game and its floor."""
+    agents = [point.num_envs * point.num_agents for point in points]
+    costs = [point.nanoseconds_per_agent_step for point in points]
+    axes.plot(agents, costs, "o-", color=kind.color, label=kind.name, ms=4)
+    axes.axhline(floor, color=kind.color, ls=":", lw=1.2)
+    label = "floor of memory: battle" if kind.name == "battle" else "floor: Ising and squeeze"
+    if kind.name == "squeeze":  # the fixed cost of a call, shared by its agents
+        slope = [costs[0] * agents[0] / count for count in agents]
+        axes.plot(agents, slope, color="#888888", ls="--", lw=1, zorder=0)
+        axes.annotate(
+            f"{costs[0] * agents[0] / 1e3:.0f} µs a call",
+            (agents[3], slope[3]), (-8, -8), textcoords="offset points",
+            ha="right", va="top", color="#555555",
+        )  # fmt: skip
+    else:  # the squeeze's floor is Ising's
+        axes.text(
+            0.995, floor, label, transform=axes.get_yaxis_transform(),
+            ha="right", va="top", fontsize=7.8,
+        )  # fmt: skip
+
+
+def main(words: Sequence[str] = ()) -> None:
     """`python -m benchmarks.scale`."""
+    if "--draw" not in words:
+        _measure_all()
+    setup = json.loads((FOLDER / "scale.json").read_text())
+    points = read_csv(FOLDER / "scale.csv", Point)
+    style.write(draw(points, 1e9 * setup["copy_gb_per_s"]), FOLDER / "scale.png")
+
+
+def _measure_all() -> None:
+    """Times all sizes, prints them and writes them."""
     bandwidth = copy_bandwidth()
     print(f"{machine()}; copy {bandwidth / 1e9:.1f} GB/s\n")
-    one = [measure(kind, size, 1) for kind in KINDS for size in kind.sizes]
-    many = [measure(kind, kind.small, rows) for kind in KINDS for rows in ROWS]
-    for point in one + many:
+    points = [measure(kind, size, 1) for kind in KINDS for size in kind.sizes]
+    points += [measure(kind, kind.small, rows) for kind in KINDS for rows in ROWS]
+    for point in points:
         print(
             f"{point.game:<8}{point.num_envs:>7}{point.num_agents:>9}"
             f"{point.microseconds_per_call:>13,.1f} us a call"
             f"{point.nanoseconds_per_agent_step:>11,.2f} ns an agent-step"
         )
-    floors = {kind.name: 1e9 * kind.bytes / bandwidth for kind in KINDS}
-    write(one + many, FOLDER / "scale.csv")
-    draw(one, many, floors, FOLDER / "scale.png")
+    write(points, FOLDER / "scale.csv")
+    setup = {"machine": machine(), "copy_gb_per_s": round(bandwidth / 1e9, 1)}
+    (FOLDER / "scale.json").write_text(json.dumps(setup, indent=2) + "\n")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"\nat most {peak / 2**30:.1f} GiB of memory")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -120,7 +120,7 @@ class ACConfig(Nested):
             the authors' code: V(s, abar), from the returns of whole rollouts.
         pairing: "current" fits the critic to abar_t, as in the paper; "previous" to abar_{t-1}, as in
             the authors' code. Acting does not use the critic, so that "current" does not make agents
-            respond to a mean action of the past as it does in a `QConfig` (docs/test_bed.md).
+            respond to a mean action of the past as it does in a `QConfig` (docs/studies/test_bed.md).
         mean_field: the mean field of the critic; see `QConfig`.
         play: how to act without exploration: "greedy" or "sample".
         gamma: discount, 0 to 1. With 0 and a "q" critic, the fields of s' are not stored.

@@ -194,7 +194,7 @@ class QConfig(Nested):
             that acting uses; "current" fits Q(s_t, a_t, abar_t), as in the paper. Acting at t only knows
             abar_{t-1}. With "current" agents respond to it as if it were abar_t; they all change their
             actions at once, and can earn less than random play. Damped iterations help against it if
-            agents have few neighbours (docs/test_bed.md).
+            agents have few neighbours (docs/studies/test_bed.md).
         mean_field: the mean field: "mean_action", or MODULE:CLASS of an `mfq.MeanField`.
         iterations: iterations of Eqs. 6 and 11 before acting.
         damping: the share d of the mean action that an iteration keeps, 0 to 1:
@@ -205,8 +205,9 @@ class QConfig(Nested):
             one at s') and coherent exploration (with a mean that is uniform over the allowed actions).
         play: how to act without exploration: "sample" from the policy at the end of the schedule
             (epsilon-greedy: greedy), or "greedy". Agents that observe the same act the same in greedy
-            play, which is worse than random play where agents must differ (docs/test_bed.md). Where
-            values are close, compared with ``exploration.end``, sampled play is near to random.
+            play, which is worse than random play where agents must differ
+            (docs/studies/test_bed.md). Where values are close, compared with ``exploration.end``,
+            sampled play is near to random.
         gamma: discount, 0 to 1. With 0 the fields of s' are not stored.
         reward_scale: "none", or "auto": the learner divides rewards by their root mean square over all
             transitions so far, so that values, and temperatures beside them, do not depend on the unit

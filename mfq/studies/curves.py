@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mfq.common.files import write_atomically
 from mfq.matches.evaluate import RANDOM_PLAY
 from mfq.matches.intervals import rate_of_runs, student
 from mfq.matches.sources import sources_by_name
+from mfq.studies import style
 from mfq.studies.report import check_folder, write_report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -136,32 +140,79 @@ def random_play(study: CurvesStudy) -> dict[tuple[str, str], float]:
     return means
 
 
-def write_figure(points: list[Point], path: Path) -> Path:
-    """Draws a panel for each metric; bands are the intervals, thin lines the extremes."""
-    # Not pyplot: such a figure changes no global state and needs no screen.
-    from matplotlib.figure import Figure
+def bands_overlap(points: list[Point]) -> bool:
+    """Returns whether the intervals of two curves of a metric overlap at some step."""
+    at: dict[tuple[str, int], list[Point]] = {}
+    for point in points:
+        if np.isfinite(point.low):
+            at.setdefault((point.metric, point.step), []).append(point)
+    return any(
+        one.low <= two.high and two.low <= one.high
+        for together in at.values()
+        for one, two in combinations(together, 2)
+    )
 
+
+def draw(points: list[Point], random: Mapping[str, float] | None = None) -> Figure:
+    """Draws a line of panels for each metric; bands are the intervals, thin lines the extremes.
+
+    Where bands overlap each curve has a panel, with the means of the others behind it.
+
+    Args:
+        points: the points of all curves.
+        random: scores of random play by metric, drawn as dashed lines.
+    """
     metrics = list(dict.fromkeys(point.metric for point in points))
     names = list(dict.fromkeys(point.name for point in points))
-    figure = Figure(figsize=(1 + 4.2 * len(metrics), 3.4), layout="constrained", dpi=150)
-    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
-    for axes, metric in zip(panels, metrics, strict=True):
-        for k, name in enumerate(names):
-            curve = [point for point in points if (point.name, point.metric) == (name, metric)]
-            steps = [point.step for point in curve]
-            colour = f"C{k}"
-            axes.plot(steps, [point.mean for point in curve], color=colour, label=name)
-            bounds = [point.low for point in curve], [point.high for point in curve]
-            axes.fill_between(steps, *bounds, color=colour, alpha=0.25, linewidth=0)
-            for end in ("lowest", "highest"):
-                values = [getattr(point, end) for point in curve]
-                axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.6)
-        axes.set_title(metric, fontsize=10)
-        axes.set_xlabel("steps of each row")
-        axes.locator_params(axis="x", nbins=5)
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].legend(frameon=False)
-    return write_atomically(path, figure.savefig)
+    columns = [[name] for name in names] if bands_overlap(points) else [names]
+    colours = style.colours(names)
+    with style.style():
+        figure = style.new_figure(0.6 + 1.75 * len(metrics))
+        panels = figure.subplots(
+            len(metrics), len(columns), sharex=True, sharey="row", squeeze=False
+        )
+        for line, metric in zip(panels, metrics, strict=True):
+            for axes, shown in zip(line, columns, strict=True):
+                for name in names:
+                    curve = [p for p in points if (p.name, p.metric) == (name, metric)]
+                    _draw_curve(axes, curve, colours[name], name in shown)
+                if random and metric in random:
+                    style.draw_random_play(axes, random[metric])
+                axes.locator_params(axis="x", nbins=4)
+            line[0].set_ylabel(style.metric_title(metric).replace(" against", "\nagainst"))
+        for axes, shown in zip(panels[0], columns, strict=True):
+            if len(columns) > 1:
+                axes.set_title(style.title(shown[0]), fontweight="bold")
+        for axes in panels[-1]:
+            axes.set_xlabel("steps of each row")
+        handles = dict(zip(*panels[0, 0].get_legend_handles_labels()[::-1], strict=True))
+        if len(columns) > 1:
+            handles = {label: handles[label] for label in handles if label == "random play"}
+        if handles:
+            figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=6)
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: list[Point], colour: str, shown: bool) -> None:
+    """Draws a curve with its band, or only its mean, in grey."""
+    steps, means = [point.step for point in curve], [point.mean for point in curve]
+    if not shown:
+        axes.plot(steps, means, color="#cccccc", linewidth=0.8, zorder=0)
+        return
+    label = style.title(curve[0].name) if curve else None
+    axes.plot(steps, means, color=colour, label=label)
+    bounds = [point.low for point in curve], [point.high for point in curve]
+    axes.fill_between(steps, *bounds, color=colour, alpha=0.2, linewidth=0)
+    for end in ("lowest", "highest"):
+        values = [getattr(point, end) for point in curve]
+        axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.7)
+
+
+def write_figure(
+    points: list[Point], path: Path, random: Mapping[str, float] | None = None
+) -> Path:
+    """Writes the figure of `draw`. Returns the path."""
+    return style.write(draw(points, random), path)
 
 
 def table(points: list[Point]) -> str:
@@ -180,7 +231,10 @@ def run(study: CurvesStudy) -> list[Point]:
     check_folder(study, "curves")
     points = curves(study)
     print(table(points))
+    random: dict[str, list[float]] = {}
     for (name, metric), value in random_play(study).items():
         print(f"{name:<10} {metric:<28} of random play: {value:.3f}")
-    write_report(study, "curves", points, lambda path: write_figure(points, path))
+        random.setdefault(metric, []).append(value)
+    means = {metric: float(np.mean(values)) for metric, values in random.items()}
+    write_report(study, "curves", points, lambda path: write_figure(points, path, means))
     return points

@@ -55,7 +55,7 @@ def below_random(scores: Scores, config: RunConfig) -> str | None:
 
 
 def _remedies(config: RunConfig) -> Iterator[str]:
-    """Yields flags that the run does not use, those first that help most often (docs/test_bed.md)."""
+    """Yields flags that the run does not use, first those that help most (docs/studies/test_bed.md)."""
     agent, ignored = config.agent, algorithm(config.algo)[1].ignores
     explores, is_q = getattr(agent, "exploration", None), isinstance(agent, QConfig)
     # Q-learners act on the stale mean action that "current" fits; of actor-critics only critics hear it.

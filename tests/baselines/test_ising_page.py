@@ -1,4 +1,4 @@
-"""What docs/ising.md and the README say of the Ising study is what baselines/results has."""
+"""What docs/studies/ising.md and the README say of the Ising study is what baselines/results has."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ def read(name):
 
 @pytest.fixture(scope="module")
 def page():
-    return (ROOT / "docs/ising.md").read_text()
+    return (ROOT / "docs/studies/ising.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_the_readme_says_what_the_figure_shows():
     side = json.loads((RESULTS / "ising.json").read_text())["side"]
     assert side**2 == 400
     assert "our hundred agents" in section
-    before, picture, after = section.partition("(docs/ising.png)")
+    before, picture, after = section.partition("(docs/studies/ising.png)")
     assert picture
-    assert "What an agent hears of its neighbours decides" in before
+    assert "What an agent observes of its neighbours decides" in before
     assert "IQL that observes" in after

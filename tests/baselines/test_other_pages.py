@@ -1,5 +1,5 @@
-"""README, docs/gpu.md, docs/speed.md, docs/your_env.md, docs/other_learners.md and the dilemma beside
-their CSVs.
+"""README, docs/gpu.md, docs/speed.md, docs/your_env.md, docs/other_learners.md and
+docs/studies/dilemma.md beside their CSVs.
 
 Tables that a benchmark printed have no file beside them; what the text says of them is held to them.
 """
@@ -190,7 +190,7 @@ def dilemma_table(payoffs, contrasts):
 
 
 def struck():
-    """docs/armies.md on what an agent gains by fighting."""
+    """docs/studies/dilemma.md on what an agent gains by fighting."""
 
     def typed(name, kind):
         words = ("name", "side", "others", "agent")
@@ -252,7 +252,7 @@ def readme():
 
 
 PARTS = {
-    "armies": (struck,),
+    "studies/dilemma": (struck,),
     "gpu": (gpu,),
     "speed": (speed, scale),
     "your_env": (third_party,),
@@ -270,7 +270,10 @@ def test_the_page_says_what_the_results_say(page, claim):
         assert claim in text(page)
 
 
-@pytest.mark.parametrize("page", ["armies", "gpu", "actor_critic", "../README"])
+@pytest.mark.parametrize(
+    "page",
+    ["studies/armies", "studies/players", "studies/recipe", "gpu", "actor_critic", "../README"],
+)
 def test_nobody_just_beats_rush(page):
     """Where a page says that someone beats rush it says from which start."""
     for paragraph in re.split(r"\n\s*\n|\n- ", (ROOT / "docs" / f"{page}.md").read_text()):

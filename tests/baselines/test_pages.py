@@ -1,4 +1,4 @@
-"""What docs/armies.md and docs/compare.md say is what the CSVs say, at the printed precision.
+"""What the studies of battle and docs/compare.md say is what the CSVs say, at the printed precision.
 
 Each claim is a piece of the page, written anew from the files in baselines/results. Blanks count as one,
 so that a page may be rewrapped.
@@ -104,6 +104,7 @@ def shipped():
     large = "battle-large"
     mine, its = interval(large, "mfq-large", "rush"), interval(large, "iql-large", "rush")
     yield f"the fixed start that they were trained on, {mine} and {its}, on either side"
+    yield f"`mfq-large` and `iql-large` win {mine} and {its}"
     yield f"focus by {rate(large, 'mfq-large', 'focus')} and {rate(large, 'iql-large', 'focus')}"
     yield f"either ({rate(large, 'mfq', 'mfq-large')} and {rate(large, 'mfq', 'iql-large')})"
     yield f"none against `iql-large` ({rate(large, 'iql', 'iql-large')})"
@@ -129,6 +130,8 @@ def starts():
             ]
             yield f"| {player} | {opponent} | {' | '.join(cells)} |"
     won = [on_starts(player, "rush", "random") for player in players]
+    assert won == sorted(won)
+    yield f"all four lose to rush: they win {won[0]} to {won[-1]}"
     assert [on_starts(player, "random", "random") for player in players] == ["1.0"] * 4
     yield f"On random starts they win {won[0]}, {won[1]}, {won[2]} and {won[3]} of their battles"
     fixed, random = (on_starts("mfq-large", "iql-large", s) for s in ("paper", "random"))
@@ -141,6 +144,7 @@ def trained():
     name = "battle-h100"
     mine, its = (extremes(singles(name, player, "rush")) for player in ("mfq", "iql"))
     yield f"MFQ {mine}, IQL {its}, and all against random"
+    yield f"MFQ wins {rate(name, 'mfq', 'iql')} of its battles with IQL"
     yield f"MFQ against IQL: {rate(name, 'mfq', 'iql')} over all 25 pairs"
     found = singles(name, "mfq", "iql")
     yield f"between {share(min(found))} and {share(max(found))} of its battles"
@@ -206,15 +210,6 @@ def logged():
     yield f"at {mine} steps (MFQ) and {its} (IQL)"
     critics, values = first("small, four", "mfac", "ac"), first("small, four", "mfq", "iql")
     yield f"from {critics} steps, MFQ and IQL from {values}."
-    good = {
-        key: sum(run.good for run in by[key])
-        for key in (("small", "mfq"), ("small", "iql"), ("small, pairing current", "mfq"))
-    }
-    yield (
-        f"of 64 evaluations in them {good['small, pairing current', 'mfq']} had both sides at .6 or "
-        f"above, of 160 in the five runs of MFQ above {good['small', 'mfq']}, and of 160 of IQL's "
-        f"{good['small', 'iql']}."
-    )
     quarters = []
     for algo in ("mfq", "iql"):
         found = np.zeros(4, int)
@@ -241,6 +236,20 @@ def logged():
 
 def chosen():
     """Equal checkpoints, and which mean action."""
+    runs = evaluations.committed()
+    by = {
+        key: [run for run in runs if (run.study, run.algo) == key]
+        for key in {(run.study, run.algo) for run in runs}
+    }
+    good = {
+        key: sum(run.good for run in by[key])
+        for key in (("small", "mfq"), ("small", "iql"), ("small, pairing current", "mfq"))
+    }
+    yield (
+        f"of 64 evaluations in them {good['small, pairing current', 'mfq']} had both sides at .6 or "
+        f"above, of 160 in the five runs of MFQ with the preset {good['small', 'mfq']}, and of 160 of "
+        f"IQL's {good['small', 'iql']}."
+    )
     margins = {}
     for player in ("first", "last"):
         for opponent in ("rush", "focus"):
@@ -311,6 +320,17 @@ def tuned():
         totals.append((len(own), f"{sum(int(entries[-1]['step']) for entries in own):,}"))
     (mfq, steps), (iql, its) = totals
     yield f"{mfq} of the {len(found)} runs were MFQ's ({steps} environment steps), {iql} IQL's ({its})"
+    weaker = {
+        run: max(min(float(e[f"rush_win_rate_as_{side}"]) for side in ("red", "blue")) for e in its)
+        for run, its in found.items()
+    }
+    good = [run for run, rate in weaker.items() if rate >= 0.6]
+    yield (
+        f"{len(good)} of the {len(found)} runs reach .6 on both sides in an evaluation, and "
+        f"{sum(rate == 0 for rate in weaker.values())} never win on both sides at once"
+    )
+    for option in ("flat", "gamma.8", "rush.8", "decay"):
+        assert all(option in run for run in good)
     for cells, run in TUNING.items():
         best = max(found[run], key=lambda entry: float(entry["rush_win_rate"]))
         red, blue = (share(best[f"rush_win_rate_as_{side}"]) for side in ("red", "blue"))
@@ -350,10 +370,13 @@ def scripts():
     yield f"Against itself rush wins {itself} as blue"
 
 
+STUDIES = ("armies", "players", "recipe")
 CLAIMS = [
     (page, claim)
     for page, parts in (
-        ("armies", (shipped, starts, trained, logged, chosen, tuned)),
+        ("studies/armies", (trained, logged)),
+        ("studies/players", (shipped, starts)),
+        ("studies/recipe", (chosen, tuned)),
         ("compare", (scripts,)),
     )
     for part in parts
@@ -366,13 +389,15 @@ def test_the_page_says_what_the_results_say(page, claim):
     assert claim in text(page)
 
 
-def test_no_other_win_rate_is_on_the_page():
-    """Every rate of two digits in docs/armies.md is in a claim above, in the tables that test_results
-    holds, or one of these."""
-    page = text("armies")
+@pytest.mark.parametrize("study", STUDIES)
+def test_no_other_win_rate_is_on_the_page(study):
+    """Every rate of two digits is in a claim above, in the tables that test_results holds, or one of
+    these."""
+    page = text(f"studies/{study}")
     page = re.sub(r"Single runs, median.*?!\[", "", page)
-    for _, claim in CLAIMS:
-        page = page.replace(claim, "")
+    for name, claim in CLAIMS:
+        if name == f"studies/{study}":
+            page = page.replace(claim, "")
     others = set(re.findall(r"(?<![\w.])\.\d\d(?!\d)", page))
-    # Options (epsilon's end, T), and what the small setting asks for.
-    assert others <= {".05", ".02", ".95"}
+    # Options (T), and what the small setting asks for.
+    assert others <= {"armies": set(), "players": set(), "recipe": {".02", ".95"}}[study]

@@ -40,3 +40,11 @@ def test_curves(name):
 
 def test_third_party():
     assert_equal(recompute.summaries(), recompute.read("third_party_summary", Summary))
+
+
+@pytest.mark.parametrize("name", recompute.BATTLES)
+def test_the_columns_of_the_files_stay(name):
+    """These files have no column of the start, whose place the page names."""
+    (row, *_) = recompute.without_start(recompute.battle_results(name))
+    header = (recompute.RESULTS / f"{name}.csv").read_text().splitlines()[0]
+    assert ",".join(row._fields) == header

@@ -1,4 +1,4 @@
-"""The committed results over several seeds: what docs/armies.md quotes, and what was asked of it."""
+"""Results over several seeds: what docs/studies/armies.md quotes, and what they must reach."""
 
 import csv
 from pathlib import Path
@@ -10,7 +10,7 @@ from mfq.studies.battle import Single
 from mfq.studies.battle.tables import table_of_runs
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/armies.md").read_text()
+PAGE = (ROOT / "docs/studies/armies.md").read_text()
 
 
 def read(study):

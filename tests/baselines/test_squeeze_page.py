@@ -1,4 +1,4 @@
-"""Every figure in the tables of docs/squeeze.md is the committed results', to the digits printed."""
+"""Every figure in the tables of docs/studies/squeeze.md is the results', to the digits printed."""
 
 import csv
 import re
@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "baselines/results"
-PAGE = (ROOT / "docs/squeeze.md").read_text()
-LINK = re.compile(r"\]\(\.\./baselines/results/(squeeze-[\w.-]+\.csv)\)")
+PAGE = (ROOT / "docs/studies/squeeze.md").read_text()
+LINK = re.compile(r"\]\(\.\./\.\./baselines/results/(squeeze-[\w.-]+\.csv)\)")
 
 
 def printed(value):

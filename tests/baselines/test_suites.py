@@ -1,4 +1,4 @@
-"""The study of third-party suites in small, and docs/suites.md beside its CSV and the adapters."""
+"""The study of third-party suites in small, docs/studies/suites.md beside its CSV, and the adapters."""
 
 import csv
 import re
@@ -12,7 +12,8 @@ from baselines.suites import SUITES, Run, SuitesStudy, graph_name, read, summary
 from tests.baselines.test_pages import ROOT
 
 RESULTS = ROOT / "baselines/results/suites.csv"
-PAGE = (ROOT / "docs/suites.md").read_text()
+PAGE = (ROOT / "docs/studies/suites.md").read_text()
+GUIDE = (ROOT / "docs/suites.md").read_text()
 SMALL = {"games": ("frozen-lake",), "steps": 20, "episodes": 2}
 
 
@@ -148,11 +149,15 @@ def test_the_notes_of_the_page():
     text = " ".join(PAGE.split())
     assert "One run each of minigrid, nasim, crafter and pistonball is below random play." in text
     assert "Each run of dsse and simple-reference is above random play" in text
+    counts = [line.count(",") + 1 for line in summary(read(RESULTS)).splitlines()]
+    assert f"{counts[0]} of {sum(counts)} third-party games train above" in text
+    assert f"{counts[1]} are unclear" in text
+    assert f"{counts[2]} are not above random play" in text
 
 
-def test_the_page_prints_the_adapters():
+def test_the_guide_prints_the_adapters():
     used = {suite.adapter for suite in SUITES.values() if suite.adapter}
-    blocks = re.findall(r"```py\n(.*?)\n```", PAGE, re.S)
+    blocks = re.findall(r"```py\n(.*?)\n```", GUIDE, re.S)
     assert sorted(blocks) == sorted(adapters.source(adapter) for adapter in used)
 
 

@@ -1,4 +1,4 @@
-"""The test bed: small games with known best play. `GAMES` has all by name; see docs/test_bed.md."""
+"""The test bed: small games with known best play. `GAMES` has all by name (docs/studies/test_bed.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """MFQ by default options beats random play, and is no worse than IQL, on all games that are here.
 
-Networks and batches are small and runs are short; all other options are the defaults. docs/test_bed.md
-has the same games with more steps and more seeds.
+Networks and batches are small and runs are short; all other options are the defaults.
+docs/studies/test_bed.md has the same games with more steps and more seeds.
 """
 
 import numpy as np

@@ -7,7 +7,7 @@ import pytest
 
 from mfq.cli import main
 from mfq.matches.intervals import student, wilson
-from mfq.studies import curves
+from mfq.studies import curves, style
 from mfq.studies.curves import CurvesStudy
 from mfq.studies.curves import curves as points_of
 
@@ -94,3 +94,37 @@ def test_runs_that_are_alike_have_wilsons_interval_of_the_episodes_logged(tmp_pa
     both, red = points_of(study)
     assert (both.low, both.high) == wilson(80, 80)
     assert (red.low, red.high) == wilson(40, 40)
+
+
+def figure_of(tmp_path, second, random=None):
+    """The figure of two curves of two runs each, which win .3 to .4 and ``second``."""
+    runs = []
+    for name, rates in (("mfq", (0.3, 0.4)), ("iql", second)):
+        for k, rate in enumerate(rates):
+            folder = tmp_path / f"{name}{k}"
+            folder.mkdir()
+            lines = "".join(f"{step},{rate}\n" for step in (500, 1000))
+            (folder / "log.csv").write_text(f"step,eval_rush_return\n{lines}")
+        runs.append(f"{name}={tmp_path / name}0,{tmp_path / name}1")
+    metrics = ("eval_rush_return",)
+    return curves.draw(points_of(CurvesStudy(tuple(runs), metrics, out=None)), random)
+
+
+def test_where_bands_overlap_each_curve_has_a_panel(tmp_path):
+    figure = figure_of(tmp_path, (0.35, 0.45))
+    assert [axes.get_title() for axes in figure.axes] == ["MFQ", "IQL"]
+    assert figure.axes[0].get_ylabel() == "return\nagainst rush"
+    for axes, name in zip(figure.axes, ("mfq", "iql"), strict=True):
+        assert len(axes.collections) == 1  # one band
+        colours = [line.get_color() for line in axes.lines]
+        assert colours.count(style.COLOURS[name]) == 3  # mean and extremes
+        assert colours.count("#cccccc") == 1  # the mean of the other
+
+
+def test_where_no_bands_overlap_there_is_one_panel(tmp_path):
+    figure = figure_of(tmp_path, (9.0, 9.1), {"eval_rush_return": 0.1, "loss": 1.0})
+    (axes,) = figure.axes
+    assert len(axes.collections) == 2
+    assert list(axes.lines[-1].get_ydata()) == [0.1, 0.1]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["MFQ", "IQL", "random play"]

@@ -159,7 +159,7 @@ def test_quick_keeps_what_the_user_chose():
     ],
 )
 def test_the_pairing_matters_where_all_choose_at_once(update, pairing, true):
-    """docs/ising.md: the pairing and the update make the difference together."""
+    """docs/studies/ising.md: the pairing and the update make the difference together."""
     env = ising_v0.batched_env(num_envs=2, side=6, update=update, max_cycles=None)
     view = mfq.wrap(env)
     agent = mfq.TabularQ(view, pairing=pairing, policy=Boltzmann(3.0), gamma=0.0, seed=1)

@@ -1,4 +1,4 @@
-"""What the presets set, number by number, as docs/armies.md and the paper have it; and AUTHORS."""
+"""What the presets set, number by number, as docs/presets.md and the paper have it; and AUTHORS."""
 
 from operator import attrgetter
 
@@ -82,7 +82,7 @@ AUTHORS_ACTOR_CRITIC = {
     "rollout.updates": 1,
     "rollout.steps": 400,
 }
-# docs/armies.md, "the recipe", and its table.
+# docs/presets.md, "the recipe", and its table.
 RECIPE = {
     "exploration.policy": "epsilon_greedy",
     "exploration.start": 1.0,
