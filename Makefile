@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/mfq record battle --out runs/battle.html --overwrite
 	@printf '%s\n' '' 'Open these two:' '    runs/ising/ising.png    order over temperature' \
 		'    runs/battle.html        the battle, to explore in a browser' 'Next:' \
-		'    $(VENV)/bin/mfq train                   a first training' \
+		'    $(VENV)/bin/mfq train                   twelve agents learn to fight (minutes)' \
 		'    $(VENV)/bin/mfq play battle             the armies in a window' \
 		'    $(VENV)/bin/mfq compare ising           the full study of the README (some minutes)'
 

@@ -20,10 +20,11 @@ from gymnasium import spaces
 from numpy.typing import DTypeLike
 
 from mfenvs.engine.backend import Backend, Rule, get_backend
+from mfenvs.engine.cache import compiling_for
 from mfenvs.graph import NeighborGraph
 from mfenvs.layout import Layout, Places
 from mfenvs.rng import row_key
-from mfenvs.validate import one_of, plain, whole
+from mfenvs.validate import did_you_mean, one_of, plain, whole
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
@@ -126,6 +127,7 @@ class Game(ABC):
     @abstractmethod
     def __init__(self, config: Any, backend: Backend) -> None:
         self.config, self.backend = config, backend
+        compiling_for(self.id.rpartition("_v")[0] or self.id)
 
     @classmethod
     def configure(cls, options: dict[str, Any]) -> Any:
@@ -138,7 +140,8 @@ class Game(ABC):
         known = [field.name for field in fields(cls.Config)]
         for name in options:
             if name not in known:
-                raise TypeError(f"{cls.id} has no option {name!r}; allowed: {', '.join(known)}")
+                meant, allowed = did_you_mean(name, known), ", ".join(known)
+                raise TypeError(f"{cls.id} has no option {name!r}; {meant}allowed: {allowed}")
         return cls.Config(**{name: plain(value) for name, value in options.items()})
 
     def __reduce__(self) -> tuple[Any, ...]:

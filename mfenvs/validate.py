@@ -5,6 +5,7 @@ Both packages use these functions, in the constructors of their configurations a
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 from collections.abc import Iterable
@@ -97,7 +98,23 @@ def one_of(name: str, value: Any, allowed: Iterable[Any]) -> None:
     """Raises ValueError unless the value equals one of ``allowed`` and has its type."""
     options = list(allowed)
     if not any(type(value) is type(option) and value == option for option in options):
-        raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, options))}")
+        meant = did_you_mean(value, options)
+        raise ValueError(f"{name}={value!r}; {meant}allowed: {', '.join(map(repr, options))}")
+
+
+def did_you_mean(value: Any, allowed: Iterable[Any], likeness: float = 0.6) -> str:
+    """Returns "did you mean NAME? " for the most similar of the names, "" if none is similar.
+
+    Args:
+        value: what was given; a value that is not a string is similar to none.
+        allowed: the names; others than strings are left out.
+        likeness: from 0 to 1, how similar a name must be (`difflib.SequenceMatcher.ratio`).
+    """
+    if not isinstance(value, str):
+        return ""
+    names = {name.lower(): name for name in allowed if isinstance(name, str)}
+    near = difflib.get_close_matches(value.lower(), names, n=1, cutoff=likeness)
+    return f"did you mean {names[near[0]]}? " if near else ""
 
 
 def of_kind(name: str, value: Any, types: type | tuple[type, ...], allowed: str) -> None:

@@ -69,7 +69,7 @@ HOMES = {
 CHECKOUT = ("baselines", "benchmarks", "examples", "tests")
 # Those who make games for users, which they import where they do it.
 MAKERS = (
-    "mfq/cli.py",
+    "mfq/cli/",
     "mfq/studies/",
     "mfq/training/environments.py",
     "mfq/matches/window.py",
@@ -191,14 +191,14 @@ PLANTED = {
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import mfq.matches.teams",
         "of a layer below",
     ),
-    "a game at the top": ("mfq/cli.py", "import mfenvs.registry", "imports mfenvs.registry"),
+    "a game at the top": ("mfq/cli/train.py", "import mfenvs.registry", "imports mfenvs.registry"),
     "a study in a loop": ("mfq/training/runner.py", "import mfq.studies.ising", "of a layer below"),
     "a game at the top of a study": (
         "mfq/studies/ising/study.py",
         "import mfenvs.ising_v0",
         "imports mfenvs.ising_v0",
     ),
-    "a script": ("mfq/cli.py", "def f():\n    import baselines.tuning", "which no wheel has"),
+    "a script": ("mfq/cli/train.py", "def f():\n    import baselines.tuning", "which no wheel has"),
     "a script with games": ("mfenvs/registry.py", "import baselines", "which no wheel has"),
     "a script in a benchmark": ("benchmarks/gpu.py", "import baselines", "which no wheel has"),
     "a fake in a script": ("baselines/tuning.py", "import tests.fakes.duel", "which no wheel has"),

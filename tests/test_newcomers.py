@@ -67,7 +67,7 @@ def test_a_misspelt_name_is_answered_with_the_right_one(name, capsys):
     ("words", "says"),
     [
         (
-            ["train", "--opponents", "rush", "1"],
+            ["train", "--env", "ising", "--opponents", "rush", "1"],
             "opponents=['rush'] and a game with 1 group of agents (lattice); allowed: no opponents",
         ),
         (
@@ -133,7 +133,7 @@ def test_all_names_that_are_not_trusted_are_named_at_once(tmp_path):
 @pytest.mark.parametrize("words", [["--steps", "3000"], ["--steps=3000"], ["--steps", "7"]])
 def test_steps_that_are_asked_for_count_also_the_default_number(words, monkeypatch):
     made = []
-    monkeypatch.setattr("mfq.cli._finish", lambda runner: made.append(runner.config) or 0)
+    monkeypatch.setattr("mfq.cli.train.finish", lambda runner: made.append(runner.config) or 0)
     little = ["--num-envs", "6", "--set", "map_size=14", "--out", "none"]
     assert preset("fast").episodes > 0
     assert main(["train", "--preset", "fast", *words, *little]) == 0

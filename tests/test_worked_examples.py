@@ -88,8 +88,10 @@ def test_pictures_are_of_the_board_at_the_end_of_every_100th_episode(tmp_path):
 def trained(tmp_path_factory):
     """The folder of a run of the algorithm on a small battle, from the command line."""
     out = tmp_path_factory.mktemp("own") / "run"
-    words = ["--env", "battle_v0", "--set", "map_size=16", "max_cycles=20", "--steps", "30"]
+    plain = ["minimap_mode=False", "extra_features=False", "copied_start=True"]
+    words = ["--env", "battle_v0", "--set", "map_size=16", "max_cycles=20", *plain, "--steps", "30"]
     flags = ["--agent.delta", "0.5", "--num-envs", "2", "--quiet", "--out", str(out)]
+    flags += ["--opponents", "--evaluation.against"]  # nobody: it plays both sides
     assert main(["train", "--algo", NAME, *words, *flags]) == 0
     return out
 

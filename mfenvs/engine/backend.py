@@ -27,6 +27,7 @@ from mfenvs.engine.compile import (
     is_plain,
     kernel_shape,
 )
+from mfenvs.validate import did_you_mean
 
 # With less work than this (about this many ns) for a thread, starting it takes longer than it saves.
 MIN_WORK_PER_THREAD = 200_000
@@ -50,7 +51,10 @@ def get_backend(device: Any = "cpu") -> Backend:
         return CpuBackend()
     if device_type == "cuda" and (not index or index.isdecimal()):
         return CudaBackend(str(device))
-    raise ValueError(f"device={device!r} is not supported; allowed: 'cpu', 'cuda', 'cuda:0' ...")
+    meant = did_you_mean(str(device), ("cpu", "cuda"))
+    raise ValueError(
+        f"device={device!r} is not supported; {meant}allowed: 'cpu', 'cuda', 'cuda:0' ..."
+    )
 
 
 class Backend(ABC):

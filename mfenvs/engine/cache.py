@@ -196,8 +196,8 @@ class _Clock:
         self.since = time.perf_counter()
         if self.seconds > SLOW and not self.logged:
             self.logged = True
-            game = ".".join(module.split(".")[:2])
-            logger.warning("compiling the rules of %s, which may take a minute; %s", game, later)
+            name = _game or ".".join(module.split(".")[:2])
+            logger.warning("compiling %s for this machine, once; %s", name, later)
 
     def stop(self) -> None:
         self.seconds += time.perf_counter() - self.since
@@ -205,6 +205,13 @@ class _Clock:
 
 _clock = _Clock()
 _warned = False
+_game = ""
+
+
+def compiling_for(game: str) -> None:
+    """Names the game that rules are compiled for from now on, for the line that says so."""
+    global _game
+    _game = game
 
 
 def _warn_once(reason: str) -> None:

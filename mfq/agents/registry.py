@@ -10,7 +10,7 @@ from typing import Any
 
 from gymnasium import spaces
 
-from mfenvs.validate import of_kind
+from mfenvs.validate import did_you_mean, of_kind
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.actor_critic import ActorCritic, ac_player
 from mfq.agents.base import Agent, Player, check_agent
@@ -94,8 +94,9 @@ def algorithm(algo: Any) -> tuple[str, Algorithm]:
         if algo in ALGORITHMS:
             return algo, ALGORITHMS[algo]
         if ":" not in algo:
+            meant = did_you_mean(algo, BUILT_IN)
             raise ValueError(
-                f"algo={algo!r}; allowed: {', '.join(BUILT_IN)}, MODULE:CLASS, or a class"
+                f"algo={algo!r}; {meant}allowed: {', '.join(BUILT_IN)}, MODULE:CLASS, or a class"
             )
         name, make = algo, find(algo)
     else:

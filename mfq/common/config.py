@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import yaml
 
-from mfenvs.validate import plain_fields
+from mfenvs.validate import did_you_mean, plain_fields
 from mfq.common.files import write_atomically
 
 Config = TypeVar("Config")
@@ -99,8 +99,9 @@ def build(
     values: dict[str, Any] = {}
     for name, value in _renamed(config_type, options).items():
         if name not in known:
+            meant = did_you_mean(name, known)
             raise ValueError(
-                f"{config_type.__name__} has no field {name!r}; allowed: {', '.join(known)}"
+                f"{config_type.__name__} has no field {name!r}; {meant}allowed: {', '.join(known)}"
             )
         make = known[name].default_factory
         if isinstance(value, Mapping) and isinstance(make, type) and is_dataclass(make):

@@ -62,6 +62,16 @@ class View(ABC):
     device: torch.device
     type_specs: AgentTypes | None = None
 
+    def __repr__(self) -> str:
+        """Returns the sizes of the view in a line."""
+        if self.type_specs is None:
+            agents = f"{self.num_agents} agents, {self.num_actions} actions"
+        else:
+            agents = f"{self.num_agents} agents of types {', '.join(self.type_names)}"
+        groups = f"groups {', '.join(self.group_names)}"
+        rows = "1 row" if self.num_envs == 1 else f"{self.num_envs} rows"
+        return f"{type(self).__name__}({rows}, {agents}, {groups}, {self.device})"
+
     @property
     def num_actions(self) -> int:
         return int(self.action_space.n)

@@ -16,6 +16,7 @@ import torch
 from mfenvs.validate import whole
 from mfq.agents import loop
 from mfq.agents.base import Player, check_player, preserved
+from mfq.common.progress import tick
 from mfq.envs.lookup import is_code
 from mfq.envs.view import View, check_view
 from mfq.matches.intervals import student, wilson
@@ -245,6 +246,7 @@ def play(
                 is_limited = False  # warn once
                 warnings.warn(ENDLESS, stacklevel=3)
             over = over[done[over] < quota[over]]
+            tick(len(over))
             measures = {f"final_{name}": values for name, values in step.measures.items()}
             for name, values in {"earned": earned, "length": length, **measures}.items():
                 if name not in totals:

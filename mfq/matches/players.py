@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from mfenvs.validate import did_you_mean
 from mfq import pretrained
 from mfq.agents.base import Player
 from mfq.agents.registry import load_agent_player, saved_agent
@@ -42,10 +43,11 @@ class Scripted(Player):
 
     def __init__(self, view: View, name: str) -> None:
         if name not in view.scripts:
-            allowed = ", ".join(dict.fromkeys([*view.scripts, "random"]))
+            names = list(dict.fromkeys([*view.scripts, "random"]))
+            meant, allowed = did_you_mean(name, names), ", ".join(names)
             raise ValueError(
-                f"the script {name!r} is unknown in this view; allowed: {allowed}; scripts of battle_v0 "
-                "need its batched_env, and of a run, a checkpoint or a pretrained player "
+                f"the script {name!r} is unknown in this view; {meant}allowed: {allowed}; scripts of "
+                "battle_v0 need its batched_env, and of a run, a checkpoint or a pretrained player "
                 f"mfq.load_player({name!r}, view) returns the player"
             )
         self.view, self.name = view, name
@@ -287,9 +289,11 @@ def read_run(source: str | Path, scripts: Collection[str] = ()) -> tuple[Path, d
         path = next((path / name for name in BEST_FIRST if (path / name).is_file()), path)
     if not path.is_file():
         of_scripts = f"{', '.join(scripts)} (scripts), " if scripts else ""
+        meant = did_you_mean(str(source), [*scripts, *by_name])
         raise FileNotFoundError(
-            f"{source} is no player; allowed: {of_scripts}{', '.join(by_name)} (pretrained, of battle), "
-            "a checkpoint, the folder of a run that has one, or MODULE:NAME of a player of your own"
+            f"{source} is no player; {meant}allowed: {of_scripts}{', '.join(by_name)} "
+            "(pretrained, of battle), a checkpoint, the folder of a run that has one, or MODULE:NAME "
+            "of a player of your own"
         )
     return path, checkpoint.load(path)
 

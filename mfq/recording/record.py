@@ -11,6 +11,7 @@ from mfenvs.validate import positive, whole
 from mfq.agents import loop
 from mfq.agents.base import Player, preserved
 from mfq.common.files import write_atomically
+from mfq.common.progress import tick
 from mfq.envs.view import View, check_view
 from mfq.matches.evaluate import MAX_STEPS, teams_of
 from mfq.recording.episode import Recorder
@@ -93,6 +94,7 @@ def _fill(
 ) -> None:
     """Plays episodes into a recorder."""
     for frames, transition in enumerate(steps, start=2):
+        tick()
         if bool(transition.next_step.reset[0]):
             recorder.start(transition.next_step)
             continue
@@ -112,6 +114,7 @@ def _pictures(
     yield view.picture()
     shown = 1
     for count, transition in enumerate(steps, start=1):
+        tick()
         ended = bool(transition.next_step.ended[0])
         if count > MAX_STEPS:
             raise ValueError(f"no end within {MAX_STEPS} steps; allowed: episodes that end")

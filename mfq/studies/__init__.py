@@ -37,7 +37,7 @@ STUDIES = {
     "curves": Study("mfq.studies.curves:CurvesStudy", "the learning curves of runs, over seeds"),
     "dilemma": Study(
         "mfq.studies.dilemma:DilemmaStudy",
-        "what an agent of a run on battle, and its army, would earn by fighting",
+        "what an agent of a run on battle, and its army, earn by fighting",
     ),
 }
 """The studies by name. None is imported before `Study.load`."""

@@ -218,11 +218,11 @@ def write_figure(
 def table(points: list[Point]) -> str:
     """Formats the last point of each curve."""
     last = {(point.name, point.metric): point for point in points}
-    lines = [
-        f"{p.name:<10} {p.metric:<28} step {p.step:>7}: {p.mean:.3f} "
-        f"({p.low:.3f} to {p.high:.3f}), {p.runs} runs from {p.lowest:.3f} to {p.highest:.3f}"
-        for p in last.values()
-    ]
+    lines = []
+    for p in last.values():
+        spread = f"{p.runs} runs from {p.lowest:.3f} to {p.highest:.3f}"
+        lines.append(f"{p.name}, {p.metric}")
+        lines.append(f"  step {p.step:>7}: {p.mean:.3f} ({p.low:.3f} to {p.high:.3f}), {spread}")
     return "\n".join(lines)
 
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from mfq.agents.q_config import ExplorationConfig, QConfig
 from mfq.agents.q_player import log_gamma_shares
+from mfq.common.progress import Progress
 from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import RANDOM_PLAY, random_score
 from mfq.studies.report import check_folder, write_report
@@ -122,7 +122,7 @@ def run_config(study: SqueezeStudy, num_agents: int, method: str, seed: int) -> 
 
 
 def compare(study: SqueezeStudy) -> list[Result]:
-    """Runs all methods and seeds in turn; a progress bar goes to standard error."""
+    """Runs all methods and seeds in turn; progress goes to standard error."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the tensors are small; see mfq/studies/ising
     results = []
@@ -133,15 +133,16 @@ def compare(study: SqueezeStudy) -> list[Result]:
         for k in range(study.seeds)
     ]
     try:
-        with tqdm(runs, unit="run", dynamic_ncols=True) as bar:
-            for number, method, seed in bar:
-                bar.set_description(f"{method}, N={number}")
+        with Progress(len(runs), "run") as progress:
+            for number, method, seed in runs:
+                progress.describe(f"{method}, N={number}")
                 runner = Runner(config=run_config(study, number, method, seed))
                 before = runner.evaluate()["final_performance"]
                 if not runner.train():
                     raise KeyboardInterrupt
                 after = runner.evaluate()["final_performance"]
                 results.append(Result(number, study.mu, study.sigma, method, seed, before, after))
+                progress.advance()
     finally:
         torch.set_num_threads(threads)
     return results

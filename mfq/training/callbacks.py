@@ -14,11 +14,11 @@ from mfq.agents.loop import Transition
 from mfq.common import distributed
 from mfq.envs.step import Step
 from mfq.envs.view import View
-from mfq.matches.evaluate import selection_score
+from mfq.matches.evaluate import of_player, selection_score
 from mfq.matches.teams import Teams
 from mfq.training.config import RunConfig
 from mfq.training.log import EVALUATED, Log
-from mfq.training.summary import headline
+from mfq.training.summary import headline, in_words
 
 
 class Run(Protocol):
@@ -85,7 +85,7 @@ class WriteLog(Callback):
 
     A row has the metrics of all callbacks, of learning, and of the agent; or the scores of an
     evaluation, as ``eval_NAME``. The progress shows the training reward and the `headline` of the last
-    evaluation.
+    evaluation; on a terminal each evaluation also has a line.
     """
 
     def __init__(self) -> None:
@@ -123,8 +123,10 @@ class WriteLog(Callback):
     def on_evaluation(self, runner: Run, scores: dict[str, float]) -> None:
         if self._log is not None:
             self._log.write(runner.done, {f"{EVALUATED}{k}": v for k, v in scores.items()})
-            self._headline = headline(scores, runner.config.learning_side)
+            side = runner.config.learning_side
+            self._headline = headline(scores, side)
             self._log.show(self._reward | self._headline)
+            self._log.say(f"step {runner.done}: {in_words(of_player(scores), side)}")
 
     def on_end(self, runner: Run) -> None:
         if self._log is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar
 
-from mfenvs.validate import number, of_kind, one_of, plain_fields, positive, whole
+from mfenvs.validate import did_you_mean, number, of_kind, one_of, plain_fields, positive, whole
 from mfq.agents.base import Player
 from mfq.agents.registry import ALGORITHMS, agent_config, algorithm
 from mfq.common.config import Alias, Nested, build, read_yaml
@@ -285,9 +285,19 @@ def preset(name: str, algo: str | None = None) -> RunConfig:
     return run_config({"preset": name, **({} if algo is None else {"algo": algo})})
 
 
+def preset_text(name: str) -> str:
+    """Returns the file of a preset.
+
+    Args:
+        name: one of `PRESETS`.
+    """
+    return _PRESETS.joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def _preset_options(name: str) -> dict[str, Any]:
     if name not in PRESETS:
-        raise ValueError(f"preset={name!r}; allowed: {', '.join(PRESETS)}")
+        meant = did_you_mean(name, PRESETS)
+        raise ValueError(f"preset={name!r}; {meant}allowed: {', '.join(PRESETS)}")
     return read_yaml(_PRESETS.joinpath(f"{name}.yaml"))
 
 

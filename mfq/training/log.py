@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import csv
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from mfq.common.files import write_atomically
+from mfq.common.progress import Progress
 
 EVALUATED = "eval_"
 """Prefix of an evaluation's scores among the columns."""
-SECONDS_PER_LINE = 30.0
-"""Seconds between lines of progress where standard error is no terminal."""
 
 
 class Log:
-    """Appends rows of metrics to ``log.csv``, and shows progress on standard error: a bar, or if that is
-    no terminal, a line every `SECONDS_PER_LINE` seconds.
+    """Appends rows of metrics to ``log.csv``, and shows `Progress`.
 
     A resumed run first drops the rows after the step that it resumes from, so that the file is the same
     as without an interruption.
@@ -63,19 +57,15 @@ class Log:
                     "tensorboard is not installed: pip install 'mfenvs[log]'"
                 ) from None
             self._board = SummaryWriter(str(folder), purge_step=start + 1)
-        self._done = self._start = done
-        self._total, self._unit, self._shown = total, unit, ""
-        self._bar = tqdm(
-            total=total, initial=done, unit=unit, dynamic_ncols=True, disable=quiet or None
-        )
-        self._writes_lines = self._bar.disable and not quiet
-        self._began = time.monotonic()
-        self._next_line = self._began + SECONDS_PER_LINE
+        self._progress = Progress(total, unit, done, quiet=quiet)
 
     def show(self, metrics: Mapping[str, float]) -> None:
         """Shows metrics beside the bar, or in the lines."""
-        self._shown = ", ".join(f"{name} {value:.3g}" for name, value in metrics.items())
-        self._bar.set_postfix_str(self._shown)
+        self._progress.show(", ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
+
+    def say(self, line: str) -> None:
+        """Prints a line above the bar; nothing where there is no bar."""
+        self._progress.say(line)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Appends a row."""
@@ -93,21 +83,15 @@ class Log:
     @property
     def done(self) -> int:
         """The part of the run that is done."""
-        return self._done
+        return self._progress.done
 
     def advance(self, by: int = 1) -> None:
-        """Moves the bar, or writes a line if it is time."""
-        self._done += by
-        self._bar.update(by)
-        if self._writes_lines and (now := time.monotonic()) >= self._next_line:
-            self._next_line = now + SECONDS_PER_LINE
-            rate = (self._done - self._start) / (now - self._began)
-            line = f"{self._unit} {self._done}/{self._total}, {rate:.3g} {self._unit}s/s"
-            print(", ".join(filter(None, (line, self._shown))), file=sys.stderr, flush=True)
+        """Adds to the part of the run that is done."""
+        self._progress.advance(by)
 
     def close(self) -> None:
-        """Closes the bar and the files."""
-        self._bar.close()
+        """Ends the progress, and closes the files."""
+        self._progress.close()
         if self._board is not None:
             self._board.close()
 

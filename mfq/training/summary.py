@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from mfq.agents.q_config import QConfig
@@ -15,6 +16,9 @@ from mfq.matches.evaluate import (
 )
 from mfq.training.config import RunConfig
 
+MAX_NAME = 52
+"""The longest name of a score beside its values in a table of 80 columns."""
+
 
 def headline(scores: Scores, side: str | None = None) -> dict[str, float]:
     """Returns the score that says most, by its name: the return, or with opponents the win rate against
@@ -26,6 +30,29 @@ def headline(scores: Scores, side: str | None = None) -> dict[str, float]:
     name = min(rates, key=rates.__getitem__) if rates else return_of(own, side)
     shown = {name: own[name]}
     return shown | {"random play": by_random[name]} if name in by_random else shown
+
+
+def in_words(scores: Scores, side: str | None = None) -> str:
+    """Returns the scores that say most in words, with those of random play: the win rate against each
+    opponent, or the `headline`.
+
+    Args:
+        scores: those of `Runner.evaluate`.
+        side: the side that the learner always plays; None for both.
+    """
+    ending = "_win_rate" if side is None else f"_win_rate_as_{side}"
+    by_random = of_random_play(scores)
+    rates = {name: value for name, value in of_player(scores).items() if name.endswith(ending)}
+    if rates:
+        against = [
+            f"{rate:.2f} against {name.removesuffix(ending)}" for name, rate in rates.items()
+        ]
+        text, chance = f"win rate {', '.join(against)}", [by_random.get(name) for name in rates]
+        beside = ", ".join(f"{rate:.2f}" for rate in chance if rate is not None)
+    else:
+        (name, value), *others = headline(scores, side).items()
+        text, beside = f"{name} {value:.4g}", f"{others[0][1]:.4g}" if others else ""
+    return f"{text} (random play: {beside})" if beside else text
 
 
 def is_below_random(scores: Scores, side: str | None = None) -> bool:
@@ -74,14 +101,18 @@ def _remedies(config: RunConfig) -> Iterator[str]:
 
 
 def table(scores: Scores) -> str:
-    """Formats scores, one a line, with random play's beside them.
+    """Formats scores, one a line, with random play's beside them, in at most 80 columns.
 
     Args:
         scores: those of `Runner.evaluate`.
     """
-    by_random = of_random_play(scores)
-    lines = [f"{'':<28} {'agent':<12} random play"] if by_random else []
-    for name, value in of_player(scores).items():
+    by_random, by_agent = of_random_play(scores), of_player(scores)
+    width = min(max(28, *map(len, by_agent)), MAX_NAME)
+    lines = [f"{'':<{width}} {'agent':<12} random play"] if by_random else []
+    for name, value in by_agent.items():
         beside = f"{by_random[name]:.6g}" if name in by_random else ""
-        lines.append(f"{name:<28} {f'{value:.6g}':<12} {beside}".rstrip())
+        if len(name) > width:  # on a line of its by_agent
+            lines += textwrap.wrap(name, 80, subsequent_indent="  ", break_on_hyphens=False)
+            name = ""
+        lines.append(f"{name:<{width}} {f'{value:.6g}':<12} {beside}".rstrip())
     return "\n".join(lines)

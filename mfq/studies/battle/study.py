@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations, product
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from mfq.agents.base import Player
+from mfq.common.progress import Progress
 from mfq.envs.view import View
 from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import Record, match
@@ -18,14 +19,14 @@ from mfq.matches.intervals import rate, student, wilson
 from mfq.matches.players import Random, load_player, options_of
 from mfq.studies.battle.config import FIXED, SIDES, BattleStudy, Comparison, Result, Single
 from mfq.studies.battle.figure import write_figure
-from mfq.studies.battle.tables import share, table, table_of_runs
+from mfq.studies.battle.tables import WIDTH, share, table, table_of_runs
 from mfq.studies.report import check_folder, write_report
 
 ROWS = 64  # the most episodes at once
 
 
 def compare(study: BattleStudy) -> Comparison:
-    """Plays all pairs on all starts; a progress bar for each start goes to standard error."""
+    """Plays all pairs on all starts; the progress on each start goes to standard error."""
     from mfenvs import battle_v0, game_class
 
     sources = [source for runs in study.entries().values() for source in runs]
@@ -67,14 +68,14 @@ def compare_on(
     results, singles = list[Result](), list[Single]()
     pairs = list(combinations(entries, 2))
     total = sum(len(entries[first]) * len(entries[second]) for first, second in pairs)
-    with tqdm(total=total, unit="match", dynamic_ncols=True) as bar:
+    with Progress(total, "match") as progress:
         for first, second in pairs:
-            bar.set_description(f"{first} against {second}")
+            progress.describe(f"{first} against {second}")
             records = []
             for a, b in product(entries[first], entries[second]):
                 options = (study.episodes, study.seed, study.explore)
                 records.append(match(view, players[a], players[b], *options))
-                bar.update()
+                progress.advance()
             for side in SIDES:
                 of_first = joined([record[side] for record, _ in records], len(entries[first]))
                 of_second = joined([record[side] for _, record in records], len(entries[first]))
@@ -191,7 +192,8 @@ def run(study: BattleStudy) -> list[Result]:
     check_folder(study, "battle")
     study, results, singles = compare(study)
     options = ", ".join(f"{name} {value}" for name, value in study.env_options.items())
-    print(f"Battle ({options}):\n{-(-study.episodes // 2)} episodes a side, same seeds")
+    print("\n".join(textwrap.wrap(f"Battle ({options}):", WIDTH, break_on_hyphens=False)))
+    print(f"{-(-study.episodes // 2)} episodes a side, same seeds")
     for start in study.placement:
         print(f"\nStart: {start}\n")
         print(table([r for r in results if r.placement == start]))
@@ -200,6 +202,7 @@ def run(study: BattleStudy) -> list[Result]:
         if ("random",) not in study.entries().values():  # else it is in the table
             rates = random_rates(study, starts_of(study)[start])
             against = ", ".join(f"{name} {share(rate)}" for name, rate in rates.items())
-            print(f"\nWin rate of random play, both sides together: against {against}")
+            text = f"Win rate of random play, both sides together: against {against}"
+            print("\n" + "\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False)))
     write_report(study, "battle", results, lambda path: write_figure(results, path), singles)
     return results

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
 
 from mfq.studies.battle.config import Result, Single
+
+WIDTH = 80
+MAX_NAME = 20  # of a column
 
 
 def names_in(results: list[Result]) -> list[str]:
@@ -28,25 +33,27 @@ def table(results: list[Result]) -> str:
         results: of one start.
     """
     names, by_pair = names_in(results), {(r.player, r.opponent, r.side): r for r in results}
-    first, width = max(map(len, names)), max(9, *map(len, names))
     lines = [
-        "Win rate of the row against the column, both sides together (+- half the 95% interval):",
-        "",
-        " " * first + "".join(f"  {name:>{width}}" for name in names),
+        "Win rate of the row against the column, both sides together",
+        "(+- half the 95% interval):",
     ]
-    for row in names:
-        cells = []
-        for column in names:
-            won = by_pair.get((row, column, "both"))
-            half = 0.0 if won is None else (won.win_rate_high - won.win_rate_low) / 2
-            cells.append("-" if won is None else f"{share(won.win_rate)} +-{share(half)}")
-        lines.append(f"{row:<{first}}" + "".join(f"  {cell:>{width}}" for cell in cells))
-    title = "player v opponent"
-    first = max(len(title), 2 * first + 3)
-    lines += [
-        "",
-        f"{title:<{first}}  {'as red':>14}  {'as blue':>14}  {'draws':>5}  {'kill difference':>20}",
-    ]
+    rows = columns = {name: name for name in names}
+    if max(map(len, names)) > MAX_NAME:  # columns are then headed by the numbers of their rows
+        columns = {name: f"({k})" for k, name in enumerate(names, start=1)}
+        rows = {name: f"{columns[name]} {name}"[: WIDTH - 20] for name in names}
+    first, width = max(map(len, rows.values())), max(9, *map(len, columns.values()))
+    at_once = max(1, (WIDTH - first) // (width + 2))  # more columns are in further blocks
+    for start in range(0, len(names), at_once):
+        block = names[start : start + at_once]
+        lines += ["", " " * first + "".join(f"  {columns[name]:>{width}}" for name in block)]
+        for row in names:
+            cells = []
+            for column in block:
+                won = by_pair.get((row, column, "both"))
+                half = 0.0 if won is None else (won.win_rate_high - won.win_rate_low) / 2
+                cells.append("-" if won is None else f"{share(won.win_rate)} +-{share(half)}")
+            lines.append(f"{rows[row]:<{first}}" + "".join(f"  {cell:>{width}}" for cell in cells))
+    numbers = {}
     for player, opponent in combinations(names, 2):
         both = by_pair[player, opponent, "both"]
         sides = [
@@ -54,11 +61,32 @@ def table(results: list[Result]) -> str:
             for r in (by_pair[player, opponent, side] for side in ("red", "blue"))
         ]
         bounds = f"({both.kill_difference_low:+.1f} to {both.kill_difference_high:+.1f})"
-        lines.append(
-            f"{f'{player} v {opponent}':<{first}}  {sides[0]:>14}  {sides[1]:>14}  "
-            f"{share(both.draws / both.episodes):>5}  {f'{both.kill_difference:+.1f} {bounds}':>20}"
+        numbers[f"{player} v {opponent}"] = (
+            f"{sides[0]:>14}  {sides[1]:>14}  {share(both.draws / both.episodes):>5}  "
+            f"{f'{both.kill_difference:+.1f} {bounds}':>20}"
         )
-    return "\n".join(lines)
+    heads = f"{'as red':>14}  {'as blue':>14}  {'draws':>5}  {'kill difference':>20}"
+    return "\n".join([*lines, "", *beside("player v opponent", heads, numbers)])
+
+
+def beside(title: str, heads: str, rows: Mapping[str, str]) -> list[str]:
+    """Returns the lines of a table of at most `WIDTH` columns. A label that is too long for its column
+    has a line of its own.
+
+    Args:
+        title: the head of the labels.
+        heads: the heads of the other columns.
+        rows: by label, the other columns.
+    """
+    room = max(len(title), WIDTH - 2 - max(map(len, [heads, *rows.values()])))
+    first = max(len(label) for label in [title, *rows] if len(label) <= room)
+    lines = [f"{title:<{first}}  {heads}"]
+    for label, text in rows.items():
+        if len(label) > first:
+            lines += textwrap.wrap(label, WIDTH, break_on_hyphens=False)
+            label = ""
+        lines.append(f"{label:<{first}}  {text}")
+    return lines
 
 
 def table_of_runs(singles: list[Single]) -> str:
@@ -71,13 +99,12 @@ def table_of_runs(singles: list[Single]) -> str:
     for single in singles:
         by_side = rates.setdefault((single.player, single.opponent), {})
         by_side.setdefault(single.side, []).append(single.win_rate)
-    title = "Single runs, median (extremes)"
-    first = max(len(title), *(len(" v ".join(pair)) for pair in rates))
-    lines = [f"{title:<{first}}  {'as red':>14}  {'as blue':>14}"]
+    numbers = {}
     for pair, by_side in rates.items():
         cells = [
             f"{share(float(np.median(side)))} ({share(min(side))}-{share(max(side))})"
             for side in (by_side["red"], by_side["blue"])
         ]
-        lines.append(f"{' v '.join(pair):<{first}}  {cells[0]:>14}  {cells[1]:>14}")
-    return "\n".join(lines)
+        numbers[" v ".join(pair)] = f"{cells[0]:>14}  {cells[1]:>14}"
+    heads = f"{'as red':>14}  {'as blue':>14}"
+    return "\n".join(beside("Single runs, median (extremes)", heads, numbers))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mfq.common.files import write_csv
+from mfq.common.progress import tick, watched
 from mfq.envs.wrap import wrap
 from mfq.matches.intervals import student
 from mfq.matches.players import Random, load_player, options_of
@@ -43,6 +44,7 @@ def compare(study: DilemmaStudy) -> Findings:
                 payoff(view, player, opponent, side, others, agent, study.seed)
                 for player in players
             ]
+            tick()
             earned, mean, kills = (np.stack(part)[:, None] for part in zip(*played, strict=True))
             payoffs.append(
                 Payoff(
@@ -62,7 +64,9 @@ def compare(study: DilemmaStudy) -> Findings:
 def run(study: DilemmaStudy) -> Findings:
     """Runs `mfq compare dilemma`: plays, prints payoffs and contrasts, writes the files."""
     check_folder(study, "dilemma")
-    findings = compare(study)
+    total = len(sources_by_name("runs", study.runs)) * 2 * len(CHOICES) ** 2
+    with watched(total, "choice"):
+        findings = compare(study)
     print(table(findings.payoffs))
     print("\n" + table_of_contrasts(findings.contrasts))
     print("\n" + table_of_random_play(findings.of_random_play))

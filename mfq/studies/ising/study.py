@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
-from tqdm import tqdm
 
+from mfq.common.progress import Progress
 from mfq.envs.wrap import wrap
 from mfq.matches.evaluate import RANDOM_PLAY, random_score
 from mfq.matches.intervals import student
@@ -27,7 +27,7 @@ CONFIDENCE = 0.95
 
 
 def compare(study: IsingStudy) -> list[Result]:
-    """Runs all methods and Monte Carlo at all temperatures; a progress bar goes to standard error.
+    """Runs all methods and Monte Carlo at all temperatures; progress goes to standard error.
 
     Returns:
         Results by method, then tau; those of Monte Carlo last.
@@ -38,7 +38,7 @@ def compare(study: IsingStudy) -> list[Result]:
     assert study.taus is not None
     taus = np.array(study.taus)
     total = len(METHODS) * (WARM_UP.steps + study.burn_in + study.sweeps)
-    with tqdm(total=total, unit="sweep", dynamic_ncols=True, desc="Monte Carlo") as bar:
+    with Progress(total, "sweep", description="Monte Carlo") as progress:
         chain = exact.monte_carlo(
             study.side,
             taus,
@@ -49,8 +49,8 @@ def compare(study: IsingStudy) -> list[Result]:
             chains=CHAINS,
             seed=study.seed,
         )
-        bar.set_description("agents")
-        learned = _learn_all(study, bar.update)
+        progress.describe("agents")
+        learned = _learn_all(study, progress.advance)
     onsager = exact.onsager_magnetisation(taus, study.coupling)
     if study.field != 0:
         onsager = np.full_like(taus, math.nan)

@@ -278,3 +278,12 @@ def test_scripted_players_of_an_environment():
     assert mfq.wrap(Mortal()).scripts == ()
     with pytest.raises(ValueError, match="no script"):
         mfq.wrap(Mortal()).scripted("rush")
+
+
+def test_a_view_prints_its_sizes():
+    view = mfq.wrap(ising_v0.batched_env(2, side=3))
+    assert repr(view) == "BatchedView(2 rows, 9 agents, 2 actions, groups lattice, cpu)"
+    view = mfq.wrap(Mortal(), types=lambda agent: agent.partition("_")[0])
+    assert str(view) == (
+        "ParallelView(1 row, 4 agents of types wolf, sheep, groups wolf, sheep, cpu)"
+    )

@@ -79,7 +79,7 @@ def test_files_and_table_say_the_same(comparison, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "4 episodes a side" in printed
     assert table(results) in printed
-    assert max(map(len, table(results).splitlines())) <= 90
+    assert max(map(len, table(results).splitlines())) <= 80
     row = next(line for line in printed.splitlines() if line.startswith("rush"))
     assert row.split() == ["rush", "1.0", "+-.16", ".50", "+-.28", "-"]
     won = {r.opponent: r for r in results if (r.player, r.side) == ("rush", "both")}

@@ -250,7 +250,7 @@ def test_the_actor_critics(name, expected):
 
 def test_all_presets_are_here():
     randomly = (f"{name}-random" for name in ("fast", "large", "small"))
-    assert set(PRESETS) == {*RUNS, "ising", "squeeze", *randomly}
+    assert set(PRESETS) == {*RUNS, "ising", "quick", "squeeze", *randomly}
 
 
 def test_ising_is_short_and_has_the_default_agent():

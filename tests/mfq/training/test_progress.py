@@ -9,11 +9,11 @@ import yaml
 
 import mfq
 from mfq.cli import main
+from mfq.common import progress
 from mfq.matches.evaluate import selection_score
-from mfq.training import log
 from mfq.training.config import RunConfig
 from mfq.training.log import Log
-from mfq.training.summary import below_random, headline, table
+from mfq.training.summary import below_random, headline, in_words, table
 
 RATES = {
     "random_win_rate": 0.9,
@@ -51,6 +51,33 @@ def test_the_headline_is_of_the_hardest_opponent():
     assert headline(scores) == {"return": 2.0, "random play": 1.0}
 
 
+def test_scores_in_words():
+    assert (
+        in_words(RATES)
+        == "win rate 0.90 against random, 0.30 against rush (random play: 0.50, 0.02)"
+    )
+    assert in_words(RATES, "red") == (
+        "win rate 0.95 against random, 0.25 against rush (random play: 0.40, 0.01)"
+    )
+    assert in_words({"rush_win_rate": 1.0}) == "win rate 1.00 against rush"
+    assert in_words({"return": 2.0, "random_play_return": 1.0}) == "return 2 (random play: 1)"
+
+
+def test_a_long_name_has_a_line_of_its_own_in_a_table():
+    name = "a" * 60 + "_win_rate"
+    lines = table({"return": 2.5, name: 0.25, f"random_play_{name}": 0.125}).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2] == name
+    assert lines[3].split() == ["0.25", "0.125"]
+
+
+def test_on_a_terminal_each_evaluation_has_a_line(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    train()
+    lines = re.findall(r"step (\d): return [\d.]+\n", sys.stderr.getvalue())
+    assert lines == ["4", "8"]
+
+
 def test_a_table_has_random_play_beside_the_agent():
     printed = table({"return": 2.5, "rush_win_rate_low": 0.25, "random_play_return": 1.0})
     assert [line.split() for line in printed.splitlines()] == [
@@ -80,13 +107,15 @@ def test_the_bar_shows_the_reward_and_the_last_evaluation(monkeypatch):
 
 
 def test_without_a_terminal_a_line_is_written_every_half_minute(monkeypatch, capsys):
-    monkeypatch.setattr(log, "time", Clock())  # one look a step: lines after 3 and 6 of 8 steps
+    monkeypatch.setattr(
+        progress, "time", Clock()
+    )  # one look a step: lines after 3 and 6 of 8 steps
     train()
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert re.fullmatch(r"step 3/8, 0.1 steps/s, reward [\d.e+-]+", lines[0])
+    assert re.fullmatch(r"step 3/8, 0.1 steps/s, 50 s left, reward [\d.e+-]+", lines[0])
     assert re.fullmatch(
-        r"step 6/8, 0.1 steps/s, reward [\d.e+-]+, return [\d.e+-]+, random play [\d.e+-]+",
+        r"step 6/8, 0.1 steps/s, 20 s left, reward [\d.e+-]+, return [\d.e+-]+, random play [\d.e+-]+",
         lines[1],
     )
     train(quiet=True)
@@ -94,7 +123,7 @@ def test_without_a_terminal_a_line_is_written_every_half_minute(monkeypatch, cap
 
 
 def test_a_terminal_gets_no_lines(monkeypatch):
-    monkeypatch.setattr(log, "time", Clock())
+    monkeypatch.setattr(progress, "time", Clock())
     monkeypatch.setattr(sys, "stderr", Terminal())
     shown = Log(None, [], total=9)
     for _ in range(9):
@@ -115,11 +144,13 @@ def test_a_run_ends_with_a_summary(tmp_path, capsys):
     for name in ("random_win_rate", "rush_win_rate", "rush_win_rate_as_red"):
         assert re.search(rf"^{name} +\S+ +\S+$", printed.out, re.M), name
     assert re.search(
-        r"mfq: done after 2 steps: \w+_win_rate [\d.]+, of random play [\d.]+\n"
+        r"mfq: done after 2 steps, \d+ s\n"
+        r"mfq: win rate [\d.]+ against random, [\d.]+ against rush \(random play: [\d.]+, [\d.]+\)\n"
         rf"mfq: the run is kept in {out}\n"
         rf"mfq: best checkpoint: {out}/best.safetensors, score [\d.]+\n"
         rf"mfq: next: mfq evaluate {out} --checkpoint best\n"
-        rf"mfq: next: mfq play battle --red {out} --blue rush\n",
+        rf"mfq: next: mfq record battle --red {out} --blue \w+ --out {out}/battle.html\n"
+        rf"mfq: next: mfq play battle --red {out} --blue \w+\n",
         printed.err,
     )
 

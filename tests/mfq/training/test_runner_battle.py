@@ -317,8 +317,8 @@ def test_training_and_its_evaluations_are_on_random_starts(monkeypatch):
 
 def test_wrong_options_are_named():
     names = (
-        "authors, authors-mfac, cartpole, fast, fast-random, ising, large, large-random, paper, small, "
-        "small-random"
+        "authors, authors-mfac, cartpole, fast, fast-random, ising, large, large-random, paper, quick, "
+        "small, small-random, squeeze"
     )
     with pytest.raises(ValueError, match=f"preset='slow'; allowed: {names}"):
         preset("slow")

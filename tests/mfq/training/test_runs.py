@@ -22,8 +22,9 @@ def test_runs_are_listed_with_their_scores(tmp_path, monkeypatch, capsys):
     scores = runner.evaluate()
     assert first.score == {"return": scores["return"], "random play": scores["random_play_return"]}
     assert main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()[-2:]
-    assert lines == [f"runs        {described(ac)}", f"            {described(first)}"]
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert f"runs {described(ac)} {described(first)} mfq list NAME" in " ".join(printed.split())
     assert described(first).startswith(
         "runs/ising_v0-mfq-0: ising_v0, mfq, seed 0, step 4, return "
     )
