@@ -24,7 +24,7 @@ from mfq.matches.players import Random, Scripted, load_player, load_pretrained
 from mfq.matches.self_play import Lagged, Pool
 from mfq.matches.teams import Teams, make_teams
 from mfq.mean_field import MeanAction, MeanField
-from mfq.recording.record import record
+from mfq.recording.record import record, watch
 from mfq.training.callbacks import Callback
 from mfq.training.config import RunConfig
 from mfq.training.loop import train
@@ -67,5 +67,6 @@ __all__ = [
     "make_teams",
     "record",
     "train",
+    "watch",
     "wrap",
 ]

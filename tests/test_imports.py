@@ -72,9 +72,9 @@ MAKERS = (
     "mfq/cli/",
     "mfq/studies/",
     "mfq/training/environments.py",
+    "mfq/matches/lineup.py",
     "mfq/matches/window.py",
     "mfq/matches/players.py",
-    "mfq/recording/command.py",
 )
 
 

@@ -48,10 +48,17 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert makers.count("attack_opponent_reward") < 5  # the options of battle, once
     others = (tmp_path / "html" / "other_learners.html").read_text()
     assert '<span class="xref myst">examples/</span>' in others  # a link to a folder
-    assert (tmp_path / "html" / "_images" / "gaussian_squeeze.png").exists()
+    assert (tmp_path / "html" / "_images" / "gaussian_squeeze.gif").exists()
     battle = tmp_path / "html" / "games" / "battle.html"
     (replay,) = re.findall(r'<iframe [^>]*src="([^"]+)"', battle.read_text())
     assert (battle.parent / replay).exists()
+
+
+def test_animations_are_small():
+    sizes = {path.name: path.stat().st_size for path in DOCS.rglob("*.gif")}
+    assert {"battle.gif", *(f"{game}.gif" for game in option_tables.CONFIGS)} <= set(sizes)
+    assert max(sizes.values()) < 300_000
+    assert sum(sizes.values()) < 1_500_000
 
 
 @pytest.mark.parametrize("game", option_tables.CONFIGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,9 @@ HEIGHTS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 def draw(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> None:
     """Draws a row: its total on the objective's curve, its actions, and the frames drawn so far.
 
+    A click on a bar of the actions selects one of its agents, further clicks the next ones. The bar of
+    the selected agent has a frame.
+
     Args:
         game: the rules and options.
         state: arrays of B rows.
@@ -40,7 +44,7 @@ def draw(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> None
 
     split = canvas.size[1] - MARGIN - HISTOGRAM
     _draw_objective(game, totals, canvas, split - 24)
-    _draw_actions(game, count, canvas, split)
+    _draw_actions(game, count, np.asarray(step.actions[row]), canvas, split)
 
     panel = Panel(canvas)
     panel.header("Gaussian squeeze", time, bool(step.over[row]), _options(game))
@@ -131,7 +135,9 @@ def _faded(age: int, canvas: Canvas) -> Color:
     return mixed(canvas.theme.amber, canvas.theme.paper, 0.3 + 0.4 * age / TRAIL if age else 0.0)
 
 
-def _draw_actions(game: Game, count: np.ndarray, canvas: Canvas, top: int) -> None:
+def _draw_actions(
+    game: Game, count: np.ndarray, actions: np.ndarray, canvas: Canvas, top: int
+) -> None:
     """Draws the number of agents with each action, and apart from them that without one."""
     theme, left = canvas.theme, MARGIN
     right, floor = left + game_area(canvas)[2] - 14, canvas.size[1] - MARGIN - 20
@@ -157,6 +163,23 @@ def _draw_actions(game: Game, count: np.ndarray, canvas: Canvas, top: int) -> No
         name = f"{action}" if action % every == 0 else ""
         bar(left + (offset + action) * width, width, n, name, theme.blue)
     canvas.line([(left, floor), (right, floor)], theme.faint)
+
+    clicked, canvas.clicked = canvas.clicked, None
+    if clicked is not None and top <= clicked[1] <= floor + 20:
+        _select(canvas, actions, math.floor((clicked[0] - left) / width - offset))
+    if canvas.selected is not None and (chosen := int(actions[canvas.selected])) >= 0:
+        edge, height = left + (offset + chosen) * width, round(rise * counts[chosen] / full)
+        area = (round(edge) - 2, floor - height - 2, round(width) + 2, height + 4)
+        canvas.box(area, theme.ink, width=2)
+
+
+def _select(canvas: Canvas, actions: np.ndarray, action: int) -> None:
+    """Selects the next agent with an action; nothing changes if there is none."""
+    having = np.flatnonzero(actions == action)
+    if action >= 0 and len(having):
+        after = -1 if canvas.selected is None else canvas.selected
+        later = having[having > after]
+        canvas.selected = int(later[0] if len(later) else having[0])
 
 
 # -- panel --------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ FIELD_MAP = 96  # width and height of the map of a non-uniform field, pixels
 def draw(game: Game, state: State, step: Step, row: int, canvas: Canvas) -> None:
     """Draws a row: its spins, its measures, and the order parameter over the frames drawn so far.
 
+    A click on a site selects it, one on the selected site selects nobody. The selected site is framed,
+    and of the graph only its links are drawn.
+
     Args:
         game: the rules and options.
         state: arrays of B rows.
@@ -73,6 +76,7 @@ def _draw_lattice(game: Game, state: State, row: int, canvas: Canvas) -> None:
     cell = extent // side
     length = cell * side if cell > 1 else extent
     left = top = MARGIN + (extent - length) // 2
+    _take_click(canvas, left, length, side)
 
     colors = np.array([idle_colors(canvas), spin_colors(canvas)], np.uint8)
     active = np.ones(side * side, int)
@@ -85,16 +89,47 @@ def _draw_lattice(game: Game, state: State, row: int, canvas: Canvas) -> None:
     canvas.image(cells, (left, top, length, length), gap)
 
     if linked:
+        is_one = canvas.selected is not None
         y, x = np.divmod(np.arange(side * side), side)
         points = np.stack([left + (x + 0.5) * cell, top + (y + 0.5) * cell], axis=1)
         canvas.graph(
             points,
-            _edges(game.graph(state)),
+            _links(game.graph(state), canvas.selected),
             period=(length, length),
             overhang=min(cell / 2, MARGIN / 2),
-            width=2 if cell >= 2 * LARGE_CELL else 1,
-            dot=min(cell / 10, 6) if cell >= LARGE_CELL else 0,
+            width=3 if is_one else 2 if cell >= 2 * LARGE_CELL else 1,
+            dot=min(cell / 10, 6) if cell >= LARGE_CELL and not is_one else 0,
         )
+    if canvas.selected is not None:
+        _draw_frame(canvas, left, length, side)
+
+
+def _take_click(canvas: Canvas, corner: int, length: int, side: int) -> None:
+    """Selects the site that was clicked on; nobody, if it was selected before."""
+    clicked, canvas.clicked = canvas.clicked, None
+    if clicked is None or not all(0 <= at - corner < length for at in clicked):
+        return
+    x, y = ((at - corner) * side // length for at in clicked)
+    site = y * side + x
+    canvas.selected = None if canvas.selected == site else site
+
+
+def _draw_frame(canvas: Canvas, corner: int, length: int, side: int) -> None:
+    """Draws a frame around the selected site, of at least 7 pixels."""
+    assert canvas.selected is not None
+    y, x = divmod(canvas.selected, side)
+    left, top = corner + x * length // side, corner + y * length // side
+    edge = max(length // side + 4, 7)
+    margin = (edge - length // side) // 2
+    for width, color in ((0, canvas.theme.paper), (2, canvas.theme.ink)):
+        area = (left - margin - width // 2, top - margin - width // 2, edge + width, edge + width)
+        canvas.box(area, color, width=2)
+
+
+def _links(graph: NeighborGraph, selected: int | None) -> np.ndarray:
+    """The edges to draw: those of the selected site, or all; int64 [2, E]."""
+    edges = _edges(graph)
+    return edges if selected is None else edges[:, edges[0] == selected]
 
 
 @lru_cache(maxsize=4)

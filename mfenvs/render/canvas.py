@@ -69,6 +69,9 @@ class Canvas:
         show_graph: whether the game should draw its neighbour graph too.
         selected: index of the agent whose view the game should show, or None.
         clicked: position of the last click in the window, which the game sets to None after use.
+        pressed: the keys pressed in the window, oldest first, which the program removes after use: the
+            character that was typed, such as "a", "A" or "?", or the name of the key, such as "space".
+            Empty without ``reads_keys``.
         closed: whether the window was closed, by `close` or by the user.
 
     Args:
@@ -76,6 +79,7 @@ class Canvas:
         title: of the window.
         fps: frames a second in the window at most; `present` waits if necessary.
         size: (width, height), multiples of 16 for video encoders.
+        reads_keys: whether the window takes key presses. If False, they are left to the program.
 
     Raises:
         ValueError: for another mode.
@@ -88,7 +92,12 @@ class Canvas:
     _opened_display: ClassVar[bool] = False
 
     def __init__(
-        self, mode: str, title: str, fps: float, size: tuple[int, int] = (1024, 672)
+        self,
+        mode: str,
+        title: str,
+        fps: float,
+        size: tuple[int, int] = (1024, 672),
+        reads_keys: bool = False,
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode={mode!r}; allowed: {', '.join(map(repr, MODES))}")
@@ -96,6 +105,7 @@ class Canvas:
         self.show_graph = self.closed = False
         self.selected: int | None = None
         self.clicked: tuple[int, int] | None = None
+        self.reads_keys, self.pressed = reads_keys, list[str]()
         width, height = size
         self.pixels = np.empty((height, width, 3), np.uint8)
         self._surface = pygame.image.frombuffer(self.pixels.data, size, "RGB")  # shares the memory
@@ -340,19 +350,29 @@ class Canvas:
             self.close()
         if self.closed:
             return
-        for event in pygame.event.get((pygame.QUIT, pygame.WINDOWCLOSE, pygame.MOUSEBUTTONDOWN)):
-            window = getattr(event, "window", None)
-            ours = [canvas for canvas in Canvas._open if window is canvas._window]
+        types = [pygame.QUIT, pygame.WINDOWCLOSE, pygame.MOUSEBUTTONDOWN]
+        if any(canvas.reads_keys for canvas in Canvas._open):
+            types.append(pygame.KEYDOWN)
+        for event in pygame.event.get(types):
+            window, is_key = getattr(event, "window", None), event.type == pygame.KEYDOWN
+            ours = [
+                canvas
+                for canvas in Canvas._open
+                if window is canvas._window and (canvas.reads_keys or not is_key)
+            ]
             if event.type == pygame.QUIT:
                 ours = list(Canvas._open)
             for canvas in ours:
                 if event.type == pygame.MOUSEBUTTONDOWN:
                     canvas.clicked = event.pos
+                elif is_key:
+                    canvas.pressed.append(_key_name(event))
                 else:
                     canvas.close()
             # A display that was there before has a program that reads events.
             others = not ours or event.type == pygame.QUIT
-            if others and not Canvas._opened_display and pygame.display.get_init():
+            is_left = is_key or not Canvas._opened_display
+            if others and is_left and pygame.display.get_init():
                 pygame.event.post(event)
         if Canvas._opened_display:
             self._drop_old_events()
@@ -386,3 +406,9 @@ class Canvas:
             data = resources.files("mfenvs.render").joinpath("fonts", name).read_bytes()
             self._fonts[size, bold] = pygame.font.Font(io.BytesIO(data), size)
         return self._fonts[size, bold]
+
+
+def _key_name(event: Any) -> str:
+    """Returns the character that a key press typed, or else the name of the key."""
+    text = getattr(event, "unicode", "")
+    return text if text.strip().isprintable() and text.strip() else pygame.key.name(event.key)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MARGIN = 36  # pixels around the picture, and between its parts
 WIDTH = 316  # of the panel, pixels
+LONG = 12  # characters of a title in large print
 LINE = 24  # from one line of the legend to the next, pixels
 
 
@@ -65,7 +66,9 @@ class Panel:
             lines: of text, in small print.
         """
         canvas, left, top = self.canvas, self.left, self.top
-        canvas.text(title, (left, top), 24, bold=True)
+        # A long title leaves room for the step.
+        size = 24 if len(title) <= LONG else 18
+        canvas.text(title, (left, top + 24 - size), size, bold=True)
         step = f"step {time:,}" + (" (last)" if over else "")
         canvas.text(step, (self.right, top + 26), 14, anchor="bottomright")
         for index, line in enumerate(lines):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from mfenvs.layout import Layout, Places
 from mfenvs.validate import one_of, whole
 from mfenvs.views.lifetime import Lifetime
 from mfenvs.views.state_dicts import matched
+
+if TYPE_CHECKING:
+    from mfenvs.render.canvas import Canvas
 
 Observation = Tensor | dict[str, Tensor]
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -294,13 +297,23 @@ class BatchedEnv(Lifetime):
             from mfenvs.render.canvas import Canvas
 
             self._canvases[row] = Canvas("rgb_array", self.game.id, fps=1.0)
+        self.draw(self._canvases[row], row)
+        return self._canvases[row].present()
+
+    def draw(self, canvas: Canvas, row: int = 0) -> None:
+        """Draws a row on a `mfenvs.render.canvas.Canvas`, with its ``selected`` agent and its
+        ``show_graph``.
+
+        Raises:
+            RuntimeError: before the first reset.
+            TypeError, ValueError: for a row out of range.
+        """
+        self._must_be_ready("draw()")
+        whole("row", row, 0, self.num_envs - 1)
         game = self.game
         if game.backend.massively_parallel:  # drawing reads arrays on the CPU
             game = type(game)(game.config, get_backend("cpu"))
-
-        canvas = self._canvases[row]
         game.draw(self._row_of(self._state, row), self._row_of(self._sides[0][0], row), 0, canvas)
-        return canvas.present()
 
     def layout(self) -> Layout | None:
         """Returns the game's board, for displays that draw it themselves; None if it has none."""

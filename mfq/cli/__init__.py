@@ -14,7 +14,7 @@ COMMANDS = {
     "train": "trains an agent on a game, or resumes a run",
     "evaluate": "plays episodes with the agent of a run, beside random play",
     "compare": "runs a study: ising, squeeze, battle, curves or dilemma",
-    "play": "shows two armies in a window, or as a summary",
+    "play": "shows a game in a window, or as a summary",
     "record": "writes episodes as a page for a browser, a GIF or a video",
     "list": "lists games, algorithms, options, presets, players and runs",
 }

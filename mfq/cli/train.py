@@ -233,8 +233,7 @@ def _next_commands(config: Any, scores: dict[str, float]) -> list[str]:
         if short == "battle":
             players = f"--red {out} --blue {rival(config.evaluation.against, scores)}"
         commands.append(f"mfq record {short} {players} --out {out}/{short}.html{trust}")
-        if short == "battle":
-            commands.append(f"mfq play {short} {players}{trust}")
+        commands.append(f"mfq play {short} {players}{trust}")
     return commands
 
 

@@ -95,6 +95,11 @@ class BatchedView(View):
     def picture(self) -> np.ndarray:
         return self.env.render(0) if hasattr(self.env, "render") else super().picture()
 
+    def draw(self, canvas: Any) -> None:
+        if not hasattr(self.env, "draw"):
+            super().draw(canvas)
+        self.env.draw(canvas, 0)
+
     @property
     def layout(self) -> Layout | None:
         return self.env.layout() if hasattr(self.env, "layout") else None

@@ -95,6 +95,9 @@ class OnDevice(View):
     def picture(self) -> np.ndarray:
         return self.view.picture()
 
+    def draw(self, canvas: Any) -> None:
+        self.view.draw(canvas)
+
     @property
     def layout(self) -> Layout | None:
         return self.view.layout

@@ -188,6 +188,14 @@ class View(ABC):
             f"{type(self).__name__} has no pictures; allowed: environments that render"
         )
 
+    def draw(self, canvas: Any) -> None:
+        """Draws the first row on a `mfenvs.render.canvas.Canvas`.
+
+        Raises:
+            ValueError: unless the environment is a game of mfenvs.
+        """
+        raise ValueError(f"{type(self).__name__} draws on no canvas; allowed: games of mfenvs")
+
     @property
     def layout(self) -> Layout | None:
         """The board of the game, for displays that draw it themselves; None if it has none."""

@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mfenvs.validate import of_kind
-from mfq.agents.base import Player
-from mfq.envs.view import View
-from mfq.envs.wrap import wrap
-from mfq.matches.players import load_player, options_of
-from mfq.matches.window import PRETRAINED
+from mfq.matches.lineup import lineup
 from mfq.recording.record import record
 
 
@@ -67,35 +63,14 @@ def run(game: str, config: RecordConfig) -> Path:
         ValueError, TypeError, OSError, ImportError: as `record` and `load_player`; or for a group that
             the game does not have.
     """
-    import mfenvs
-    from mfenvs.registry import full_id
-
-    name = full_id(game)
-    if name is None:
-        raise ValueError(f"game={game!r}; allowed: {', '.join(mfenvs.registry.GAMES)}")
-    scripts = mfenvs.game_class(name).players
-    asked = {"red": config.red, "blue": config.blue}
-    if name == "battle_v0" and config.player is None and not any(asked.values()):
-        asked = {**PRETRAINED}
-    player = config.player or "random"
-    named = [player, *(source for source in asked.values() if source is not None)]
-    trained = [source for source in named if ":" not in source and source != "random"]
-    options = {**(options_of(trained, name, scripts) or {}), **config.env_options}
-    view = wrap(mfenvs.make_batched(name, **options))
-    sources = {group: asked.get(group) or player for group in view.group_names}
-    for group, source in asked.items():
-        if source is not None and group not in sources:
-            raise ValueError(
-                f"{group}={source!r} where the groups are {', '.join(sources)}; allowed: --player"
-            )
-    path = Path(config.out or f"{name}.html")
-    players = _load(sources, view)
-    title = ", ".join(f"{group}: {Path(source).name}" for group, source in sources.items())
-    if len(sources) == 1:
-        title = f"{name}, {Path(player).name}"
+    cast = lineup(game, config.player, config.red, config.blue, config.env_options)
+    path = Path(config.out or f"{cast.game}.html")
+    title = ", ".join(f"{group}: {Path(source).name}" for group, source in cast.sources.items())
+    if len(cast.sources) == 1:
+        title = f"{cast.game}, {Path(config.player or 'random').name}"
     return record(
-        view,
-        players,
+        cast.view,
+        cast.players,
         path,
         config.episodes,
         config.seed,
@@ -106,9 +81,3 @@ def run(game: str, config: RecordConfig) -> Path:
         title,
         config.overwrite,
     )
-
-
-def _load(sources: dict[str, str], view: View) -> dict[str, Player]:
-    """Returns the player of each group; the same one for equal sources."""
-    players = {source: load_player(source, view) for source in dict.fromkeys(sources.values())}
-    return {group: players[source] for group, source in sources.items()}

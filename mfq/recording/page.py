@@ -13,13 +13,16 @@ import json
 import zlib
 from html import escape
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mfq.common.files import write_atomically
 from mfq.recording.episode import Recording, complete_groups
 
 VERSION = 1
+HEIGHT = 720  # of a page in a notebook, pixels
 LEVELS = 255  # of a value of an action, between the least and the largest of its agent in a frame
 _FILES = resources.files("mfq.recording").joinpath("page")
 
@@ -50,6 +53,37 @@ def page(recording: Recording, fps: float) -> str:
         name, _, after = piece.partition("}}")
         before += parts[name] + after
     return before
+
+
+class ReplayPage:
+    """A page that replays episodes. It is what the last line of a notebook's cell shows.
+
+    Attributes:
+        html: the whole page.
+    """
+
+    def __init__(self, html: str) -> None:
+        self.html = html
+
+    def __repr__(self) -> str:
+        return f"ReplayPage({len(self.html):,} characters; save(path) writes it)"
+
+    def _repr_html_(self) -> str:
+        """Returns the page in a frame, for notebooks."""
+        source = escape(self.html)
+        style = f"width: 100%; height: {HEIGHT}px; border: 0"
+        return f'<iframe srcdoc="{source}" style="{style}" title="Replay"></iframe>'
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Writes the page to a file, and returns its path.
+
+        Raises:
+            FileExistsError: if the file exists, unless ``overwrite``.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; allowed: another name, or overwrite=True")
+        return write_atomically(path, lambda file: file.write_text(self.html, encoding="utf-8"))
 
 
 def encode(recording: Recording, fps: float) -> tuple[dict[str, Any], bytes]:

@@ -14,8 +14,9 @@ from mfq.common.files import write_atomically
 from mfq.common.progress import tick
 from mfq.envs.view import View, check_view
 from mfq.matches.evaluate import MAX_STEPS, teams_of
+from mfq.matches.teams import Teams
 from mfq.recording.episode import Recorder
-from mfq.recording.page import page
+from mfq.recording.page import ReplayPage, page
 from mfq.recording.video import write_gif, write_mp4
 
 SUFFIXES = (".html", ".gif", ".mp4")
@@ -66,27 +67,66 @@ def record(
         raise ValueError(f"path={str(path)!r}; allowed: a name that ends in {', '.join(SUFFIXES)}")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; allowed: another name, or overwrite (--overwrite)")
+    whole("every", every, 1)
+    if path.suffix == ".html":
+        replay = watch(view, players, episodes, seed, explore, fps, max_frames, title)
+        return replay.save(path, overwrite)
+    teams = _checked(view, _by_group(view, players), episodes, seed, fps, max_frames)
+    with preserved(list(teams.players.values()), seed):
+        steps = loop.play(view, teams, view.reset(seed=seed), explore)
+        pictures = _pictures(view, steps, episodes, every, max_frames)
+        write = write_gif if path.suffix == ".gif" else write_mp4
+        return write_atomically(path, lambda file: write(file, pictures, fps))
+
+
+def watch(
+    view: View,
+    players: Player | str | Mapping[str, Player | str],
+    episodes: int = 1,
+    seed: int = 0,
+    explore: bool = False,
+    fps: float = 8.0,
+    max_frames: int = 5000,
+    title: str | None = None,
+) -> ReplayPage:
+    """Plays episodes and returns a page that replays them, which a notebook shows.
+
+    Arguments and errors are those of `record`.
+    """
+    named = _by_group(view, players)
+    teams = _checked(view, named, episodes, seed, fps, max_frames)
+    with preserved(list(teams.players.values()), seed):
+        recorder = Recorder(view, teams.players.values())
+        step = view.reset(seed=seed)
+        recorder.start(step)
+        _fill(recorder, loop.play(view, teams, step, explore), episodes, max_frames)
+        return ReplayPage(page(recorder.recording(title or _title(named)), fps))
+
+
+def _by_group(
+    view: View, players: Player | str | Mapping[str, Player | str]
+) -> Mapping[str, Player | str]:
+    """Returns the player of each group."""
+    check_view(view)
+    return players if isinstance(players, Mapping) else dict.fromkeys(view.group_names, players)
+
+
+def _checked(
+    view: View,
+    named: Mapping[str, Player | str],
+    episodes: int,
+    seed: int,
+    fps: float,
+    max_frames: int,
+) -> Teams:
+    """Checks arguments of `record`, and returns the teams."""
     if view.num_envs != 1:
         raise ValueError(f"the view has {view.num_envs} rows; allowed: one")
     whole("episodes", episodes, 1)
     whole("seed", seed, 0)
-    whole("every", every, 1)
     whole("max_frames", max_frames, 2)
     positive("fps", fps)
-    named = players if isinstance(players, Mapping) else dict.fromkeys(view.group_names, players)
-    teams = teams_of(view, named)
-    with preserved(list(teams.players.values()), seed):
-        step = view.reset(seed=seed)
-        steps = loop.play(view, teams, step, explore)
-        if path.suffix == ".html":
-            recorder = Recorder(view, teams.players.values())
-            recorder.start(step)
-            _fill(recorder, steps, episodes, max_frames)
-            html = page(recorder.recording(title or _title(named)), fps)
-            return write_atomically(path, lambda file: file.write_text(html, encoding="utf-8"))
-        pictures = _pictures(view, steps, episodes, every, max_frames)
-        write = write_gif if path.suffix == ".gif" else write_mp4
-        return write_atomically(path, lambda file: write(file, pictures, fps))
+    return teams_of(view, named)
 
 
 def _fill(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 COLORS = 64  # of a GIF; games are drawn in few
+FIRST = 16  # pictures from which a GIF takes its colours
 
 
 def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float) -> None:
@@ -21,22 +22,38 @@ def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float) -> None:
     """
     from PIL import Image
 
-    images = (Image.fromarray(picture) for picture in pictures)
-    first = next(images)
-    # One palette for all pictures, so that unchanged areas compress and colours do not flicker.
-    palette = first.quantize(COLORS)
+    iterator = iter(pictures)
+    head = list(islice(iterator, FIRST))
+    # One palette for all pictures, so that colours do not flicker, from several of them: a curve begins
+    # later. An octree keeps colours of few pixels, such as that of the curve.
+    some = Image.fromarray(np.concatenate(head[:: FIRST // 5]))
+    palette = some.quantize(COLORS, method=Image.Quantize.FASTOCTREE)
 
-    def indexed(image: Image.Image) -> Image.Image:
-        return image.quantize(palette=palette, dither=Image.Dither.NONE)
+    def changes() -> Iterator[Image.Image]:
+        """Yields the pictures. Pixels that the picture before has already are transparent, which takes
+        a third of the size."""
+        before: np.ndarray | None = None
+        for picture in chain(head, iterator):
+            image = Image.fromarray(picture)
+            now = np.asarray(image.quantize(palette=palette, dither=Image.Dither.NONE))
+            shown = now if before is None else np.where(now == before, np.uint8(COLORS), now)
+            changed = Image.fromarray(shown)
+            changed.putpalette(palette.getpalette() or b"")
+            changed.info["transparency"] = COLORS
+            yield changed
+            before = now
 
-    indexed(first).save(
+    images = changes()
+    next(images).save(
         path,
         format="GIF",
         save_all=True,
-        append_images=map(indexed, images),
+        append_images=images,
         duration=round(1000 / fps),
         loop=0,
         optimize=False,
+        transparency=COLORS,
+        disposal=1,
     )
 
 

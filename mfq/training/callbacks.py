@@ -151,8 +151,9 @@ class Evaluate(Callback):
         scores = runner.evaluate()
         for callback in runner.callbacks:
             callback.on_evaluation(runner, scores)
-        kind, folder = runner.config.evaluation.record, runner.folder()
-        if kind != "none" and folder is not None:
+        options, folder = runner.config.evaluation, runner.folder()
+        kind, every = options.record, options.every * options.record_every
+        if kind != "none" and folder is not None and is_due(runner.done, every, is_last):
             runner.record(folder / f"episode-{runner.done:07d}.{kind}", overwrite=True)
         score = selection_score(scores, runner.config.learning_side)
         if score >= runner.best:  # for equal scores the later one, which was trained longer

@@ -41,6 +41,7 @@ class EvaluationConfig:
         record: "html", "gif" or "mp4": each evaluation also records an episode, against the last of the
             opponents if there are any, as episode-STEP.html (.gif, .mp4) in the run's folder; see
             `mfq.record`. "none": it does not.
+        record_every: of so many evaluations one is recorded; the last one of a run always is.
     """
 
     every: int = 500
@@ -48,10 +49,11 @@ class EvaluationConfig:
     num_envs: int = 1
     against: tuple[str, ...] = ()
     record: str = "none"
+    record_every: int = 1
 
     def __post_init__(self) -> None:
         plain_fields(self)
-        for name, least in (("every", 0), ("episodes", 1), ("num_envs", 1)):
+        for name, least in (("every", 0), ("episodes", 1), ("num_envs", 1), ("record_every", 1)):
             whole(name, getattr(self, name), least)
         one_of("record", self.record, RECORDS)
         of_kind("against", self.against, (tuple, list), "a list of names")

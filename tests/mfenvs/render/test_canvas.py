@@ -288,6 +288,23 @@ def test_a_window_takes_its_clicks_alone(window):
     assert (left[0].key, left[1].note) == (pygame.K_a, "mine")
 
 
+def key_event(window, key, text=""):
+    return pygame.event.Event(pygame.KEYDOWN, key=key, unicode=text, mod=0, window=window._window)
+
+
+def test_keys_are_read_where_asked_for_and_nowhere_else(window):
+    reader = Canvas("human", "reader", fps=1000, reads_keys=True)
+    keys = ((pygame.K_r, "r"), (pygame.K_r, "R"), (pygame.K_SPACE, " "), (pygame.K_LEFT, ""))
+    for key, text in (*keys, (pygame.K_s, "\x13"), (pygame.K_SLASH, "?")):
+        pygame.event.post(key_event(reader, key, text))
+    pygame.event.post(key_event(window, pygame.K_a, "a"))
+    window.present()
+    assert reader.pressed == ["r", "R", "space", "left", "s", "?"]
+    assert window.pressed == []
+    assert [event.unicode for event in pygame.event.get(pygame.KEYDOWN)] == ["a"]
+    reader.close()
+
+
 def test_a_program_with_windows_keeps_their_events_and_the_quit():
     pygame.display.init()
     theirs = pygame.Window("theirs", (64, 64))

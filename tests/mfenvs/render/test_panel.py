@@ -39,6 +39,14 @@ def test_the_game_s_area_ends_before_the_panel(canvas, panel):
     assert top + height < canvas.size[1]
 
 
+def test_a_long_title_leaves_room_for_the_step(canvas, panel):
+    panel.header("Gaussian squeeze", 1_000, True, ())
+    columns = set(drawn(canvas)[1].tolist())
+    end = canvas.text("Gaussian squeeze", (panel.left, 500), 18, bold=True)
+    assert not columns & set(range(end + 1, end + 9))
+    assert columns & set(range(end + 9, panel.right))
+
+
 @pytest.mark.parametrize(
     "draw",
     [

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfenvs.render.canvas import Canvas
 
 
 @pytest.mark.parametrize("game", [battle_v0, gaussian_squeeze_v0, ising_v0])
@@ -38,3 +40,33 @@ def test_a_row_that_there_is_not_is_named():
     env.reset(seed=0)
     with pytest.raises(ValueError, match="row=2; allowed: 0 to 1"):
         env.render(2)
+
+
+@pytest.mark.parametrize("game", [battle_v0, gaussian_squeeze_v0, ising_v0])
+def test_a_canvas_of_the_caller_s_shows_its_selected_agent(game):
+    env = game.batched_env(num_envs=2, **({"map_size": 16} if game is battle_v0 else {}))
+    canvas = Canvas("rgb_array", "test", fps=1)
+    with pytest.raises(RuntimeError, match="draw"):
+        env.draw(canvas)
+    env.reset(seed=0)
+    env.step(np.ones((2, env.num_agents), int))
+    env.draw(canvas, 1)
+    assert np.array_equal(canvas.present(), env.render(1))
+    canvas.selected = 2
+    env.draw(canvas, 1)
+    assert not np.array_equal(canvas.present(), env.render(1))
+    with pytest.raises(ValueError, match="row=2; allowed: 0 to 1"):
+        env.draw(canvas, 2)
+
+
+def test_a_view_draws_its_first_row():
+    env = ising_v0.batched_env(num_envs=2)
+    view = mfq.wrap(env)
+    view.reset(seed=0)
+    canvas, moved = (Canvas("rgb_array", "test", fps=1) for _ in range(2))
+    view.draw(canvas)
+    assert np.array_equal(canvas.present(), env.render(0))
+    mfq.OnDevice(view, "cpu").draw(moved)
+    assert np.array_equal(moved.present(), env.render(0))
+    with pytest.raises(ValueError, match="draws on no canvas; allowed: games of mfenvs"):
+        mfq.wrap(ising_v0.parallel_env()).draw(canvas)

@@ -128,9 +128,10 @@ def test_a_run_says_what_it_trains_and_what_to_type_next(tmp_path, monkeypatch, 
         "mfq: mfq learns ising_v0: 16 agents, 2 steps",
         f"mfq: the run is kept in {out}",
     ]
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         f"mfq: next: mfq evaluate {out} --checkpoint best",
         f"mfq: next: mfq record ising --player {out} --out {out}/ising.html",
+        f"mfq: next: mfq play ising --player {out}",
     ]
     for line in lines[-2:]:  # they can be typed
         assert main([*line.removeprefix("mfq: next: mfq ").split()]) == 0

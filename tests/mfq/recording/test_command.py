@@ -73,6 +73,19 @@ def test_a_run_records_its_evaluations(tmp_path):
     assert json.loads((out / "config.json").read_text())["evaluation"]["record"] == "html"
 
 
+@pytest.mark.parametrize(
+    ("steps", "every", "recorded"), [(12, 2, (6, 12)), (12, 3, (9, 12)), (7, 9, (7,))]
+)
+def test_one_of_several_evaluations_is_recorded_and_the_last(steps, every, recorded, tmp_path):
+    evaluation = {"every": 3, "record": "html", "record_every": every}
+    config = {**SMALL, "steps": steps, "evaluation": evaluation, "out": str(tmp_path / "run")}
+    mfq.Runner(config=config).run()
+    pages = sorted((tmp_path / "run").glob("episode-*"))
+    assert [path.name for path in pages] == [f"episode-{step:07d}.html" for step in recorded]
+    with pytest.raises(ValueError, match="record_every=0"):
+        run_config({"evaluation": {"record_every": 0}})
+
+
 def test_the_last_opponent_is_played(tmp_path):
     config = {
         **SMALL,

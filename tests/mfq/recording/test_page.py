@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import zlib
+from html import unescape
 
 import numpy as np
 import pytest
@@ -168,3 +169,21 @@ def test_policies_of_actor_critics_are_shown(tmp_path):
     low, high = arrays["low"][:, 0, None], arrays["high"][:, 0, None]
     shown = low + arrays["level"][..., 0] / LEVELS * (high - low)
     assert shown.sum(1) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_notebook_shows_the_page(tmp_path):
+    view = mfq.wrap(ising_v0.batched_env(1, side=4, max_cycles=4))
+    replay = mfq.watch(view, "random", seed=2, title='<b>"mine"</b>')
+    shown = replay._repr_html_()
+    (source,) = re.findall(
+        r'^<iframe srcdoc="([^"]*)" style="[^"]*" title="Replay"></iframe>$', shown
+    )
+    assert unescape(source) == replay.html
+    path = replay.save(tmp_path / "a.html")
+    other = mfq.record(view, "random", tmp_path / "b.html", seed=2, title='<b>"mine"</b>')
+    assert path.read_text(encoding="utf-8") == other.read_text(encoding="utf-8") == replay.html
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        replay.save(path)
+    assert repr(replay).startswith("ReplayPage(")
+    with pytest.raises(ValueError, match="the view has 2 rows; allowed: one"):
+        mfq.watch(mfq.wrap(ising_v0.batched_env(2, side=4)), "random")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import mfq
-from mfenvs import battle_v0, ising_v0
+from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
 from mfq.recording import video
 from mfq.recording.record import record
 
@@ -120,3 +120,30 @@ def test_an_mp4_has_as_many_frames(tmp_path):
     count, seconds = ffmpeg.count_frames_and_secs(str(path))
     assert (count, seconds) == (7, pytest.approx(1.4, abs=0.05))
     assert video.COLORS <= 256
+
+
+def test_a_gif_keeps_only_what_changes(tmp_path):
+    grey = np.random.default_rng(0).choice([40, 90, 200], (64, 64, 1)).astype(np.uint8)
+    still = grey.repeat(3, axis=2)
+    moving = [still.copy() for _ in range(6)]
+    for k, picture in enumerate(moving):
+        picture[k, 0] = (250, 0, 0)  # in opposite corners
+        picture[63 - k, 63] = (0, 250, 0)
+    video.write_gif(tmp_path / "a.gif", iter(moving), 10)
+    video.write_gif(tmp_path / "b.gif", iter(moving[:1]), 10)
+    info, pictures = frames_of(tmp_path / "a.gif")
+    assert info["duration"] == 100
+    assert len(pictures) == 6
+    for picture, expected in zip(pictures, moving, strict=True):
+        assert np.abs(picture.astype(int) - expected).max() < 8
+    sizes = [(tmp_path / name).stat().st_size for name in ("a.gif", "b.gif")]
+    assert sizes[0] < 3 * sizes[1]
+
+
+def test_a_gif_has_the_colours_of_later_pictures(tmp_path):
+    view = mfq.wrap(gaussian_squeeze_v0.batched_env(max_cycles=12))
+    path = record(view, "random", tmp_path / "a.gif")
+    last, expected = frames_of(path)[1][-1].astype(int), view.picture()
+    curve = (expected == (0, 138, 104)).all(axis=-1)  # not in the first picture
+    assert curve.sum() > 20
+    assert np.abs(last - expected)[curve].max() < 5
