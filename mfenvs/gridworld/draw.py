@@ -11,7 +11,7 @@ from mfenvs.gridworld import arena, attack, board
 from mfenvs.gridworld.arena import Field
 from mfenvs.gridworld.layout import way
 from mfenvs.gridworld.state import State
-from mfenvs.gridworld.tables import NUM_MOVES, STAY
+from mfenvs.gridworld.tables import NUM_ACTIONS, NUM_MOVES, STAY, WINDOW
 from mfenvs.render.geometry import Point
 from mfenvs.render.panel import MARGIN, WIDTH, Key, LegendRow, Panel, game_area
 
@@ -154,9 +154,10 @@ def health(field: Field, agent: int) -> str:
 
 def last_action_text(field: Field, agent: int) -> str:
     """The agent's last action, and what it led to."""
-    params, unit, action = field.game.params, field.game.types[agent], int(field.action[agent])
+    params, unit, action = field.game.params, field.game.unit_types[agent], int(field.action[agent])
     fixed = {-1: "no action", int(params.units[unit, STAY]): "stay"}
-    fixed[field.game.num_actions] = "nothing done yet"
+    # Also of an action that is copied and that the agent does not have.
+    fixed[int(params.units[unit, NUM_ACTIONS])] = "nothing done" + " yet" * (field.state.time[0] == 0)
     if action in fixed:
         return fixed[action]
     # An agent that is killed before its turn attacks nobody.
@@ -168,9 +169,10 @@ def last_action_text(field: Field, agent: int) -> str:
 
 def observed(field: Field, agent: int) -> np.ndarray:
     """The agent's view, float32 [window, window, channels]."""
-    out = field.game.allocate_observation((1,))
-    field.game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]))
-    return np.asarray(out["view"][0])
+    game, kind = field.game, int(field.game.types[agent])
+    out = game.allocate_observation((1,), of_type=kind)
+    game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]), kind)
+    return np.asarray(out["view"] if isinstance(out, dict) else out)[0]
 
 
 def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarray]:
@@ -182,8 +184,10 @@ def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarra
     colors = arena.group_colors(field)
     colors = colors[viewer:] + colors[:viewer]
     floor, wall = arena.ground_colors(canvas)
-    image = np.full((params.window, params.window, 3), theme.paper, np.float32)
-    corner = params.window // 2
+    unit = field.game.unit_types[agent]
+    window = int(params.units[unit, WINDOW])
+    image = np.full((window, window, 3), theme.paper, np.float32)
+    corner = window // 2
     left, top = (at - corner for at in field.center_cell(agent))
     for row, first, last in arena.sight_of(field, agent):
         image[row - top, first - left : last - left + 1] = floor
@@ -194,7 +198,8 @@ def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarra
     image[corner, corner] = theme.ink
     maps = {"what it sees": image}
 
-    mine = int(params.part[field.y[agent]]), int(params.part[field.x[agent]])
+    part = params.part[unit]
+    mine = int(part[field.y[agent]]), int(part[field.x[agent]])
     # The minimaps of the other groups in one, in the color of the first of them.
     parts = {"own minimap": [0], "other minimap": list(range(1, groups))}
     for title, which in parts.items() if params.minimap else ():
