@@ -72,8 +72,10 @@ class GridGame(Game):
     later_fields: ClassVar[Mapping[str, str]] = {"victim": "attack_result", "bounty": "reward"}
     agent_fields = ("x", "y", "hp", "last_reward", "mark")
     name: ClassVar[str] = "Grid world"  # in pictures
+    rewards_exceed_range: ClassVar[bool] = False
+    """Whether rewards may lie outside the world's ``reward_range``, which bounds MAgent2's spaces."""
     # The fields of the state that are measures of each group, by the name of the measure.
-    counts: ClassVar[Mapping[str, str]] = {
+    measured: ClassVar[Mapping[str, str]] = {
         "alive": "living",
         "attacks": "attacks",
         "hits": "hits",
@@ -160,7 +162,7 @@ class GridGame(Game):
     @property
     def reward_bounds(self) -> tuple[float, float]:
         """The bounds of the last reward in a `BatchedEnv`: MAgent2's, unless rewards may exceed them."""
-        return self.world.reward_range
+        return (-np.inf, np.inf) if self.rewards_exceed_range else self.world.reward_range
 
     @staticmethod
     @abstractmethod
@@ -440,7 +442,15 @@ class GridGame(Game):
 
     def _state_walls(self, state: State, row: int) -> np.ndarray:
         """Returns where `global_state` shows walls: bool [map, map], indexed [x, y]."""
-        return self._constructors_walls
+        if getattr(self.config, "first_walls", True):
+            return self._constructors_walls
+        return self._inside(state.grid[row]) == board.WALL
+
+    def _inside(self, grid: Any) -> np.ndarray:
+        """Returns a grid without its rim, indexed [x, y]."""
+        params = self.params
+        inside = slice(params.rim, params.rim + params.size)
+        return np.asarray(grid).reshape(params.stride, params.stride)[inside, inside].T
 
     @cached_property
     def _constructors_walls(self) -> np.ndarray:
@@ -450,23 +460,20 @@ class GridGame(Game):
         state = self.allocate(1)
         if params.is_drawn:
             self.seed_rows(state, np.array([(self.config.seed or 0) | CONSTRUCTED]))
-        grid = np.array(np.asarray(params.empty_map))
-        grid = grid.reshape(params.stride, params.stride)
-        inside = slice(params.rim, params.rim + params.size)
-        walls = grid[inside, inside] == board.WALL
+        walls = self._inside(params.empty_map) == board.WALL
         y, x = np.divmod(state.walls[0], params.size)
-        walls[y, x] = True
-        return walls.T
+        walls[x, y] = True
+        return walls
 
     def measures(self, state: State) -> dict[str, Any]:
         found = {
             f"{group.name}_{measure}": getattr(state, name)[:, k]
-            for measure, name in self.counts.items()
+            for measure, name in self.measured.items()
             for k, group in enumerate(self.world.groups)
         }
         for side in self.group_names:  # of several groups
             members = [k for k, group in enumerate(self.world.groups) if group.side == side]
-            for measure, name in self.counts.items() if len(members) > 1 else ():
+            for measure, name in self.measured.items() if len(members) > 1 else ():
                 found[f"{side}_{measure}"] = getattr(state, name)[:, members].sum(1)
         return found
 

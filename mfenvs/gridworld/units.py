@@ -90,6 +90,12 @@ def single(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r}; allowed: 0, or a size from 1e-45 to 3e38 (float32)")
 
 
+def bounds_of(*rewards: float) -> tuple[float, float]:
+    """Returns the sum of the negative rewards, and that of the positive ones, as MAgent2 bounds them."""
+    amounts = np.array(rewards, np.float64)
+    return float(np.minimum(amounts, 0).sum()), float(np.maximum(amounts, 0).sum())
+
+
 @dataclass(frozen=True)
 class Group:
     """Agents of one type that share channels in the views; MAgent's group.
