@@ -107,6 +107,7 @@ class Game(ABC):
         match_measure: the measure that decides a match: the group of the highest
             ``measures[f"{group}_{match_measure}"]`` wins. None: the group of the highest return.
         state_space: of `global_state`.
+        state_is_bounded: whether states lie within the bounds of ``state_space``.
     """
 
     id: ClassVar[str]
@@ -127,6 +128,7 @@ class Game(ABC):
     single_observation_space: Any
     single_action_space: Any
     all_start: bool = True
+    state_is_bounded: bool = True
     players: ClassVar[Mapping[str, Rule]] = {}
     state_space: spaces.Space[Any]
 

@@ -136,6 +136,7 @@ class GridGame(Game):
         self.state_space = self._box(
             (params.size, params.size, depth), depth - 1 if max(bits) else None
         )
+        self.state_is_bounded = not (config.extra_features and self.rewards_exceed_range)
         self._numbers = backend.asarray(np.arange(0), np.int64)
         self._members = [backend.asarray(members, np.int64) for members in self.members]
         self._are_of_type = [
