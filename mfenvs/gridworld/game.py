@@ -112,10 +112,8 @@ class GridGame(Game):
             (params.id_bits + n + 1) * config.extra_features for n in units[:, NUM_ACTIONS].tolist()
         ]
         self.feature_counts = tuple(n + 2 * config.minimap_mode for n in bits)
-        self._observed_parts = [
-            None if self.has_types and not features else ("view", "features")
-            for features in self.feature_counts
-        ]
+        # Whether a type observes its view alone, in place of a dict of view and features.
+        self._are_views = [self.has_types and not count for count in self.feature_counts]
         self._shapes = [(n, n, params.channels) for n in self.windows]
         views, pictures = [], []
         for shape, features, reward in zip(self._shapes, self.feature_counts, bits, strict=True):
@@ -248,7 +246,7 @@ class GridGame(Game):
             return super().allocate_observation(shape, dtype)
         k, empty = of_type or 0, self.backend.empty
         view = empty((*shape, *self._shapes[k]), dtype)
-        if self._observed_parts[k] is None:
+        if self._are_views[k]:
             return view
         return {"view": view, "features": empty((*shape, self.feature_counts[k]), dtype)}
 
@@ -360,30 +358,35 @@ class GridGame(Game):
         run, params = self.backend.run, self.params
         numbers = self.windows[k] ** 2 * params.channels
         work = 150 + numbers // 10
-        if not isinstance(out, dict) and self._observed_parts[k] is not None:
+        if not isinstance(out, dict) and not self._are_views[k]:
             width = params.channels + self.feature_counts[k]
             picture = out.reshape(len(out), self.windows[k] ** 2 * width)
-            arguments = (params, scene, seen, rows, agents, width, picture)
-            run(observe.picture_some, (len(out),), *arguments, work=work * width // params.channels)
+            of_pictures = (params, scene, seen, rows, agents, width, picture)
+            run(
+                observe.picture_some,
+                (len(out),),
+                *of_pictures,
+                work=work * width // params.channels,
+            )
             return
         if isinstance(out, dict):
             view, features = out["view"], out["features"]
         else:
             view, features = out, self.backend.empty((*out.shape[:-3], 0), np.float32)
         views = view.reshape(*view.shape[:-3], numbers), features
+        world, in_lanes = (params, scene, seen), self.backend.massively_parallel
         if rows is None:
-            members = self._members[k]
-            extent, arguments = (len(view), len(members)), (params, scene, seen, members, *views)
-            if self.backend.massively_parallel:
-                run(observe.lanes_of_all, (*extent, observe.LANES), *arguments)
+            extent, members = (len(view), len(self.members[k])), self._members[k]
+            if in_lanes:
+                run(observe.lanes_of_all, (*extent, observe.LANES), *world, members, *views)
             else:
-                run(observe.observe_all, extent, *arguments, work=work)
+                run(observe.observe_all, extent, *world, members, *views, work=work)
             return
-        arguments = (params, scene, seen, rows, agents, self._are_of_type[k], *views)
-        if self.backend.massively_parallel:
-            run(observe.lanes_of_some, (len(rows), observe.LANES), *arguments)
+        chosen = (rows, agents, self._are_of_type[k])
+        if in_lanes:
+            run(observe.lanes_of_some, (len(rows), observe.LANES), *world, *chosen, *views)
         else:
-            run(observe.observe_some, (len(rows),), *arguments, work=work)
+            run(observe.observe_some, (len(rows),), *world, *chosen, *views, work=work)
 
     def snapshot(self, state: State) -> Snapshot:
         empty, params = self.backend.empty, self.params

@@ -83,7 +83,7 @@ class BattlefieldConfig(WorldConfig):
 
 
 class BattlefieldRules(TypedDict, total=False):
-    """The fields of `BattlefieldConfig` that MAgent2's ``parallel_env`` takes by name alone, or lacks."""
+    """The fields of `BattlefieldConfig` that MAgent2's maker takes by name alone, or lacks."""
 
     step_reward: float
     dead_penalty: float

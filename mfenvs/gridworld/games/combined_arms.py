@@ -79,7 +79,7 @@ class CombinedArmsConfig(WorldConfig):
 
 
 class CombinedArmsRules(TypedDict, total=False):
-    """The fields of `CombinedArmsConfig` that MAgent2's ``parallel_env`` takes by name alone, or lacks."""
+    """The fields of `CombinedArmsConfig` that MAgent2's maker takes by name alone, or lacks."""
 
     step_reward: float
     dead_penalty: float
@@ -117,7 +117,7 @@ UNSHAPED: dict[str, Any] = dict.fromkeys(REWARDS[1:], 0.0)
 
 def combined_arms_world(config: CombinedArmsConfig) -> World:
     """Returns the world that the options describe."""
-    shared = {
+    shared: dict[str, Any] = {
         "view_radius": 6,
         "damage": 2,
         "recover": 0.1,
@@ -156,7 +156,7 @@ def combined_arms_world(config: CombinedArmsConfig) -> World:
 
 
 def armies(size: int) -> list[list[Cell]]:
-    """Returns the cells by group: columns of an army, every second cell, are melee and ranged in turn."""
+    """Returns the cells by group: columns of an army are melee and ranged in turn."""
     side, middle = 2 * int(math.sqrt(0.04 * size * size)), size // 2
     top = (size - side) // 2
     red = range(max(middle - GAP - side, 1), middle - GAP, 2)
