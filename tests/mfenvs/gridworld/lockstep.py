@@ -29,7 +29,7 @@ NEVER_SILENT = {"gather": 20}
 # Of each game: map sizes, steps of an episode, steps between two looks at everything, least deaths.
 PLANS = {
     "adversarial_pursuit": ((9, 12, 17, 24, 31), 25, 2, 0),
-    "battlefield": ((46, 50, 57, 83, 90), 60, 5, 50),
+    "battlefield": ((46, 50, 57, 83, 90), 60, 5, 15),
     "combined_arms": ((16, 17, 20, 23, 30), 25, 2, 100),
     "gather": ((None,), 8, 4, 200),
     "tiger_deer": ((10, 14, 19, 24, 30), 40, 3, 50),

@@ -41,7 +41,7 @@ def test_episodes(game, side, minimap_mode, extra_features):
     for k, style in enumerate(STYLES):
         options = options_of(sizes[k % len(sizes)], max_cycles=steps - k, **shown)
         seeds = [SEEDS[k % 4], None, SEEDS[k % 3]]
-        compare(game, side, options, seeds, Players(seed=k, **style), tally, every=every)
+        compare(game, side, options, seeds, Players(seed=k, **style), tally, steps + 1, every)
     assert tally.episodes == 15
     assert tally.truncations + tally.wipe_outs == 15
     assert tally.deaths >= least
@@ -53,7 +53,7 @@ def test_rewards(game, side):
     tally, names = Tally(), [None, *REWARDS[game]]
     for k, name in enumerate(names):
         given = REWARDS[game] if name is None else {name: REWARDS[game][name]}
-        options = options_of(sizes[k % len(sizes)], extra_features=True, **given)
+        options = options_of(sizes[-1 - k % len(sizes)], extra_features=True, **given)
         compare(game, side, options, [k], Players(seed=k), tally, steps=12, every=4)
     assert tally.episodes == len(names)
     assert len(tally.rewards) >= 4
@@ -77,6 +77,13 @@ def test_defaults(game, side):
     ours, theirs = other_env(game, side), magent2_env(game)
     config = ours.config if side == "model" else ours.game.config
     assert (config.max_cycles, config.map_size) == (theirs.max_cycles, theirs.map_size)
+
+
+@pytest.mark.parametrize("side", [side for game, side in SIDES if game == "battlefield"])
+def test_a_battlefield_to_the_last_agent(side):
+    tally, players = Tally(), Players(rushing=0.5, silent=0.0, brawl=0.0, seed=2)
+    compare("battlefield", side, {"map_size": 57}, [2], players, tally, steps=1000, every=100)
+    assert (tally.wipe_outs, tally.truncations) == (1, 0)
 
 
 @pytest.mark.parametrize("side", [side for game, side in SIDES if game == "tiger_deer"])
