@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict
+from typing import Any, TypedDict
 
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
@@ -51,7 +51,7 @@ class CombinedArmsConfig(WorldConfig):
         ValueError, TypeError: from the constructor, naming the option, its value and what is allowed.
     """
 
-    NEIGHBORS: ClassVar[tuple[str, ...]] = ("color", "team", "group", "type", "all")
+    NEIGHBORS = ("color", "team", "group", "type", "all")
 
     map_size: int = 45
     minimap_mode: bool = False
