@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
 VIEW = 91  # pixels along each map of what the selected agent sees: seven a cell, usually
+IN_LINE = 2  # groups beside each other in the panel
+DIGIT = 25  # the width of a large digit, pixels
 SWATCH = 15  # width and height of an agent in the legend, pixels
 
 
@@ -59,10 +61,14 @@ def draw(game: Any, state: State, step: Step, row: int, canvas: Canvas) -> None:
 
 def _options(game: Any) -> list[str]:
     """Two lines on the map and on the units."""
-    groups = zip(game.world.groups, game.world.placement.group_sizes.tolist(), strict=True)
+    sizes = game.world.placement.group_sizes.tolist()
+    groups = [f"{n:,} {g.name}" for g, n in zip(game.world.groups, sizes, strict=True)]
     units, size = game.world.unit_types, game.params.size
+    if len(groups) > IN_LINE:
+        groups = [f"{game.num_agents:,} agents in {len(groups)} groups"]
     lines = [
-        f"{size} × {size} map, " + " against ".join(f"{n:,} {group.name}" for group, n in groups),
+        f"{size} × {size} map, "
+        + (" and " if game.num_agents < sum(sizes) else " against ").join(groups),
         f"{len(units)} unit types, hp {', '.join(f'{unit.hp:.4g}' for unit in units)}",
     ]
     if len(units) == 1:
@@ -72,23 +78,31 @@ def _options(game: Any) -> list[str]:
 
 
 def _draw_counts(field: Field, panel: Panel) -> None:
-    """How many agents of each group are alive, now and over the frames drawn so far, and its kills."""
+    """How many agents of each group are alive, now and over the frames drawn so far, and what decides a
+    match, such as its kills."""
     canvas, left, top = field.canvas, panel.left, panel.top - 6
     time, groups = int(field.state.time[0]), field.game.world.groups
-    living, kills = field.state.living[0].tolist(), field.state.kills[0].tolist()
+    measure = field.game.match_measure or "kills"
+    counts = getattr(field.state, field.game.measured.get(measure, "kills"))[0].tolist()
+    living = field.state.living[0].tolist()
     pairs = zip(groups, living, strict=True)
     histories = [canvas.trace(group.name, time, n) for group, n in pairs]
     most = max(5, *field.game.world.placement.group_sizes.tolist())
-    column, colors = (WIDTH + 32) // len(groups), arena.group_colors(field)
-    for index in range(len(groups)):
-        x, end = left + index * column, left + (index + 1) * column - 32
-        _draw_swatch(field, (x, top + 10), 1.0, index)
-        canvas.text(groups[index].name.capitalize(), (x + 22, top), 15, bold=True)
-        canvas.text(_count(kills[index], "kill"), (x, top + 24), 13, canvas.theme.faint)
-        words = f"{living[index]:,}"
-        size = 34 if len(words) <= 3 else 22
-        canvas.text(words, (end, top + 14), size, anchor="midright", bold=True)
-    panel.top = top + 52
+    columns, colors = min(len(groups), IN_LINE), arena.group_colors(field)
+    column = (WIDTH + 32) // columns
+    for index, group in enumerate(groups):
+        x, y = left + index % columns * column, top + index // columns * 52
+        _draw_swatch(field, (x, y + 10), 1.0, index)
+        named = canvas.text(group.name.capitalize(), (x + 22, y), 15, bold=True)
+        if group.unit.attack_radius > 0 and not group.passive:
+            words = _count(counts[index], measure)
+            canvas.text(words, (x, y + 24), 13, canvas.theme.faint)
+        words, end = f"{living[index]:,}", x + column - 32
+        # Large, if that leaves the name free.
+        is_short = len(words) <= 3 and named + DIGIT * len(words) < end
+        size, line = (34, 14) if is_short else (22, 14 if len(words) * DIGIT < end - named else 30)
+        canvas.text(words, (end, y + line), size, anchor="midright", bold=True)
+    panel.top = top + 52 * -(-len(groups) // columns)
     panel.history(*zip(histories, colors, strict=True), y=(0.0, float(most)), x_label="step")
 
 
@@ -132,9 +146,10 @@ def _draw_selected(field: Field, panel: Panel, agent: int) -> None:
     if not field.game.params.minimap:
         near = field.game.graph(field.state).neighbors(agent)
         presence = (view[:, :, 1 :: field.game.params.depth] > 0).sum((0, 1))
+        mine = int(field.bodies(np.array([agent])).prod()) * int(field.alive[agent])
         counts = {
             "neighbours alive": int(field.alive[near].sum()),
-            "own group in sight": int(presence[0]) - int(field.alive[agent]),
+            "own group in sight": int(presence[0]) - mine,
             "others in sight": int(presence[1:].sum()),
         }
         shown = {name: f"{count:,}" for name, count in counts.items()}
@@ -287,5 +302,6 @@ def _draw_swatch(field: Field, at: Point, share: float, group: int, marked: bool
     arena.stamp_agents(field.canvas, corner, shares, group, color, SWATCH, marked)
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + "s" * (n != 1)
+def _count(n: int, measure: str) -> str:
+    """A number of what a measure counts, such as "1 kill"."""
+    return f"{n:,} {measure.removesuffix('s') if n == 1 else measure}"
