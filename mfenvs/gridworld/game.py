@@ -443,8 +443,9 @@ class GridGame(Game):
 
     def _state_features(self, state: State, row: int, living: np.ndarray) -> np.ndarray:
         """Returns the features of agents of a group, without the position: float32 [n, F]."""
-        # Between two steps the engine's last reward is that of the step just made.
-        scene = scene_of(state)._replace(last_reward=state.reward)
+        # Between two steps the engine's last reward is that of the step just made, and the dead are gone.
+        status = state.status * (state.status == board.ALIVE)
+        scene = scene_of(state)._replace(last_reward=state.reward, status=status)
         count = self.feature_counts[self.types[living[0]]]
         features = self.backend.empty((len(living), count), np.float32)
         rows = np.full(len(living), row)
