@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mfenvs.check import CHECKS, check
+from mfenvs.engine.actions import sanitize_actions
 from mfenvs.registry import game_class
 from mfenvs.views.vector import AgentVectorEnv
 from tests.mfenvs.gridworld.test_games_options import SMALL, every_game
@@ -95,6 +96,15 @@ def test_an_action_of_another_type_is_refused(game):
         ValueError, match=rf"actions\['{agent}'\]={most} is out of range; allowed: 0"
     ):
         view.step({agent: most})
+
+
+def test_on_a_gpu_an_action_of_another_type_is_none():
+    """There it cannot be refused without waiting for the device."""
+    counts, out = np.array([9, 13]), np.zeros((1, 2), np.int64)
+    for given, expected in (([8, 12], [8, 12]), ([9, 9], [-1, 9]), ([-2, 13], [-1, -1])):
+        for agent in range(2):
+            sanitize_actions(0, agent, counts, np.array([given]), out)
+        assert out.tolist() == [expected]
 
 
 @typed_games
