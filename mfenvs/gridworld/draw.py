@@ -186,9 +186,9 @@ def last_action_text(field: Field, agent: int) -> str:
 
 def observed(field: Field, agent: int) -> np.ndarray:
     """The agent's view, float32 [window, window, channels]."""
-    game, kind = field.game, int(field.game.types[agent])
-    out = game.allocate_observation((1,), of_type=kind)
-    game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]), kind)
+    game, k = field.game, int(field.game.types[agent])
+    out = game.allocate_observation((1,), of_type=k)
+    game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]), k)
     return np.asarray(out["view"] if isinstance(out, dict) else out)[0]
 
 

@@ -29,6 +29,7 @@ from mfenvs.gridworld.tables import NUM_ACTIONS, WINDOW
 from mfenvs.gridworld.units import World
 from mfenvs.layout import Layout, Places
 from mfenvs.rng import row_key
+from mfenvs.validate import one_of
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
@@ -188,6 +189,38 @@ class GridGame(Game):
     @property
     def max_cycles(self) -> int | None:
         return self.config.max_cycles
+
+    def channel_names(self, group: str) -> tuple[str, ...]:
+        """Returns the names of the channels in the views of a group's agents, such as "red_hp".
+
+        Raises:
+            ValueError: for a group that is not one of the world's that act.
+        """
+        names = [each.name for each in self.world.groups]
+        one_of("group", group, names[: self.params.num_acting_groups])
+        first = names.index(group)
+        quantities = ("", "_hp", "_minimap")[: self.params.depth]
+        cycle = names[first:] + names[:first]
+        return ("wall", *(f"{name}{quantity}" for name in cycle for quantity in quantities))
+
+    def feature_names(self, group: str) -> tuple[str, ...]:
+        """Returns the names of the features of a group's agents, such as "last_action_3".
+
+        In the PettingZoo view they follow the `channel_names`.
+
+        Raises:
+            ValueError: as `channel_names`.
+        """
+        names = [each.name for each in self.world.acting]
+        one_of("group", group, names)
+        unit = self.world.unit_types.index(self.world.acting[names.index(group)].unit)
+        count = int(self.params.units[unit, NUM_ACTIONS])
+        features: tuple[str, ...] = ()
+        if self.params.extra_features:
+            bits = (f"id_bit_{bit}" for bit in range(self.params.id_bits))
+            actions = (f"last_action_{action}" for action in range(count))
+            features = (*bits, *actions, "last_reward")
+        return (*features, "x", "y") if self.params.minimap else features
 
     # -- memory ---------------------------------------------------------------------------------
 
@@ -443,7 +476,8 @@ class GridGame(Game):
 
     def _state_features(self, state: State, row: int, living: np.ndarray) -> np.ndarray:
         """Returns the features of agents of a group, without the position: float32 [n, F]."""
-        # Between two steps the engine's last reward is that of the step just made, and the dead are gone.
+        # Between two steps the engine's last reward is that of the step just made, and the dead are
+        # removed.
         status = state.status * (state.status == board.ALIVE)
         scene = scene_of(state)._replace(last_reward=state.reward, status=status)
         count = self.feature_counts[self.types[living[0]]]
@@ -479,7 +513,7 @@ class GridGame(Game):
         return walls
 
     def measures(self, state: State) -> dict[str, Any]:
-        found = {
+        measures = {
             f"{group.name}_{measure}": getattr(state, name)[:, k]
             for measure, name in self.measured.items()
             for k, group in enumerate(self.world.groups)
@@ -487,8 +521,8 @@ class GridGame(Game):
         for side in self.group_names:  # of several groups
             members = [k for k, group in enumerate(self.world.groups) if group.side == side]
             for measure, name in self.measured.items() if len(members) > 1 else ():
-                found[f"{side}_{measure}"] = getattr(state, name)[:, members].sum(1)
-        return found
+                measures[f"{side}_{measure}"] = getattr(state, name)[:, members].sum(1)
+        return measures
 
     def layout(self) -> Layout | None:
         return layout.layout_of(self)

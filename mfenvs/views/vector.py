@@ -220,9 +220,9 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
             name: np.zeros((self.num_rows, self.num_agents, *(part.shape or ())), part.dtype)
             for name, part in parts.items()
         }
-        for members, kind in zip(game.members, game.type_names, strict=True):
+        for members, type_name in zip(game.members, game.type_names, strict=True):
             for name, array in result.items():
-                values = (obs[kind][name] if name else obs[kind]).numpy()
+                values = (obs[type_name][name] if name else obs[type_name]).numpy()
                 inside = tuple(slice(size) for size in values.shape[2:])
                 array[(slice(None), members, *inside)] = values
         flat = {name: part.reshape(self.num_envs, *part.shape[2:]) for name, part in result.items()}

@@ -133,9 +133,9 @@ def combined_arms_world(config: CombinedArmsConfig) -> World:
         }
     )
     groups = tuple(
-        Group(f"{color}{kind}", units[kind], side=color, color=color)
+        Group(f"{color}{unit}", units[unit], side=color, color=color)
         for color in COLORS
-        for kind in TYPES
+        for unit in TYPES
     )
     cells = armies(config.map_size)
     return World(
@@ -182,7 +182,8 @@ class CombinedArmsGame(GridGame):
         "features" float32 [F]: ten bits of the id, the last action one-hot and the last reward; x and y
         over the map's size. In the PettingZoo view both in one, the features repeated at every cell.
     Action: melee 0 to 4 move by one cell (2 stays), 5 to 8 attack one of the four cells beside. Ranged 0
-        to 12 move within a distance of 2 (6 stays), 13 to 24 attack one of the same cells but its own.
+        to 12 move within a distance of 2 (6 stays), 13 to 24 attack one of the same cells except the
+        one that it is on.
         A move to a cell that is not blank fails.
     Reward: step -0.005, each attack -0.1; a hit of the other color that does not kill +0.2, a kill of
         the other color +5, also if the attacker dies later in the step; who is killed gets -0.1 in place

@@ -198,6 +198,26 @@ def test_graphs():
     assert 0 < len(near.neighbors("redmelee_0")) < 10
 
 
+def test_channels_and_features_have_names():
+    env = made("combined_arms", minimap_mode=True, extra_features=True)
+    names = env.game.channel_names("blueranged")
+    assert names[:5] == ("wall", "blueranged", "blueranged_hp", "blueranged_minimap", "redmelee")
+    assert len(names) == 13
+    features = env.game.feature_names("blueranged")
+    assert features[9:12] == ("id_bit_9", "last_action_0", "last_action_1")
+    assert features[-4:] == ("last_action_24", "last_reward", "x", "y")
+    width = env.observation_space("blueranged_0").shape[2]
+    assert len(names) + len(features) == width
+    obs = env.reset(seed=0)[0]["blueranged_0"]
+    x = obs[0, 0, len(names) + features.index("x")]
+    place = env.game.agents.index("blueranged_0")
+    assert x == np.float32(env._state.x[0, place]) / np.float32(env.game.params.size)
+    assert obs[6, 6, names.index("blueranged_hp")] == 1.0
+    assert made("gather").game.feature_names("omnivore") == ()
+    with pytest.raises(ValueError, match="group='food'; allowed: 'omnivore'"):
+        made("gather").game.channel_names("food")
+
+
 # -- rules that are not MAgent2's, or not seen in its games ------------------------------------------
 
 

@@ -89,7 +89,7 @@ def test_samples_of_snapshots_are_what_was_observed(k):
     typed, field = view.of_type(k), MeanAction(view.of_type(k))
     assert CompactReplay.refuses(typed, field) is None
     replay = CompactReplay(typed, 4096, 0, field)
-    step, told = view.reset(seed=0), {}
+    step, played = view.reset(seed=0), {}
     coin = torch.Generator().manual_seed(0)
     for _ in range(6):
         typed_step = step.of_type(k)
@@ -104,7 +104,7 @@ def test_samples_of_snapshots_are_what_was_observed(k):
             seen = {name: part[0].clone() for name, part in typed_step.obs_at(index).items()}
             key = (j, float(after.reward[b, j]), tuple(seen["view"].flatten().tolist()))
             acted = int(after.actions[b, j]), after.mean_action[b, j].tolist()
-            told.setdefault(key, []).append((*acted, seen["features"].tolist()))
+            played.setdefault(key, []).append((*acted, seen["features"].tolist()))
         step = after
     batch = replay.sample(200)
     assert batch["mean"].shape == (200, 34)
@@ -115,7 +115,7 @@ def test_samples_of_snapshots_are_what_was_observed(k):
         near = batch["next_mean"][m].tolist()
         assert any(
             (action, features) == sampled and mean == pytest.approx(near, abs=1e-6)
-            for action, mean, features in told[key]
+            for action, mean, features in played[key]
         )
 
 

@@ -19,16 +19,16 @@ def covered(game, state, row):
     """The cells of all living bodies, each as often as it is covered."""
     units = game.world.unit_types
     for unit in np.flatnonzero(state.status[row] == board.ALIVE).tolist():
-        kind = units[game.unit_types[unit]]
-        for dx in range(kind.width):
-            for dy in range(kind.length):
+        body = units[game.unit_types[unit]]
+        for dx in range(body.width):
+            for dy in range(body.length):
                 yield int(state.x[row, unit]) + dx, int(state.y[row, unit]) + dy
 
 
 @pytest.mark.parametrize("name", SMALL)
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**31), eager=st.floats(0, 1))
-def test_laws(name, seed, eager):
+def test_invariants(name, seed, eager):
     env = import_module(f"mfenvs.{name}_v0").batched_env(ROWS, **{**SMALL[name], "max_cycles": 25})
     game, coin = env.game, np.random.default_rng(seed)
     env.reset(seed=seed)
