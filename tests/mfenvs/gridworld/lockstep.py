@@ -31,7 +31,7 @@ PLANS = {
     "adversarial_pursuit": ((9, 12, 17, 24, 31), 25, 2, 0),
     "battlefield": ((46, 50, 57, 83, 90), 60, 5, 15),
     "combined_arms": ((16, 17, 20, 23, 30), 25, 2, 100),
-    "gather": ((None,), 8, 4, 200),
+    "gather": ((None,), 7, 3, 100),
     "tiger_deer": ((10, 14, 19, 24, 30), 40, 3, 50),
 }
 REWARDS = {
