@@ -9,7 +9,7 @@ they show the same observations. Two tables:
 
 "floor" is what the bytes allow. For "pettingzoo": how often arrays of the observations' size can be
 filled with zeros. For "batched": the bytes that a step must read and write once (actions in; rewards,
-deaths, who lives and acted, actions in effect, and observations out), over the bandwidth of a large copy.
+deaths, who lives and acted, actions in effect, observations out), over the bandwidth of a large copy.
 """
 
 from __future__ import annotations
