@@ -17,13 +17,13 @@ SMALL = {"map_size": 14, "counts": {"cow": 3, "walls": 2}}
 
 
 @pytest.fixture
-def herd(monkeypatch):
+def herd():
+    """The module, registered for the time of a test alone."""
     from examples import herd
 
-    monkeypatch.setitem(GAMES, "herd_v0", "examples.herd:Herd")
+    GAMES["herd_v0"] = "examples.herd:Herd"
     yield herd
-    monkeypatch.delitem(GAMES, "herd_v0")
-    GAMES.pop("herd_v0", None)
+    del GAMES["herd_v0"]
 
 
 def test_it_takes_at_most_sixty_lines(herd):
