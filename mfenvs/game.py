@@ -70,8 +70,11 @@ class Game(ABC):
     """Rules, spaces and names of one game in one configuration.
 
     The constructor of a subclass calls that of this class, then sets ``agents``, ``params``,
-    ``single_observation_space``, ``single_action_space`` and ``state_space``, and ``groups`` or
-    ``types`` where there are several.
+    ``single_observation_space``, ``single_action_space`` and ``state_space``, and ``groups``, or
+    ``types`` and ``type_names``, where there are several.
+
+    With K > 1 types of agents each of them has its spaces, and observations are dicts by the name of the
+    type: [B, N_k, ...] for the N_k agents of type k, in order.
 
     Args:
         config: an instance of ``Config``.
@@ -84,9 +87,12 @@ class Game(ABC):
             `AgentVectorEnv` can show each as an environment.
         agents: N names.
         groups: int64 [N], the group of each agent, as an index into ``group_names``; by default 0.
-        types: int64 [N]; agents of one type share spaces and may share a network; by default 0.
-        single_observation_space, single_action_space: of one agent.
-        parallel_observation_space: of one agent in the PettingZoo view; by default the same.
+        types: int64 [N]; agents of one type share spaces and may share a network, as an index into
+            ``type_names``; by default 0.
+        type_names: K names.
+        single_observation_space, single_action_space: of one agent; with several types a dict of these
+            by the name of the type.
+        parallel_observation_space: of one agent in the PettingZoo view, likewise; by default the same.
         all_start: whether all agents take part in every episode; if not, some may be dead from its
             start.
         params: the options as the rules read them.
@@ -102,6 +108,7 @@ class Game(ABC):
         match_measure: the measure that decides a match: the group of the highest
             ``measures[f"{group}_{match_measure}"]`` wins. None: the group of the highest return.
         state_space: of `global_state`.
+        state_is_bounded: whether states lie within the bounds of ``state_space``.
     """
 
     id: ClassVar[str]
@@ -118,9 +125,11 @@ class Game(ABC):
     params: Any
     agents: tuple[str, ...]
     group_names: tuple[str, ...] = ("all",)
-    single_observation_space: spaces.Space[Any]
-    single_action_space: spaces.Discrete
+    type_names: tuple[str, ...] = ("all",)
+    single_observation_space: Any
+    single_action_space: Any
     all_start: bool = True
+    state_is_bounded: bool = True
     players: ClassVar[Mapping[str, Rule]] = {}
     state_space: spaces.Space[Any]
 
@@ -191,7 +200,39 @@ class Game(ABC):
 
     @property
     def num_actions(self) -> int:
-        return int(self.single_action_space.n)
+        """A; with several types, the largest of theirs."""
+        return max(int(self.action_space_of(k).n) for k in range(len(self.type_names)))
+
+    @cached_property
+    def action_counts(self) -> np.ndarray:
+        """How many actions each agent has, int64 [N]."""
+        sizes = [int(self.action_space_of(k).n) for k in range(len(self.type_names))]
+        return np.array(sizes, np.int64)[self.types]
+
+    @property
+    def has_types(self) -> bool:
+        """Whether there are several types of agents."""
+        return len(self.type_names) > 1
+
+    @cached_property
+    def members(self) -> tuple[np.ndarray, ...]:
+        """The agents of each type, int64 [N_k]."""
+        return tuple(np.flatnonzero(self.types == k) for k in range(len(self.type_names)))
+
+    def observation_space_of(self, k: int) -> spaces.Space[Any]:
+        """Returns the observation space of an agent of type k."""
+        return self._of_type(self.single_observation_space, k)
+
+    def parallel_observation_space_of(self, k: int) -> spaces.Space[Any]:
+        """Returns the observation space of an agent of type k in the PettingZoo view."""
+        return self._of_type(self.parallel_observation_space, k)
+
+    def action_space_of(self, k: int) -> spaces.Discrete:
+        """Returns the action space of an agent of type k."""
+        return self._of_type(self.single_action_space, k)
+
+    def _of_type(self, given: Any, k: int) -> Any:
+        return given[self.type_names[k]] if self.has_types else given
 
     @cached_property
     def groups(self) -> np.ndarray:
@@ -222,27 +263,46 @@ class Game(ABC):
     def allocate(self, num_rows: int) -> Any:
         """Returns the state of ``num_rows`` rows: a NamedTuple of the backend's arrays [B, ...]."""
 
-    def allocate_observation(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:
+    def allocate_observation(
+        self, shape: tuple[int, ...], dtype: DTypeLike = np.float32, of_type: int | None = None
+    ) -> Any:
         """Returns uninitialized memory for observations of agents in the given shape.
 
         Args:
             shape: such as (B, N) or (M,).
             dtype: of floats.
+            of_type: the type of the agents; None for all types.
 
         Returns:
             An array [*shape, ...], or a dict of such arrays, as ``single_observation_space`` has it.
+            With several types and no ``of_type`` a dict of these by the name of the type, in which N_k
+            replaces N.
         """
-        return self._allocate_in(self.single_observation_space, shape, dtype)
+        if self.has_types and of_type is None:
+            return {
+                name: self.allocate_observation(
+                    (shape[0], len(self.members[k])) if len(shape) == 2 else shape, dtype, k
+                )
+                for k, name in enumerate(self.type_names)
+            }
+        return self._allocate_in(self.observation_space_of(of_type or 0), shape, dtype)
 
     @property
-    def parallel_observation_space(self) -> spaces.Space[Any]:
+    def parallel_observation_space(self) -> Any:
         return self.single_observation_space
 
-    def allocate_parallel_observation(self, count: int) -> Any:
-        """Returns memory for ``count`` observations of the PettingZoo view, [count, ...]."""
+    def allocate_parallel_observation(self, count: int, of_type: int = 0) -> Any:
+        """Returns memory for ``count`` observations of the PettingZoo view, [count, ...].
+
+        Args:
+            of_type: the type of the agents.
+        """
         if self.parallel_observation_space is self.single_observation_space:
-            return self.allocate_observation((count,))
-        return self._allocate_in(self.parallel_observation_space, (count,), np.float32)
+            if not self.has_types:
+                return self.allocate_observation((count,))
+            return self.allocate_observation((count,), of_type=of_type)
+        space = self.parallel_observation_space_of(of_type)
+        return self._allocate_in(space, (count,), np.float32)
 
     def _allocate_in(
         self, space: spaces.Space[Any], shape: tuple[int, ...], dtype: DTypeLike
@@ -396,6 +456,9 @@ class Game(ABC):
             out: from `allocate_observation`: [B, N, ...], or [M, ...] if indices are given. With
                 indices also from `allocate_parallel_observation`.
             rows, agents: int64 [M], both or neither: observe agent ``agents[m]`` of row ``rows[m]``.
+
+        A game of several types has another argument, ``of_type``: the type, whose observations alone are
+        written to ``out``. With indices observations of agents of other types are zeros.
         """
 
     @abstractmethod

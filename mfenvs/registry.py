@@ -20,9 +20,14 @@ Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 # id -> "module:class"; imported on first use.
 GAMES = {
+    "adversarial_pursuit_v0": "mfenvs.gridworld.games.adversarial_pursuit:PursuitGame",
     "battle_v0": "mfenvs.gridworld.games.battle:BattleGame",
+    "battlefield_v0": "mfenvs.gridworld.games.battlefield:BattlefieldGame",
+    "combined_arms_v0": "mfenvs.gridworld.games.combined_arms:CombinedArmsGame",
+    "gather_v0": "mfenvs.gridworld.games.gather:GatherGame",
     "gaussian_squeeze_v0": "mfenvs.gaussian_squeeze.game:SqueezeGame",
     "ising_v0": "mfenvs.ising.game:IsingGame",
+    "tiger_deer_v0": "mfenvs.gridworld.games.tiger_deer:TigerDeerGame",
 }
 NAMESPACE = "mfenvs"
 

@@ -112,7 +112,8 @@ class MeanField(ABC):
 
         Args:
             graph: a fixed graph.
-            actions: int64 [M, N], in effect; -1 for none.
+            actions: int64 [M, N], in effect; -1 for none. With several types, indices over (type,
+                action).
             agents: int64 [M]; the agent of each sample.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be redrawn from stored actions")
@@ -154,7 +155,7 @@ class MeanAction(MeanField):
         return step.mean_action
 
     def at(self, graph: NeighborGraph, actions: Tensor, agents: Tensor) -> Tensor:
-        return mean_action_at(graph, actions, agents, self.num_actions)
+        return mean_action_at(graph, actions, agents, self.width)
 
 
 class NoMeanField(MeanField):
@@ -167,6 +168,11 @@ class NoMeanField(MeanField):
 
     def at(self, graph: NeighborGraph, actions: Tensor, agents: Tensor) -> Tensor:
         return torch.zeros((len(agents), 0), device=agents.device)
+
+
+def redraws_types(mean_field: MeanField) -> bool:
+    """Returns whether ``at`` is known to take actions of several types."""
+    return type(mean_field).at in (MeanAction.at, NoMeanField.at)
 
 
 MEAN_FIELDS: dict[str, Callable[[Any, str], MeanField]] = {"mean_action": MeanAction}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mfenvs.registry import GAMES
+
 ROOT = Path(__file__).parent.parent
 SOURCES = {
     str(file.relative_to(ROOT)): file.read_text()
@@ -23,7 +25,7 @@ LAYERS = {
         {"ising", "gaussian_squeeze", "gridworld"},
         {"views"},
         {"registry", "check", "checks"},
-        {"ising_v0", "gaussian_squeeze_v0", "battle_v0"},
+        set(GAMES),
     ],
     "mfq": [
         {"common"},

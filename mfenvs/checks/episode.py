@@ -149,12 +149,14 @@ def acting(trial: Trial) -> None:
     """Actions in effect are legal; an agent is acting if and only if its choice is in effect."""
     env = trial.batched()
     most = env.game.num_actions
-    all_legal = np.ones((env.num_envs, env.num_agents, most), np.int8)
+    counts = env.game.action_counts
+    legal = np.arange(most) < counts[:, None]
+    all_legal = np.broadcast_to(legal, (env.num_envs, *legal.shape)).astype(np.int8)
     for step, given, before, after in trial.play(env):
         require = partial(trial.require, step=step)
         effect, counted = after["info.actions"], after["info.acting"]
-        fits = (effect >= -1) & (effect < most)
-        require(fits, f"an action in effect in [-1, {most})", effect)
+        fits = (effect >= -1) & (effect < counts)
+        require(fits, "an action in effect of -1 or more, below the number of the agent's", effect)
         require(~counted | (given >= 0), "acting False where no action (-1) was given", counted)
         require(
             ~counted | (effect == given),

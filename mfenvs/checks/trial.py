@@ -116,9 +116,11 @@ class Trial:
     # -- play -----------------------------------------------------------------------------------
 
     def actions(self, num_rows: int | None = None, salt: int = 0) -> np.ndarray:
-        """Returns random actions for a run, int64 [steps, B, N] in [-1, A); masks are ignored."""
+        """Returns random actions for a run, int64 [steps, B, N] in [-1, A_k) for the A_k actions of the
+        agent's type; masks are ignored."""
         shape = (self.steps, num_rows or self.num_rows, self.game.num_agents)
-        return np.random.default_rng([self.seed, salt]).integers(-1, self.game.num_actions, shape)
+        most = self.game.action_counts if self.game.has_types else self.game.num_actions
+        return np.random.default_rng([self.seed, salt]).integers(-1, most, shape)
 
     def moments(
         self,
@@ -265,13 +267,30 @@ def result_tree(env: BatchedEnv, returned: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def moment(env: BatchedEnv, returned: tuple[Any, ...]) -> Moment:
-    """Copies the results of `reset` or `step`. Those that a reset does not have are zeros."""
-    copies = flat(result_tree(env, returned))
+    """Copies the results of `reset` or `step`. Those that a reset does not have are zeros.
+
+    With several types the observations of each are [B, N, ...], zeros for agents of other types.
+    """
+    copies = spread(env, flat(result_tree(env, returned)))
     shape = (env.num_envs, env.num_agents)
     copies.setdefault("reward", np.zeros(shape, np.float32))
     copies.setdefault("terminated", np.zeros(shape, np.bool_))
     copies.setdefault("truncated", np.zeros(env.num_envs, np.bool_))
     return copies
+
+
+def spread(env: BatchedEnv, results: Moment) -> Moment:
+    """Returns results in which the observations of a type have an entry for each of the N agents."""
+    if not env.game.has_types:
+        return results
+    whole = dict(results)
+    for name, values in results.items():
+        part, _, rest = name.partition(".")
+        if part == "obs":
+            members = env.game.members[env.game.type_names.index(rest.partition(".")[0])]
+            whole[name] = np.zeros((len(values), env.num_agents, *values.shape[2:]), values.dtype)
+            whole[name][:, members] = values
+    return whole
 
 
 def flat(tree: dict[str, Any], path: str = "") -> Moment:

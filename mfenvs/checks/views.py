@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from mfenvs.checks.trial import Moment, Trial, as_dict, by_agent, describe, ended, flat, moment
+from mfenvs.checks.trial import (
+    Moment,
+    Trial,
+    as_dict,
+    by_agent,
+    describe,
+    ended,
+    flat,
+    moment,
+    spread,
+)
 from mfenvs.graph import NeighborGraph
 from mfenvs.infos import ACTING, ACTION
 from mfenvs.views.batched import BatchedEnv
@@ -61,7 +71,7 @@ def _observe(
     rng: np.random.Generator,
     when: str,
 ) -> None:
-    observed = flat({"obs": env.observe(snapshot)})
+    observed = spread(env, flat({"obs": env.observe(snapshot)}))
     trial.require_equal(expected, observed, f"observe(snapshot) {when}", step)
     for count in (0, 1, 2 * env.num_agents):
         rows, agents = rng.integers(0, (env.num_envs, env.num_agents), (count, 2)).T
@@ -69,6 +79,15 @@ def _observe(
         some_expected = {name: values[rows, agents] for name, values in expected.items()}
         claim = f"observe(snapshot, {rows.tolist()}, {agents.tolist()}) {when}"
         trial.require_equal(some_expected, some, claim, step, ("pair", "entry"))
+    for name in env.type_names if env.game.has_types else ():
+        alone = env.observe(snapshot, rows, agents, of_type=name)
+        trial.require_equal(
+            flat({"obs": {name: alone}}),
+            {key: part for key, part in some.items() if key.split(".")[1] == name},
+            f"observe(snapshot, ..., of_type={name!r}) {when}",
+            step,
+            ("pair", "entry"),
+        )
 
 
 def graph(trial: Trial) -> None:
@@ -165,11 +184,12 @@ def _sums(trial: Trial, graph: NeighborGraph, rng: np.random.Generator, step: in
 def views(trial: Trial) -> None:
     """The PettingZoo view agrees with a batch of one; agents without an action get -1."""
     view, env = trial.parallel(), trial.batched(1)
-    for name, of_view, of_game in (
-        ("observation", view.observation_space, env.game.parallel_observation_space),
-        ("action", view.action_space, env.single_action_space),
+    for name, of_view, of_type in (
+        ("observation", view.observation_space, env.game.parallel_observation_space_of),
+        ("action", view.action_space, env.game.action_space_of),
     ):
-        for agent in view.possible_agents:
+        for agent, k in zip(view.possible_agents, env.game.types.tolist(), strict=True):
+            of_game = of_type(k)
             equal = of_view(agent) == of_game
             trial.require(equal, f"{name}_space({agent!r}) {of_game}", of_view(agent))
     everyone = list(view.possible_agents)
@@ -186,6 +206,19 @@ def views(trial: Trial) -> None:
         _agree(trial, view, env, living or view.agents, returned, given, results, step)
 
 
+def _pictures(env: BatchedEnv) -> list[Moment]:
+    """Returns what each agent of row 0 observes in the PettingZoo view."""
+    game, shown = env.game, [Moment() for _ in range(env.num_agents)]
+    for k, members in enumerate(game.members):
+        of_type = {"of_type": k} if game.has_types else {}
+        obs = game.allocate_parallel_observation(len(members), **of_type)
+        game.observe(env._state, obs, np.zeros(len(members), np.int64), members, **of_type)
+        parts = flat(obs, ".") if isinstance(obs, dict) else {"": np.array(obs)}
+        for place, agent in enumerate(members.tolist()):
+            shown[agent] = {name: values[place] for name, values in parts.items()}
+    return shown
+
+
 def _agree(
     trial: Trial,
     view: ParallelEnv,
@@ -200,15 +233,12 @@ def _agree(
     parallel = flat(by_agent(returned))
     terminated, truncated = results["terminated"][0], bool(results["truncated"][0])
     expected: Moment = {}
-    size = trial.game.num_agents
-    obs = env.game.allocate_parallel_observation(size)
-    env.game.observe(env._state, obs, np.zeros(size, np.int64), np.arange(size))
-    parts = flat(obs, ".") if isinstance(obs, dict) else {"": np.array(obs)}
+    shown_parts = _pictures(env)
     index = {agent: i for i, agent in enumerate(trial.game.agents)}
     for agent in living:
         i = index[agent]
-        for name, values in parts.items():
-            expected[f"observations.{agent}{name}"] = values[i]
+        for name, part in shown_parts[i].items():
+            expected[f"observations.{agent}{name}"] = part
         action, acting = results["info.actions"][0, i], results["info.acting"][0, i]
         shown = {}
         if action != given[i]:

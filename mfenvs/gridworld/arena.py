@@ -9,7 +9,7 @@ import numpy as np
 
 from mfenvs.gridworld import attack, board
 from mfenvs.gridworld.state import State, from_grid
-from mfenvs.gridworld.tables import NUM_MOVES
+from mfenvs.gridworld.tables import NUM_ACTIONS, NUM_MOVES, WINDOW
 from mfenvs.render.chart import mixed
 from mfenvs.render.geometry import Area, Color, Point
 
@@ -66,7 +66,7 @@ class Field(NamedTuple):
     def bodies(self, agents: np.ndarray | slice = slice(None)) -> np.ndarray:
         """The widths and lengths of agents, int64 [n, 2]."""
         units = self.game.world.unit_types
-        return np.array([(unit.width, unit.length) for unit in units])[self.game.types[agents]]
+        return np.array([(unit.width, unit.length) for unit in units])[self.game.unit_types[agents]]
 
     def center_cell(self, agent: int) -> tuple[int, int]:
         """The cell from which an agent sees."""
@@ -116,6 +116,7 @@ def take_click(field: Field) -> None:
         return
     gap = np.hypot(*(field.centers() - clicked).T)
     gap[~field.alive] = np.inf
+    gap[field.game.num_agents :] = np.inf  # passive units
     nearest = int(gap.argmin())
     canvas.selected = nearest if gap[nearest] <= max(0.7 * field.cell, 6) else None
 
@@ -123,29 +124,30 @@ def take_click(field: Field) -> None:
 def offsets(field: Field, agents: np.ndarray, actions: np.ndarray) -> np.ndarray:
     """How far right of and below agents the cells lie that their actions aim at: int64 [n, 2]."""
     params = field.game.params
-    return from_grid(params, np.asarray(params.reach)[field.game.types[agents], actions])
+    return from_grid(params, np.asarray(params.reach)[field.game.unit_types[agents], actions])
 
 
 def attacks_of(field: Field, agent: int) -> np.ndarray:
     """`offsets` of all attacks of an agent."""
-    params, unit = field.game.params, field.game.types[agent]
-    actions = np.arange(int(params.units[unit, NUM_MOVES]), field.game.num_actions)
+    params, unit = field.game.params, field.game.unit_types[agent]
+    actions = np.arange(int(params.units[unit, NUM_MOVES]), int(params.units[unit, NUM_ACTIONS]))
     return offsets(field, np.full(len(actions), agent), actions)
 
 
 def sight_of(field: Field, agent: int) -> list[tuple[int, int, int]]:
     """The rows that an agent sees: the row, the first and the last column."""
-    params = field.game.params
+    params, unit = field.game.params, field.game.unit_types[agent]
+    window = int(params.units[unit, WINDOW])
     x, y = field.center_cell(agent)
-    even = 1 - params.window % 2  # a window of even size reaches one cell further to the left
-    rows = enumerate(params.sight.tolist(), y - params.window // 2)
+    even = 1 - window % 2  # a window of even size reaches one cell further to the left
+    rows = enumerate(params.sight[unit, :window].tolist(), y - window // 2)
     return [(row, x - side - even, x + side) for row, side in rows]
 
 
 def links(field: Field) -> np.ndarray | None:
     """Links to live neighbours, of the selected agent or of all: int64 [2, E]; None if too many."""
     graph, alive = field.game.graph(field.state), field.alive
-    everybody = np.flatnonzero(alive).tolist()
+    everybody = np.flatnonzero(alive[: field.game.num_agents]).tolist()
     if field.canvas.selected is not None:
         everybody = [agent for agent in everybody if agent == field.shown]
     pairs: list[tuple[int, int]] = []
@@ -208,6 +210,16 @@ def draw_ground(field: Field) -> None:
         ground = canvas.pixels[top : top + width, left : left + width]
         ground[field.cell - 1 :: field.cell] = canvas.theme.paper
         ground[:, field.cell - 1 :: field.cell] = canvas.theme.paper
+    for y, x in walls_of(field).tolist():
+        canvas.box(field.block(x, y, x, y), wall)
+
+
+def walls_of(field: Field) -> np.ndarray:
+    """The walls within the map, as rows (y, x)."""
+    params = field.game.params
+    grid = field.state.grid[0].reshape(params.stride, params.stride)
+    inside = slice(params.rim + 1, params.rim + params.size - 1)
+    return np.argwhere(grid[inside, inside] == board.WALL) + 1
 
 
 def draw_agents(field: Field) -> None:

@@ -10,8 +10,10 @@ from mfenvs.gridworld.tables import (
     IN_GROUP,
     KILL_REWARD,
     KILL_SUPPLY,
+    NUM_ACTIONS,
     TO_ATTACKER,
     group_of,
+    side_of,
     type_of,
 )
 
@@ -29,8 +31,10 @@ def attack(row, params, state, attacks):
         if state.status[row, agent] != ALIVE:
             continue
         group, unit = group_of(agent, params.agents), type_of(agent, params.agents)
-        state.attacks[row, group] += 1
         action = np.int64(np.uint16(state.last_action[row, agent]))
+        if action == params.units[unit, NUM_ACTIONS]:  # queued, but no action; see `enlist`
+            continue
+        state.attacks[row, group] += 1
         target = place_of(row, agent, params, state) + params.reach[unit, action]
         victim = np.int64(state.grid[row, np.uint64(target)]) - FIRST
         if not can_hit(row, group, unit, victim, params, state):
@@ -39,16 +43,17 @@ def attack(row, params, state, attacks):
             continue
         prize = np.float32(0.0)
         state.attack_result[row, agent] = HIT
-        if params.pays_victims:
+        if params.pays_victims or params.pays_jointly:
             state.victim[row, agent] = victim
         other = group_of(victim, params.agents)
         state.bounty[row, agent] = params.paid[group, other, 0, TO_ATTACKER]
-        state.hits[row, group] += 1
+        counts = np.int32(side_of(group, params.groups) != side_of(other, params.groups))
+        state.hits[row, group] += counts
         hp = state.hp[row, victim] - params.amounts[unit, DAMAGE]
         state.hp[row, victim] = hp
         if hp < np.float32(0.0):
             state.attack_result[row, agent] = KILL
-            state.kills[row, group] += 1
+            state.kills[row, group] += counts
             state.bounty[row, agent] = params.paid[group, other, 1, TO_ATTACKER]
             killed = type_of(victim, params.agents)
             state.status[row, victim] = DYING

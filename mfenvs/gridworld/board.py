@@ -6,7 +6,7 @@ the grid is BLANK, OFF (beyond the map), WALL, or FIRST + the agent whose body c
 
 import numpy as np
 
-from mfenvs.gridworld.tables import LENGTH, WIDTH, first_agent, type_of
+from mfenvs.gridworld.tables import LENGTH, WIDTH, WINDOW, first_agent, type_of
 
 GONE, ALIVE, DYING = 0, 1, 2
 BLANK, OFF, WALL, FIRST = 0, 1, 2, 3
@@ -24,10 +24,11 @@ def place_of(row, agent, params, scene):
     return (line + params.rim) * params.stride + column + params.rim
 
 
-def minimap_cell(row, agent, params, scene):
-    """The index of the minimap's cell in which the agent is."""
-    line, column = params.part[scene.y[row, agent]], params.part[scene.x[row, agent]]
-    return line * params.window + column
+def minimap_cell(row, agent, viewer, params, scene):
+    """The index of the cell in which the agent is, in the minimap of the unit type ``viewer``."""
+    line = params.part[viewer, scene.y[row, agent]]
+    column = params.part[viewer, scene.x[row, agent]]
+    return line * params.units[viewer, WINDOW] + column
 
 
 def copy(source, target):
@@ -65,8 +66,16 @@ def stand_one(row, agent, params, scene, board):
             cover(row, agent, place, FIRST + agent, params, board)
 
 
+def wall_place(row, wall, params, scene):
+    """The index in the grid of a wall that was drawn."""
+    cell = np.int64(scene.walls[row, wall])
+    return (cell // params.size + params.rim) * params.stride + cell % params.size + params.rim
+
+
 def stand(row, params, scene, board):
-    """Puts the living on the map."""
+    """Puts the drawn walls and the living on the map."""
+    for wall in range(params.num_walls):
+        board.grid[row, wall_place(row, wall, params, scene)] = WALL
     for agent in range(params.num_agents):
         stand_one(row, agent, params, scene, board)
 
@@ -95,23 +104,28 @@ def count(row, params, scene, board):
 
     Agents that died in this step still count.
     """
-    for group in range(params.num_groups):
-        for cell in range(board.share.shape[2]):
-            board.share[row, group, cell] = np.float32(0.0)
-        cells, size = 0, 0
-        for agent in range(
-            first_agent(group, params.groups), first_agent(group + 1, params.groups)
-        ):
-            if scene.status[row, agent] != GONE:
-                cell = minimap_cell(row, agent, params, scene)
-                if board.share[row, group, cell] == np.float32(0.0):
-                    board.occupied_cells[row, group, cells] = cell
-                    cells += 1
-                board.share[row, group, cell] += np.float32(1.0)
-                size += 1
-        for k in range(cells):
-            board.share[row, group, board.occupied_cells[row, group, k]] /= np.float32(size)
-        board.num_occupied_cells[row, group] = cells
+    for viewer in range(params.num_views):
+        for group in range(params.num_groups):
+            count_group(row, viewer, group, params, scene, board)
+
+
+def count_group(row, viewer, group, params, scene, board):
+    """Writes the minimap of a group, as the unit type ``viewer`` sees it."""
+    entry = viewer * params.num_groups + group
+    for cell in range(board.share.shape[2]):
+        board.share[row, entry, cell] = np.float32(0.0)
+    cells, size = 0, 0
+    for agent in range(first_agent(group, params.groups), first_agent(group + 1, params.groups)):
+        if scene.status[row, agent] != GONE:
+            cell = minimap_cell(row, agent, viewer, params, scene)
+            if board.share[row, entry, cell] == np.float32(0.0):
+                board.occupied_cells[row, entry, cells] = cell
+                cells += 1
+            board.share[row, entry, cell] += np.float32(1.0)
+            size += 1
+    for k in range(cells):
+        board.share[row, entry, board.occupied_cells[row, entry, k]] /= np.float32(size)
+    board.num_occupied_cells[row, entry] = cells
 
 
 def survey(row, params, scene, board):
@@ -126,23 +140,27 @@ def survey(row, params, scene, board):
 # -- a cell or an agent at a time, for devices where many small points run at once -------------------
 
 
-def share_of(row, group, cell, params, scene):
-    """A group's share in a cell of the minimap, as `count` writes it."""
+def share_of(row, viewer, group, cell, params, scene):
+    """A group's share in a cell of the minimap of the unit type ``viewer``, as `count` writes it."""
     here, size = 0, 0
     for agent in range(first_agent(group, params.groups), first_agent(group + 1, params.groups)):
         if scene.status[row, agent] != GONE:
             size += 1
-            if minimap_cell(row, agent, params, scene) == cell:
+            if minimap_cell(row, agent, viewer, params, scene) == cell:
                 here += 1
     return np.float32(here) / np.float32(size) if here > 0 else np.float32(0.0)
 
 
 def enter(row, cell, params, scene, board):
-    """On an empty map: puts an agent there, writes a code's look and all shares of a cell."""
+    """On an empty map: puts a wall and an agent there, writes a code's look and all shares of a cell."""
+    if cell < params.num_walls:
+        board.grid[row, wall_place(row, cell, params, scene)] = WALL
     if cell < params.num_agents:
         stand_one(row, cell, params, scene, board)
     if cell < FIRST + params.num_agents:
         show_one(row, cell, params, scene, board)
     if cell < board.share.shape[2]:
-        for group in range(params.num_groups):
-            board.share[row, group, cell] = share_of(row, group, cell, params, scene)
+        for viewer in range(params.num_views):
+            for group in range(params.num_groups):
+                share = share_of(row, viewer, group, cell, params, scene)
+                board.share[row, viewer * params.num_groups + group, cell] = share

@@ -11,7 +11,7 @@ from mfenvs.gridworld import arena, attack, board
 from mfenvs.gridworld.arena import Field
 from mfenvs.gridworld.layout import way
 from mfenvs.gridworld.state import State
-from mfenvs.gridworld.tables import NUM_MOVES, STAY
+from mfenvs.gridworld.tables import NUM_ACTIONS, NUM_MOVES, STAY, WINDOW
 from mfenvs.render.geometry import Point
 from mfenvs.render.panel import MARGIN, WIDTH, Key, LegendRow, Panel, game_area
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
 VIEW = 91  # pixels along each map of what the selected agent sees: seven a cell, usually
+IN_LINE = 2  # groups beside each other in the panel
+DIGIT = 25  # the width of a large digit, pixels
 SWATCH = 15  # width and height of an agent in the legend, pixels
 
 
@@ -59,10 +61,14 @@ def draw(game: Any, state: State, step: Step, row: int, canvas: Canvas) -> None:
 
 def _options(game: Any) -> list[str]:
     """Two lines on the map and on the units."""
-    groups = zip(game.world.groups, game.world.placement.group_sizes.tolist(), strict=True)
+    sizes = game.world.placement.group_sizes.tolist()
+    groups = [f"{n:,} {g.name}" for g, n in zip(game.world.groups, sizes, strict=True)]
     units, size = game.world.unit_types, game.params.size
+    if len(groups) > IN_LINE:
+        groups = [f"{game.num_agents:,} agents in {len(groups)} groups"]
     lines = [
-        f"{size} × {size} map, " + " against ".join(f"{n:,} {group.name}" for group, n in groups),
+        f"{size} × {size} map, "
+        + (" and " if game.num_agents < sum(sizes) else " against ").join(groups),
         f"{len(units)} unit types, hp {', '.join(f'{unit.hp:.4g}' for unit in units)}",
     ]
     if len(units) == 1:
@@ -72,23 +78,31 @@ def _options(game: Any) -> list[str]:
 
 
 def _draw_counts(field: Field, panel: Panel) -> None:
-    """How many agents of each group are alive, now and over the frames drawn so far, and its kills."""
+    """How many agents of each group are alive, now and over the frames drawn so far, and what decides a
+    match, such as its kills."""
     canvas, left, top = field.canvas, panel.left, panel.top - 6
     time, groups = int(field.state.time[0]), field.game.world.groups
-    living, kills = field.state.living[0].tolist(), field.state.kills[0].tolist()
+    measure = field.game.match_measure or "kills"
+    counts = getattr(field.state, field.game.measured.get(measure, "kills"))[0].tolist()
+    living = field.state.living[0].tolist()
     pairs = zip(groups, living, strict=True)
     histories = [canvas.trace(group.name, time, n) for group, n in pairs]
     most = max(5, *field.game.world.placement.group_sizes.tolist())
-    column, colors = (WIDTH + 32) // len(groups), arena.group_colors(field)
-    for index in range(len(groups)):
-        x, end = left + index * column, left + (index + 1) * column - 32
-        _draw_swatch(field, (x, top + 10), 1.0, index)
-        canvas.text(groups[index].name.capitalize(), (x + 22, top), 15, bold=True)
-        canvas.text(_count(kills[index], "kill"), (x, top + 24), 13, canvas.theme.faint)
-        words = f"{living[index]:,}"
-        size = 34 if len(words) <= 3 else 22
-        canvas.text(words, (end, top + 14), size, anchor="midright", bold=True)
-    panel.top = top + 52
+    columns, colors = min(len(groups), IN_LINE), arena.group_colors(field)
+    column = (WIDTH + 32) // columns
+    for index, group in enumerate(groups):
+        x, y = left + index % columns * column, top + index // columns * 52
+        _draw_swatch(field, (x, y + 10), 1.0, index)
+        named = canvas.text(group.name.capitalize(), (x + 22, y), 15, bold=True)
+        if group.unit.attack_radius > 0 and not group.passive:
+            words = _count(counts[index], measure)
+            canvas.text(words, (x, y + 24), 13, canvas.theme.faint)
+        words, end = f"{living[index]:,}", x + column - 32
+        # Large, if that leaves the name free.
+        is_short = len(words) <= 3 and named + DIGIT * len(words) < end
+        size, line = (34, 14) if is_short else (22, 14 if len(words) * DIGIT < end - named else 30)
+        canvas.text(words, (end, y + line), size, anchor="midright", bold=True)
+    panel.top = top + 52 * -(-len(groups) // columns)
     panel.history(*zip(histories, colors, strict=True), y=(0.0, float(most)), x_label="step")
 
 
@@ -132,9 +146,10 @@ def _draw_selected(field: Field, panel: Panel, agent: int) -> None:
     if not field.game.params.minimap:
         near = field.game.graph(field.state).neighbors(agent)
         presence = (view[:, :, 1 :: field.game.params.depth] > 0).sum((0, 1))
+        mine = int(field.bodies(np.array([agent])).prod()) * int(field.alive[agent])
         counts = {
             "neighbours alive": int(field.alive[near].sum()),
-            "own group in sight": int(presence[0]) - int(field.alive[agent]),
+            "own group in sight": int(presence[0]) - mine,
             "others in sight": int(presence[1:].sum()),
         }
         shown = {name: f"{count:,}" for name, count in counts.items()}
@@ -154,9 +169,12 @@ def health(field: Field, agent: int) -> str:
 
 def last_action_text(field: Field, agent: int) -> str:
     """The agent's last action, and what it led to."""
-    params, unit, action = field.game.params, field.game.types[agent], int(field.action[agent])
+    params, unit, action = field.game.params, field.game.unit_types[agent], int(field.action[agent])
     fixed = {-1: "no action", int(params.units[unit, STAY]): "stay"}
-    fixed[field.game.num_actions] = "nothing done yet"
+    # Also of an action that is copied and that the agent does not have.
+    fixed[int(params.units[unit, NUM_ACTIONS])] = "nothing done" + " yet" * int(
+        field.state.time[0] == 0
+    )
     if action in fixed:
         return fixed[action]
     # An agent that is killed before its turn attacks nobody.
@@ -168,9 +186,10 @@ def last_action_text(field: Field, agent: int) -> str:
 
 def observed(field: Field, agent: int) -> np.ndarray:
     """The agent's view, float32 [window, window, channels]."""
-    out = field.game.allocate_observation((1,))
-    field.game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]))
-    return np.asarray(out["view"][0])
+    game, k = field.game, int(field.game.types[agent])
+    out = game.allocate_observation((1,), of_type=k)
+    game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]), k)
+    return np.asarray(out["view"] if isinstance(out, dict) else out)[0]
 
 
 def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarray]:
@@ -182,8 +201,10 @@ def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarra
     colors = arena.group_colors(field)
     colors = colors[viewer:] + colors[:viewer]
     floor, wall = arena.ground_colors(canvas)
-    image = np.full((params.window, params.window, 3), theme.paper, np.float32)
-    corner = params.window // 2
+    unit = field.game.unit_types[agent]
+    window = int(params.units[unit, WINDOW])
+    image = np.full((window, window, 3), theme.paper, np.float32)
+    corner = window // 2
     left, top = (at - corner for at in field.center_cell(agent))
     for row, first, last in arena.sight_of(field, agent):
         image[row - top, first - left : last - left + 1] = floor
@@ -194,7 +215,8 @@ def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarra
     image[corner, corner] = theme.ink
     maps = {"what it sees": image}
 
-    mine = int(params.part[field.y[agent]]), int(params.part[field.x[agent]])
+    part = params.part[unit]
+    mine = int(part[field.y[agent]]), int(part[field.x[agent]])
     # The minimaps of the other groups in one, in the color of the first of them.
     parts = {"own minimap": [0], "other minimap": list(range(1, groups))}
     for title, which in parts.items() if params.minimap else ():
@@ -280,5 +302,6 @@ def _draw_swatch(field: Field, at: Point, share: float, group: int, marked: bool
     arena.stamp_agents(field.canvas, corner, shares, group, color, SWATCH, marked)
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + "s" * (n != 1)
+def _count(n: int, measure: str) -> str:
+    """A number of what a measure counts, such as "1 kill"."""
+    return f"{n:,} {measure.removesuffix('s') if n == 1 else measure}"

@@ -14,16 +14,23 @@ from mfenvs.layout import Layout, Places
 WAYS = (("left", "right"), ("up", "down"))
 
 
-def layout_of(game: Any) -> Layout:
-    """Returns the layout. All unit types have the aims of the first one."""
-    params, units = game.params, game.world.unit_types
+def layout_of(game: Any) -> Layout | None:
+    """Returns the layout of a game of one type of agents on a map without inner walls; else None.
+
+    All unit types have the aims of the first one.
+    """
+    params, units, placement = game.params, game.world.unit_types, game.world.placement
+    if game.has_types or params.num_acting < params.num_agents:
+        return None
+    if placement.walls or placement.num_walls:
+        return None
     num_moves = int(params.units[0, NUM_MOVES])
     aims = from_grid(params, np.asarray(params.reach)[0])
     names = [
         f"{'move' if action < num_moves else 'attack'} {way(aim)}" if any(aim) else "stay"
         for action, aim in enumerate(aims.tolist())
     ]
-    bodies = np.array([(unit.width, unit.length) for unit in units], np.float32)[game.types]
+    bodies = np.array([(unit.width, unit.length) for unit in units], np.float32)[game.unit_types]
     # With several types, shares of the full hp would hide that one type has more.
     return Layout(
         width=params.size,

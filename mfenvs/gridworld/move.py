@@ -9,7 +9,7 @@ from mfenvs.gridworld.tables import NUM_MOVES, first_agent, type_of, unit_of
 def move(row, params, state):
     """Moves agents in their order; on maps past 99 x 99 the interiors of bands go before the rest."""
     if params.num_bands == 1:
-        for group in range(params.num_groups):
+        for group in range(params.num_acting_groups):
             unit = unit_of(group, params.groups)
             num_moves, reach = params.units[unit, NUM_MOVES], params.reach[unit]
             for agent in range(
@@ -21,7 +21,7 @@ def move(row, params, state):
     # The queue is free again. The bands are those of the positions before anybody moved.
     waiting = 0
     for band in range(params.num_bands + 1):
-        for agent in range(params.num_agents):
+        for agent in range(params.num_acting):
             column = np.int64(state.x[row, agent])
             num_moves = params.units[type_of(agent, params.agents), NUM_MOVES]
             if moves(row, agent, num_moves, state) and band_of(column, params) == band:

@@ -2,7 +2,7 @@
 
 View channels: wall; then for each group, the agent's first and the others in cyclic order: whether one
 of its agents is there, its share of the full hp, [the group's minimap].
-Features: ten bits of the id, the last action one-hot, the last reward, [position].
+Features: bits of the id, the last action one-hot, the last reward, [position].
 In a *picture*, the layout of MAgent2's PettingZoo wrapper, the features are repeated at every cell,
 behind the view's channels.
 
@@ -24,9 +24,16 @@ from mfenvs.gridworld.board import (
     minimap_cell,
     place_of,
 )
-from mfenvs.gridworld.tables import CENTER, NUM_ACTIONS, NUMBER, first_agent, group_of, type_of
-
-ID_BITS = 10
+from mfenvs.gridworld.tables import (
+    CENTER,
+    NUM_ACTIONS,
+    NUM_NUMBERS,
+    NUM_SEEN,
+    NUMBER,
+    first_agent,
+    group_of,
+    type_of,
+)
 
 
 def blank(out):
@@ -47,11 +54,12 @@ def channel_of(group, viewer, params):
     return 1 + after * params.depth
 
 
-def scan_two(center, seen, spots, cells, looks, second_group, first, second, width, out):
+def scan_two(center, count, seen, spots, cells, looks, second_group, first, second, width, out):
     """Writes how the cells in sight look, in a world of two groups.
 
     Args:
         center: the cell from which the agent sees.
+        count: how many cells are in sight, the first of ``seen`` and ``spots``.
         second_group: the code of the second group's first agent.
         first, second: the channels of the groups.
     """
@@ -61,7 +69,7 @@ def scan_two(center, seen, spots, cells, looks, second_group, first, second, wid
     zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
     wall, second_group = np.uint64(WALL), np.uint64(second_group)
     first, second = np.uint64(first), np.uint64(second)
-    for k in range(seen.shape[0]):
+    for k in range(count):
         code = np.uint64(cells[np.uint64(center + seen[k])])
         mark = second if code >= second_group else first
         if code == wall:
@@ -72,10 +80,10 @@ def scan_two(center, seen, spots, cells, looks, second_group, first, second, wid
         out[mark + one] = hp
 
 
-def scan(center, seen, spots, cells, looks, viewer, params, width, out):
+def scan(center, count, seen, spots, cells, looks, viewer, params, width, out):
     """Writes how the cells in sight look to an agent of the group ``viewer``."""
     zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
-    for k in range(seen.shape[0]):
+    for k in range(count):
         code = np.uint64(cells[np.uint64(center + seen[k])])
         mark = spots[k] * next_cell
         if code >= np.uint64(FIRST):
@@ -94,19 +102,20 @@ def add_view(row, agent, params, scene, board, width, out):
         out: the picture, flat, of ``width`` numbers a cell.
     """
     center, cells, looks = center_of(row, agent, params, scene), board.grid[row], board.look[row]
-    viewer, seen, spots = group_of(agent, params.agents), params.seen, params.spots
+    viewer, unit = group_of(agent, params.agents), type_of(agent, params.agents)
+    count, seen, spots = params.units[unit, NUM_SEEN], params.seen[unit], params.spots[unit]
     if params.num_groups == 2:
         first, second = channel_of(0, viewer, params), channel_of(1, viewer, params)
         second_group = FIRST + first_agent(1, params.groups)
-        scan_two(center, seen, spots, cells, looks, second_group, first, second, width, out)
+        scan_two(center, count, seen, spots, cells, looks, second_group, first, second, width, out)
     else:
-        scan(center, seen, spots, cells, looks, viewer, params, width, out)
+        scan(center, count, seen, spots, cells, looks, viewer, params, width, out)
     if params.minimap:
-        mine = minimap_cell(row, agent, params, scene) * width
+        mine = minimap_cell(row, agent, unit, params, scene) * width
         for group in range(params.num_groups):
-            channel = channel_of(group, viewer, params) + 2
-            occupied = board.occupied_cells[row, group, : board.num_occupied_cells[row, group]]
-            add_minimap(occupied, board.share[row, group], width, out[channel:])
+            channel, entry = channel_of(group, viewer, params) + 2, unit * params.num_groups + group
+            occupied = board.occupied_cells[row, entry, : board.num_occupied_cells[row, entry]]
+            add_minimap(occupied, board.share[row, entry], width, out[channel:])
             out[mine + channel] += np.float32(1.0)
 
 
@@ -155,30 +164,57 @@ def write_features(row, agent, params, scene, out):
     blank(out)
     if scene.status[row, agent] == GONE:
         return
+    bits, last = params.id_bits, out.shape[0]
     if params.extra_features:
-        number = number_of(row, agent, params, scene)
-        for bit in range(ID_BITS):
-            out[bit] = np.float32((number >> bit) & 1)
+        if bits > 0:
+            number = number_of(row, agent, params, scene)
+            for bit in range(bits):
+                out[bit] = np.float32((number >> bit) & 1)
         # As in the engine: no action (-1) sets the bit before the actions', the last one of the id;
         # and before the first action (num_actions) the bit set is the one that the reward overwrites.
-        out[ID_BITS + np.int64(scene.last_action[row, agent])] = np.float32(1.0)
-        out[ID_BITS + params.units[type_of(agent, params.agents), NUM_ACTIONS]] = scene.last_reward[
+        action = bits + np.int64(scene.last_action[row, agent])
+        if action >= 0:
+            out[action] = np.float32(1.0)
+        out[bits + params.units[type_of(agent, params.agents), NUM_ACTIONS]] = scene.last_reward[
             row, agent
         ]
     if params.minimap:
-        last = out.shape[0]
         out[last - 2] = np.float32(scene.x[row, agent]) / np.float32(params.size)
         out[last - 1] = np.float32(scene.y[row, agent]) / np.float32(params.size)
+    if last > 0 and bits == 0 and is_overwritten(row, agent, params, scene):
+        out[last - 1] = np.float32(1.0)
 
 
-def observe_all(row, agent, params, scene, board, view, features):
-    write_view(row, agent, params, scene, board, view[row, agent])
-    write_features(row, agent, params, scene, features[row, agent])
+def is_overwritten(row, agent, params, scene):
+    """Whether the next agent of the group had no action.
+
+    Without id bits, the bit of no action is the last feature of the agent before in MAgent2's memory.
+    """
+    last = first_agent(group_of(agent, params.agents) + 1, params.groups)
+    for other in range(agent + 1, last):
+        if scene.status[row, other] != GONE:
+            return scene.last_action[row, other] == -1
+    return False
 
 
-def observe_some(row, params, scene, board, rows, agents, view, features):
-    write_view(rows[row], agents[row], params, scene, board, view[row])
-    write_features(rows[row], agents[row], params, scene, features[row])
+# The next rules are of the agents of one type of the game.
+
+
+def observe_all(row, agent, params, scene, board, members, view, features):
+    """Writes what the n-th of the agents ``members`` observes."""
+    who = members[agent]
+    write_view(row, who, params, scene, board, view[row, agent])
+    write_features(row, who, params, scene, features[row, agent])
+
+
+def observe_some(row, params, scene, board, rows, agents, of_type, view, features):
+    """Writes what an agent observes, or zeros unless ``of_type`` is True for it."""
+    if of_type[agents[row]]:
+        write_view(rows[row], agents[row], params, scene, board, view[row])
+        write_features(rows[row], agents[row], params, scene, features[row])
+    else:
+        blank(view[row])
+        blank(features[row])
 
 
 def picture_some(row, params, scene, board, rows, agents, width, out):
@@ -198,16 +234,17 @@ LANES = 64
 
 def lane_of_view(row, agent, lane, params, scene, board, out):
     """Writes what `write_view` writes, from the lane-th number on."""
-    nothing, numbers = np.float32(0.0), params.numbers
+    nothing, unit = np.float32(0.0), type_of(agent, params.agents)
+    numbers, size = params.numbers[unit], params.units[unit, NUM_NUMBERS]
     if scene.status[row, agent] == GONE:
-        for number in range(lane, numbers.shape[0], LANES):
+        for number in range(lane, size, LANES):
             out[number] = nothing
         return
     center, cells, looks = center_of(row, agent, params, scene), board.grid[row], board.look[row]
-    mine = minimap_cell(row, agent, params, scene) if params.minimap else 0
+    mine = minimap_cell(row, agent, unit, params, scene) if params.minimap else 0
     viewer, groups, where_bit = group_of(agent, params.agents), params.num_groups, params.where_bit
     # Indices are unsigned, as in `scan_two`.
-    for number in range(lane, numbers.shape[0], LANES):
+    for number in range(lane, size, LANES):
         packed = np.int64(numbers[np.uint64(number)])
         quantity, where = packed & QUANTITY, packed >> where_bit
         group = viewer + ((packed - (where << where_bit)) >> GROUP_BIT)
@@ -215,7 +252,7 @@ def lane_of_view(row, agent, lane, params, scene, board, out):
             group -= groups
         value = nothing
         if quantity == IS_SHARE:
-            value = board.share[row, group, np.uint64(where)]
+            value = board.share[row, unit * groups + group, np.uint64(where)]
             if where == mine:
                 value += np.float32(1.0)
         elif where != UNSEEN:
@@ -240,23 +277,32 @@ def feature(row, agent, number, last, params, scene):
     nothing, one = np.float32(0.0), np.float32(1.0)
     if scene.status[row, agent] == GONE:
         return nothing
+    if params.id_bits == 0 and number == last - 1 and is_overwritten(row, agent, params, scene):
+        return one
     if params.minimap and number >= last - 2:
         place = scene.x[row, agent] if number == last - 2 else scene.y[row, agent]
         return np.float32(place) / np.float32(params.size)
-    if number == ID_BITS + params.units[type_of(agent, params.agents), NUM_ACTIONS]:
+    if number == params.id_bits + params.units[type_of(agent, params.agents), NUM_ACTIONS]:
         return scene.last_reward[row, agent]
-    if number == ID_BITS + np.int64(scene.last_action[row, agent]):
+    if number == params.id_bits + np.int64(scene.last_action[row, agent]):
         return one
-    if number >= ID_BITS:
+    if number >= params.id_bits:
         return nothing
     return np.float32((number_of(row, agent, params, scene) >> number) & 1)
 
 
-def lanes_of_all(row, agent, lane, params, scene, board, view, features):
-    lane_of_view(row, agent, lane, params, scene, board, view[row, agent])
-    lane_of_features(row, agent, lane, params, scene, features[row, agent])
+def lanes_of_all(row, agent, lane, params, scene, board, members, view, features):
+    who = members[agent]
+    lane_of_view(row, who, lane, params, scene, board, view[row, agent])
+    lane_of_features(row, who, lane, params, scene, features[row, agent])
 
 
-def lanes_of_some(row, lane, params, scene, board, rows, agents, view, features):
-    lane_of_view(rows[row], agents[row], lane, params, scene, board, view[row])
-    lane_of_features(rows[row], agents[row], lane, params, scene, features[row])
+def lanes_of_some(row, lane, params, scene, board, rows, agents, of_type, view, features):
+    if of_type[agents[row]]:
+        lane_of_view(rows[row], agents[row], lane, params, scene, board, view[row])
+        lane_of_features(rows[row], agents[row], lane, params, scene, features[row])
+    else:
+        for number in range(lane, view.shape[1], LANES):
+            view[row, number] = np.float32(0.0)
+        for number in range(lane, features.shape[1], LANES):
+            features[row, number] = np.float32(0.0)

@@ -1,32 +1,36 @@
 """What each agent is to do in a step, and the order in which attacks are made."""
 
 from mfenvs.gridworld.board import ALIVE
-from mfenvs.gridworld.tables import NUM_MOVES, first_agent, unit_of
+from mfenvs.gridworld.tables import NUM_ACTIONS, NUM_MOVES, first_agent, unit_of
 
 # std::default_random_engine of libstdc++, minstd_rand0: x <- 16807 x mod 2^31 - 1.
 MULTIPLIER, MODULUS = 16807, 2147483647
 
 
 def enlist(row, params, state, actions, out):
-    """Notes each agent's action; queues the attackers, group by group, and returns their number."""
+    """Notes each agent's action; queues the attackers, group by group, and returns their number.
+
+    A copied action that the agent does not have is no action. As in MAgent2 it is queued, since it
+    costs a draw.
+    """
     copied = params.copied_start and state.time[row] == 1
     attacks = 0
-    for group in range(params.num_groups):
-        first, num_moves = (
-            first_agent(group, params.groups),
-            params.units[unit_of(group, params.groups), NUM_MOVES],
-        )
+    for group in range(params.num_acting_groups):
+        first, unit = first_agent(group, params.groups), unit_of(group, params.groups)
+        num_moves, num_actions = params.units[unit, NUM_MOVES], params.units[unit, NUM_ACTIONS]
         for agent in range(first, first_agent(group + 1, params.groups)):
             action, chosen = -1, -1
             if state.status[row, agent] == ALIVE:
                 chosen = actions[row, agent]
                 action = chosen
                 if copied:
-                    action = actions[row, nth(row, agent - first, params, state)]
+                    action = min(actions[row, nth(row, agent - first, params, state)], num_actions)
                 state.last_action[row, agent] = action
                 if action >= num_moves:
                     state.queue[row, attacks] = agent
                     attacks += 1
+                if copied and action == num_actions:
+                    action = -1
             out.actions[row, agent] = action
             out.acting[row, agent] = action >= 0 and action == chosen
     return attacks

@@ -53,6 +53,10 @@ class Placement(NamedTuple):
         right: bool [S, G]; whether a group is in the right half of `Shifts`.
         group_sizes: int64 [G]; how many agents a group has at most.
         shifts: how the arrangements are shifted.
+        walls: cells (x, y) that are walls in every episode, beside the map's border.
+        num_walls: how many more walls each episode draws.
+        is_drawn: whether each episode draws the positions, in place of those listed: from MAgent2's
+            generator, first the walls, then the agents group by group.
     """
 
     x: np.ndarray
@@ -62,10 +66,17 @@ class Placement(NamedTuple):
     right: np.ndarray
     group_sizes: np.ndarray
     shifts: Shifts
+    walls: tuple[Cell, ...] = ()
+    num_walls: int = 0
+    is_drawn: bool = False
 
 
-def placement_of(arrangements: Sequence[Arrangement], shifts: Shifts = Shifts()) -> Placement:  # noqa: B008 (immutable)
-    """A placement of one or two arrangements of the same groups."""
+def placement_of(
+    arrangements: Sequence[Arrangement],
+    shifts: Shifts = Shifts(),  # noqa: B008 (immutable)
+    walls: Sequence[Cell] = (),
+) -> Placement:
+    """Returns a placement of one or two arrangements of the same groups."""
     sizes = np.array([[len(cells) for cells in one.cells] for one in arrangements], np.int32)
     most = sizes.max(0).astype(np.int64)
     first = np.cumsum(most) - most
@@ -80,12 +91,66 @@ def placement_of(arrangements: Sequence[Arrangement], shifts: Shifts = Shifts())
             number[s, g] = placed
             placed += sizes[s, g]
     right = np.array([one.right for one in arrangements], np.bool_)
-    return Placement(x, y, sizes, number, right, most, shifts)
+    return Placement(x, y, sizes, number, right, most, shifts, tuple(walls))
 
 
-def listed(cells: Sequence[Sequence[Cell]]) -> Placement:
-    """The placement that is always these positions, by group."""
-    return placement_of([Arrangement(cells, range(len(cells)), [False] * len(cells))])
+def listed(cells: Sequence[Sequence[Cell]], walls: Sequence[Cell] = ()) -> Placement:
+    """Returns the placement that is always these positions, by group."""
+    one = Arrangement(cells, range(len(cells)), [False] * len(cells))
+    return placement_of([one], walls=walls)
+
+
+def drawn(sizes: Sequence[int], num_walls: int = 0, walls: Sequence[Cell] = ()) -> Placement:
+    """Returns the placement that draws all positions in each episode.
+
+    Args:
+        sizes: how many agents each group has.
+        num_walls: how many walls are drawn.
+        walls: cells that are walls in every episode.
+    """
+    size = np.array(sizes, np.int64)
+    nowhere = np.zeros((1, size.sum()), np.int32)
+    first = (np.cumsum(size) - size).astype(np.int32)[None]
+    return Placement(
+        nowhere,
+        nowhere,
+        size.astype(np.int32)[None],
+        first,
+        np.zeros((1, len(size)), np.bool_),
+        size,
+        Shifts(),
+        tuple(walls),
+        num_walls,
+        True,
+    )
+
+
+def check_room(
+    map_size: int, bodies: Sequence[tuple[int, int]], sizes: Sequence[int], num_walls: int
+) -> None:
+    """Raises ValueError unless drawn walls and bodies always find a place, in whatever order they fall.
+
+    Args:
+        map_size: cells along an edge of the map.
+        bodies: by group, the width and length of an agent.
+        sizes: by group, how many agents it has.
+        num_walls: how many walls there are.
+    """
+    placed = [((1, 1), num_walls), *zip(bodies, sizes, strict=True)]
+    for k, (body, size) in enumerate(placed):
+        places = (map_size - 1 - body[0]) * (map_size - 1 - body[1])
+        # How many of them the bodies before, and those of the group, cover at most.
+        covered = sum(
+            (other[0] + body[0] - 1) * (other[1] + body[1] - 1) * number
+            for other, number in placed[:k]
+        )
+        covered += (2 * body[0] - 1) * (2 * body[1] - 1) * (size - 1)
+        if size and covered >= places:
+            numbers = ", ".join(map(str, sizes))
+            raise ValueError(
+                f"counts={numbers} and {num_walls} walls on a map of {map_size}; allowed: fewer, which "
+                "always find a place"
+            )
 
 
 def explicit(
@@ -94,6 +159,7 @@ def explicit(
     groups: Sequence[str],
     named: Sequence[str] = (),
     bodies: Sequence[tuple[int, int]] | None = None,
+    taken: Sequence[Cell] = (),
 ) -> tuple[tuple[Cell, ...], ...]:
     """Checks given positions, ``{"red": [(x, y), ...], "blue": [...]}`` or a sequence by group.
 
@@ -103,6 +169,7 @@ def explicit(
         groups: their names.
         named: the placements that have names, for the message.
         bodies: by group, the width and length of an agent; by default one cell.
+        taken: cells that are walls.
 
     Returns:
         By group, a tuple of positions.
@@ -123,7 +190,7 @@ def explicit(
         shown = " ".join(repr(placement).split())  # an array takes several lines
         raise TypeError(f"placement={shown}; allowed: {allowed}")
     result: list[tuple[Cell, ...]] = []
-    taken: set[Cell] = set()
+    covered: set[Cell] = set(taken)
     sizes = bodies or [(1, 1)] * len(groups)
     for group, positions, size in zip(groups, placement, sizes, strict=True):
         checked = []
@@ -138,9 +205,9 @@ def explicit(
                 for axis in (0, 1)
             )
             body = {(x + dx, y + dy) for dx in range(size[0]) for dy in range(size[1])}
-            if body & taken:
+            if body & covered:
                 raise ValueError(f"{name}={(x, y)} is taken; allowed: each cell once")
-            taken |= body
+            covered |= body
             checked.append((x, y))
         if not checked:
             raise ValueError(f"placement[{group!r}] is empty; allowed: at least one cell")

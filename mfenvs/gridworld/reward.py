@@ -4,7 +4,7 @@ import numpy as np
 
 from mfenvs.gridworld.attack import HIT, NOTHING
 from mfenvs.gridworld.board import ALIVE, DYING, GONE
-from mfenvs.gridworld.tables import TO_VICTIM, group_of
+from mfenvs.gridworld.tables import TO_VICTIM, first_agent, group_of
 
 
 def retire(row, params, state):
@@ -28,8 +28,11 @@ def pay(row, params, state):
     for agent in range(params.num_agents):
         paid = state.attack_result[row, agent] >= HIT
         state.reward[row, agent] += state.bounty[row, agent] if paid else nothing
+    if params.pays_jointly:
+        for group in range(params.num_acting_groups):
+            pay_jointly(row, group, params, state)
     if params.pays_victims:
-        for agent in range(params.num_agents):
+        for agent in range(params.num_acting):
             result = state.attack_result[row, agent]
             if result >= HIT:
                 victim = state.victim[row, agent]
@@ -37,12 +40,29 @@ def pay(row, params, state):
                 state.reward[row, victim] += params.paid[group, other, result - HIT, TO_VICTIM]
 
 
+def pay_jointly(row, group, params, state):
+    """Adds the joint rewards of a group's agents that hit the same victim."""
+    first, last = first_agent(group, params.groups), first_agent(group + 1, params.groups)
+    for victim in range(params.num_agents):
+        state.queue[row, victim] = 0  # how many hit it; the queue is free again
+    for agent in range(first, last):
+        if state.attack_result[row, agent] == HIT:
+            state.queue[row, state.victim[row, agent]] += 1
+    for agent in range(first, last):
+        if state.attack_result[row, agent] == HIT:
+            victim = state.victim[row, agent]
+            joint = params.joint[group, group_of(victim, params.agents)]
+            # Added one by one, since a product and a sum may be one instruction on a GPU.
+            for _ in range(state.queue[row, victim] - 1):
+                state.reward[row, agent] += joint
+
+
 def close(row, params, state, out):
     """Writes the step. Once a group has no living agent, the episode terminates for all."""
     decided = False
     for group in range(params.num_groups):
         decided = decided or state.living[row, group] == 0
-    for agent in range(params.num_agents):
+    for agent in range(params.num_acting):
         status = state.status[row, agent]
         out.reward[row, agent] = state.reward[row, agent]
         out.alive[row, agent] = status == ALIVE

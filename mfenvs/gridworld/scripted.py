@@ -13,6 +13,7 @@ from mfenvs.gridworld.tables import (
     NUM_MOVES,
     STAY,
     WIDTH,
+    WINDOW,
     first_agent,
     group_of,
     side_of,
@@ -137,7 +138,9 @@ def weakest_in_sight(row, agent, params, state):
 
 def is_in_sight(row, agent, other, params, state):
     """Whether the agent's view shows the other's position."""
-    unit, half = type_of(agent, params.agents), params.window // 2
+    unit = type_of(agent, params.agents)
+    window = params.units[unit, WINDOW]
+    half = window // 2
     dx = (
         np.int64(state.x[row, other])
         - np.int64(state.x[row, agent])
@@ -148,11 +151,11 @@ def is_in_sight(row, agent, other, params, state):
         - np.int64(state.y[row, agent])
         - params.units[unit, LENGTH] // 2
     )
-    if dy < -half or dy >= params.window - half:
+    if dy < -half or dy >= window - half:
         return False
     # A window of even size has its center at the corner of four cells: one more is left of it.
-    most = params.sight[dy + half]
-    return -most - (1 - params.window % 2) <= dx <= most
+    most = params.sight[unit, dy + half]
+    return -most - (1 - window % 2) <= dx <= most
 
 
 def approach(row, agent, goal, params, state):

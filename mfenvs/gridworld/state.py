@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +19,21 @@ AMOUNTS = ("damage", "attack_penalty", "dead_penalty", "kill_reward", "kill_supp
 
 
 class Params(NamedTuple):
-    """The options as the rules read them. G groups, T unit types, S arrangements."""
+    """The options as the rules read them. G groups, T unit types, V of which act, S arrangements.
 
-    num_agents: int
-    num_groups: int
+    In the state arrays N counts all units on the board. The first ``num_acting`` of them are the game's
+    agents; those of passive groups follow.
+    """
+
+    num_agents: int  # passive ones included
+    num_acting: int
+    num_groups: int  # passive ones included
+    num_acting_groups: int
+    num_views: int  # V; the first unit types
     # `mfenvs.gridworld.tables` explains the columns of agents, groups, units, amounts and paid.
     agents: Any  # uint32 [N, 2]
     groups: Any  # uint32 [G + 1, 3]
-    units: Any  # int64 [T, 7]
+    units: Any  # int64 [T, 10]
     amounts: Any  # float32 [T, 5]
     max_hp: Any  # float32 [N], as the next two: for loops over all agents, whose types may differ
     recover: Any
@@ -33,6 +41,8 @@ class Params(NamedTuple):
     paid: Any  # float32 [G, G, 2, 2]
     starves: bool  # whether any type loses hp by itself
     pays_victims: bool  # whether any payment is to victims
+    pays_jointly: bool  # whether any payment is for hitting the victim of others
+    joint: Any  # float32 [G, G]; by the groups of attacker and victim
     reach: Any  # int64 [T, A]; the distance in the grid from the position to the cell of an action
     single_cell: bool  # whether all bodies are one cell
     size: int
@@ -50,16 +60,19 @@ class Params(NamedTuple):
     odd_x: int
     odd_y: int
     copied_start: bool
-    window: int  # cells along an edge of the view; this and the next ones are those of all types
-    sight: Any  # int64 [window]; how many cells to the right are seen in a row of the view
-    seen: Any  # int64 [K]; the distances in the grid to the cells in sight
-    spots: Any  # uint64 [K]; their places in the window
+    is_drawn: bool  # whether positions are drawn; the next one counts the walls that are
+    num_walls: int
+    # The next ones are by unit type, for the V that act; unused numbers are 0.
+    sight: Any  # int64 [V, H]; how many cells to the right are seen in a row of the view
+    seen: Any  # int64 [V, K]; the distances in the grid to the cells in sight
+    spots: Any  # uint64 [V, K]; their places in the window
     depth: int  # channels of a group
     channels: int
-    numbers: Any  # int32 or int64 [window * window * channels]; as returned by `numbers_of`
+    numbers: Any  # int32 or int64 [V, H * H * channels]; as returned by `numbers_of`
     where_bit: int
-    empty_map: Any  # int16 or int32 [cells]; a grid without agents
-    part: Any  # int64 [size]; the row or column of the minimap that a row or column falls into
+    empty_map: Any  # int16 or int32 [cells]; a grid without agents and without drawn walls
+    part: Any  # int64 [V, size]; the row or column of the minimap that a row or column falls into
+    id_bits: int
     minimap: bool
     extra_features: bool
 
@@ -74,6 +87,7 @@ class Scene(NamedTuple):
         last_action: int8 (int16 with more than 127 actions) [B, N]; -1 for none, A before the first.
         status: int8 [B, N]; GONE, ALIVE, or DYING (in the last step).
         swapped: bool [B]; whether the episode started from the second arrangement.
+        walls: int32 [B, W]; the cells (y times the map's size, plus x) of the walls that were drawn.
     """
 
     x: Any
@@ -83,13 +97,19 @@ class Scene(NamedTuple):
     last_action: Any
     status: Any
     swapped: Any
+    walls: Any
 
 
 class Snapshot(NamedTuple):
     """A scene in 11 bytes an agent (13 on maps past 255; one more with more than 83 actions).
 
+    N counts the game's agents, P the units of passive groups.
+
     Attributes:
         mark: uint8 or int16 [B, N]; three times (last_action + 1), plus the status.
+        passive_mark: int32 [B, P]; three times the cell (y times the map's size, plus x), plus the
+            status.
+        passive_hp: float32 [B, P].
     """
 
     x: Any
@@ -98,6 +118,9 @@ class Snapshot(NamedTuple):
     last_reward: Any
     mark: Any
     swapped: Any
+    walls: Any
+    passive_mark: Any
+    passive_hp: Any
 
 
 class Board(NamedTuple):
@@ -106,10 +129,11 @@ class Board(NamedTuple):
     Attributes:
         grid: int16 (int32 from 2^15 agents on) [B, cells].
         look: float32 [B, FIRST + N, 2]; by what the grid holds: whether it shows, and its share of hp.
-        occupied_cells: int32 [B, G, K]; the cells of the minimap that a group occupies, the first
-            ``num_occupied_cells``.
-        num_occupied_cells: int32 [B, G].
-        share: float32 [B, G, K]; the share of a group in each cell. K = 0 without minimaps.
+        occupied_cells: int32 [B, V G, K]; the cells of the minimap that a group occupies, the first
+            ``num_occupied_cells``. The minimap of unit type v begins at v G, since its scale depends on
+            the view.
+        num_occupied_cells: int32 [B, V G].
+        share: float32 [B, V G, K]; the share of a group in each cell. K = 0 without minimaps.
     """
 
     grid: Any
@@ -120,7 +144,7 @@ class Board(NamedTuple):
 
 
 class State(NamedTuple):
-    """B rows of N agents in G groups; the first fields are those of `Scene` and `Board`.
+    """B rows of N units in G groups; the first fields are those of `Scene` and `Board`.
 
     Attributes:
         reward: float32 [B, N]; of the last step.
@@ -144,6 +168,7 @@ class State(NamedTuple):
     last_action: Any
     status: Any
     swapped: Any
+    walls: Any
     grid: Any
     look: Any
     occupied_cells: Any
@@ -170,39 +195,34 @@ def scene_of(source: State | Scene) -> Scene:
 
 
 def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
-    """The options as arrays of the backend and numbers.
+    """Returns the options as arrays of the backend and numbers.
 
     Raises:
-        NotImplementedError: unless all unit types have equal views and equally many actions.
+        NotImplementedError: unless all unit types of one name have equal views and equally many actions.
     """
     units, groups, placement = world.unit_types, world.groups, world.placement
-    sides, sizes = world.sides, placement.group_sizes
+    sides, sizes, size = world.sides, placement.group_sizes, config.map_size
     moves = [offsets(unit.speed) for unit in units]
-    attacks = [attack_offsets(unit) for unit in units]
-    targets = [np.concatenate(pair) for pair in zip(moves, attacks, strict=True)]
-    seen, num_actions = offsets(units[0].view_radius, units[0].width), len(targets[0])
-    for k, unit in enumerate(units):
-        for name, value, same in (
-            ("view", offsets(unit.view_radius, unit.width).tolist(), seen.tolist()),
-            ("number of actions", len(targets[k]), num_actions),
-        ):
-            if value != same:
-                raise NotImplementedError(
-                    f"unit_types[{k}] has another {name} than unit_types[0]; "
-                    "allowed: one layout of observations and actions for all unit types"
-                )
-    # A view of even size reaches one cell further to the left and up.
-    window = 2 * int(seen.max()) + 1 + (units[0].width + 1) % 2
-    corner = window // 2
+    targets = [
+        np.concatenate([steps, attack_offsets(unit)])
+        for steps, unit in zip(moves, units, strict=True)
+    ]
+    num_views = len(dict.fromkeys(group.unit for group in world.acting))
+    seen = [offsets(unit.view_radius, unit.width) for unit in units[:num_views]]
+    check_types(units, seen, [len(cells) for cells in targets])
+    windows = [window_of(unit) for unit in units[:num_views]]
     most = max(max(unit.width, unit.length) for unit in units)
-    far = max(int(abs(part).max(initial=0)) for part in (seen, *targets))
-    rim = max(far, corner) + most - 1
-    stride = config.map_size + 2 * rim
-    scale = -(-config.map_size // window)
+    far = max(int(abs(part).max(initial=0)) for part in (*seen, *targets))
+    rim = max(far, max(windows) // 2) + most - 1
+    stride = size + 2 * rim
     depth = 3 if config.minimap_mode else 2
     channels = 1 + depth * len(groups)
-    bands = 1 if config.map_size < BANDED_FROM else 8 if config.map_size <= 1000 else 16
+    bands = 1 if size < BANDED_FROM else 8 if size <= 1000 else 16
     where_bit = board.GROUP_BIT + max(1, (len(groups) - 1).bit_length())
+    numbers = [
+        numbers_of(cells, window, stride, channels, depth, where_bit)
+        for cells, window in zip(seen, windows, strict=True)
+    ]
 
     def ints(values: Any) -> Any:
         return backend.asarray(values, np.int64)
@@ -217,9 +237,13 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
 
     members = [(g, units.index(group.unit)) for g, group in enumerate(groups)]
     firsts = (np.cumsum(sizes) - sizes).tolist()
+    corners = [window // 2 for window in windows]
     return Params(
         num_agents=int(sizes.sum()),
+        num_acting=int(sizes[: len(world.acting)].sum()),
         num_groups=len(groups),
+        num_acting_groups=len(world.acting),
+        num_views=num_views,
         agents=backend.asarray(np.repeat(members, sizes, axis=0), np.uint32),
         groups=backend.asarray(
             [
@@ -239,6 +263,7 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
                     len(targets[k]),
                     np.flatnonzero(~moves[k].any(1))[0],
                     unit.attack_in_group,
+                    *((windows[k], len(seen[k]), len(numbers[k])) if k < num_views else (0, 0, 0)),
                 )
                 for k, unit in enumerate(units)
             ]
@@ -252,14 +277,16 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
         starves=any(unit.recover < 0 for unit in units),
         paid=backend.asarray(paid_by(world), np.float32),
         pays_victims=any(reward.victim_reward for reward in world.rewards),
-        reach=ints(np.stack([in_grid(cells) for cells in targets])),
+        pays_jointly=any(reward.joint_reward for reward in world.rewards),
+        joint=backend.asarray(paid_jointly_by(world), np.float32),
+        reach=ints(padded([in_grid(cells) for cells in targets])),
         single_cell=most == 1,
-        size=config.map_size,
+        size=size,
         rim=rim,
         stride=stride,
         max_cycles=-1 if config.max_cycles is None else config.max_cycles,
         num_bands=bands,
-        band_width=-(-config.map_size // bands),
+        band_width=-(-size // bands),
         positions=backend.asarray(np.stack([placement.x, placement.y], axis=-1), np.int32),
         starts=ints(np.stack([placement.size, placement.number, placement.right], axis=-1)),
         random_side=len(placement.x) == 2,
@@ -269,22 +296,77 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
         odd_x=placement.shifts.odd_x,
         odd_y=placement.shifts.odd_y,
         copied_start=bool(config.copied_start),
-        window=window,
-        sight=ints([seen[seen[:, 1] == dy, 0].max() for dy in range(-corner, window - corner)]),
-        seen=ints(in_grid(seen)),
-        spots=backend.asarray((seen[:, 1] + corner) * window + seen[:, 0] + corner, np.uint64),
+        is_drawn=placement.is_drawn,
+        num_walls=placement.num_walls,
+        sight=ints(
+            padded(
+                [
+                    np.array(
+                        [
+                            cells[cells[:, 1] == dy, 0].max(initial=-1)
+                            for dy in range(-corner, window - corner)
+                        ]
+                    )
+                    for cells, window, corner in zip(seen, windows, corners, strict=True)
+                ]
+            )
+        ),
+        seen=ints(padded([in_grid(cells) for cells in seen])),
+        spots=backend.asarray(
+            padded(
+                [
+                    (cells[:, 1] + corner) * window + cells[:, 0] + corner
+                    for cells, window, corner in zip(seen, windows, corners, strict=True)
+                ]
+            ),
+            np.uint64,
+        ),
         depth=depth,
         channels=channels,
-        numbers=backend.asarray(
-            numbers_of(seen, window, stride, channels, depth, where_bit),
-            np.int32 if len(groups) == 2 else np.int64,
-        ),
+        numbers=backend.asarray(padded(numbers), np.int32 if len(groups) == 2 else np.int64),
         where_bit=where_bit,
-        empty_map=backend.asarray(empty_map(config.map_size, rim), grid_type(int(sizes.sum()))),
-        part=ints(np.arange(config.map_size) // scale),
+        empty_map=backend.asarray(
+            empty_map(size, rim, placement.walls), grid_type(int(sizes.sum()))
+        ),
+        part=ints([np.arange(size) // -(-size // window) for window in windows]),
+        id_bits=world.id_bits,
         minimap=bool(config.minimap_mode),
         extra_features=bool(config.extra_features),
     )
+
+
+def check_types(
+    units: Sequence[UnitType], seen: Sequence[np.ndarray], num_actions: Sequence[int]
+) -> None:
+    """Raises NotImplementedError unless acting units of one name have equal views and equally many
+    actions."""
+    firsts: dict[str, int] = {}
+    for k, cells in enumerate(seen):
+        first = firsts.setdefault(units[k].name, k)
+        for name, value, same in (
+            ("view", cells.tolist(), seen[first].tolist()),
+            ("number of actions", num_actions[k], num_actions[first]),
+        ):
+            if value != same:
+                raise NotImplementedError(
+                    f"unit_types[{k}] has another {name} than unit_types[{first}]; allowed: one layout "
+                    "of observations and actions for all unit types of one name"
+                )
+
+
+def window_of(unit: UnitType) -> int:
+    """Returns the number of cells along an edge of a unit's view."""
+    # As the engine has it: int(r + 1e-8), where a view of even size reaches one cell further to the
+    # left and up.
+    return 2 * int(float(np.float32(unit.view_radius)) + 1e-8) + unit.width % 2
+
+
+def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns arrays of unequal lengths as one array, with zeros behind the shorter ones."""
+    result = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    for row, values in zip(result, rows, strict=True):
+        row[: len(values)] = values
+    return result
 
 
 def paid_by(world: World) -> np.ndarray:
@@ -296,6 +378,16 @@ def paid_by(world: World) -> np.ndarray:
         place = names.index(reward.attacker), names.index(reward.victim), OPS.index(reward.op)
         paid[place] = reward.reward, reward.victim_reward or -0.0
     return paid
+
+
+def paid_jointly_by(world: World) -> np.ndarray:
+    """Returns the joint rewards of hits as a table: float64 [G, G]."""
+    names = [group.name for group in world.groups]
+    joint = np.zeros((len(names), len(names)))
+    for reward in world.rewards:
+        if reward.op == "hit":
+            joint[names.index(reward.attacker), names.index(reward.victim)] = reward.joint_reward
+    return joint
 
 
 def from_grid(params: Params, distance: np.ndarray) -> np.ndarray:
@@ -310,10 +402,12 @@ def attack_offsets(unit: UnitType) -> np.ndarray:
     return cells + np.array([unit.width // 2, unit.length // 2])
 
 
-def empty_map(size: int, rim: int) -> np.ndarray:
-    """A grid without agents, flat."""
+def empty_map(size: int, rim: int, walls: Sequence[tuple[int, int]] = ()) -> np.ndarray:
+    """Returns a grid without agents, flat, with walls at the border and at the cells (x, y)."""
     blank = np.full((size - 2, size - 2), board.BLANK)
     walled = np.pad(blank, 1, constant_values=board.WALL)
+    for x, y in walls:
+        walled[y, x] = board.WALL
     return np.pad(walled, rim, constant_values=board.OFF).ravel()
 
 

@@ -11,8 +11,10 @@ import numpy as np
 # instructions.
 GROUP, TYPE = 0, 1
 FIRST_AGENT, UNIT, SIDE = 0, 1, 2
-# params.units: int64 [T, 7]
+# params.units: int64 [T, 10]; the last three are of the unit's view: cells along its edge, cells in
+# sight, and its numbers, without features.
 WIDTH, LENGTH, CENTER, NUM_MOVES, NUM_ACTIONS, STAY, IN_GROUP = 0, 1, 2, 3, 4, 5, 6
+WINDOW, NUM_SEEN, NUM_NUMBERS = 7, 8, 9
 # params.amounts: float32 [T, 5]
 DAMAGE, ATTACK_PENALTY, DEAD_PENALTY, KILL_REWARD, KILL_SUPPLY = range(5)
 # params.paid: float32 [G, G, 2, 2]; by the groups of attacker and victim, and for a hit or a kill.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ class UnitType:
     single precision.
 
     Attributes:
+        name: the type of its agents in the game; unit types of one name must have equal views and
+            equally many actions.
         width, length: cells of the body along x and y.
         hp: health at the start, and the most.
         speed: how far a move goes.
@@ -42,6 +45,7 @@ class UnitType:
         ValueError, TypeError: naming the attribute, its value and what is allowed.
     """
 
+    name: str = ""
     width: int = 1
     length: int = 1
     hp: float = 1.0
@@ -87,6 +91,12 @@ def single(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r}; allowed: 0, or a size from 1e-45 to 3e38 (float32)")
 
 
+def bounds_of(*rewards: float) -> tuple[float, float]:
+    """Returns the sum of the negative rewards, and that of the positive ones, as MAgent2 bounds them."""
+    amounts = np.array(rewards, np.float64)
+    return float(np.minimum(amounts, 0).sum()), float(np.maximum(amounts, 0).sum())
+
+
 @dataclass(frozen=True)
 class Group:
     """Agents of one type that share channels in the views; MAgent's group.
@@ -96,15 +106,19 @@ class Group:
         unit: the type of its agents.
         side: groups of one side play together. By default each group is a side.
         color: in pictures; one of `COLORS`.
+        passive: whether its units never act. They are on the board, in views and minimaps, and the
+            episode ends when all are gone, but they are not among the agents.
     """
 
     name: str
     unit: UnitType
     side: str = ""
     color: str = "red"
+    passive: bool = False
 
     def __post_init__(self) -> None:
         one_of("color", self.color, COLORS)
+        flag("passive", self.passive)
         if not self.side:
             object.__setattr__(self, "side", self.name)
 
@@ -121,6 +135,8 @@ class AttackReward:
         op: "hit" or "kill".
         reward: added to the attacker's reward.
         victim_reward: added to the victim's reward.
+        joint_reward: added to the attacker's reward once for each other agent of its group that hits
+            the same victim in the step; for "hit" alone.
     """
 
     attacker: str
@@ -128,11 +144,14 @@ class AttackReward:
     victim: str
     reward: float = 0.0
     victim_reward: float = 0.0
+    joint_reward: float = 0.0
 
     def __post_init__(self) -> None:
         one_of("op", self.op, OPS)
-        single("reward", self.reward)
-        single("victim_reward", self.victim_reward)
+        for name in ("reward", "victim_reward", "joint_reward"):
+            single(name, getattr(self, name))
+        if self.joint_reward and self.op != "hit":
+            raise ValueError(f"joint_reward={self.joint_reward!r} with op='kill'; allowed: 'hit'")
 
 
 @dataclass(frozen=True)
@@ -140,20 +159,23 @@ class World:
     """A grid world as a table.
 
     Attributes:
-        groups: in the order in which they act.
+        groups: in the order in which they act; passive ones are the last.
         placement: where their agents start.
         rewards: at most one for each attacker, op and victim.
-        reward_range: the bounds of the last reward in the observation space.
+        reward_range: the bounds of the last reward in the observation space of the PettingZoo view.
+        id_bits: the number of features for an agent's number, with ``extra_features``.
 
     Raises:
-        ValueError: for two groups of one name, for two rewards of one attacker, op and victim, for
-            rewards of a group that does not exist, and for a placement of another number of groups.
+        ValueError: for two groups of one name, for a passive group before one that acts, for no group
+            that acts, for two rewards of one attacker, op and victim, for rewards of a group that does
+            not exist, and for a placement of another number of groups.
     """
 
     groups: tuple[Group, ...]
     placement: Placement
     rewards: tuple[AttackReward, ...] = ()
-    reward_range: tuple[float, float] = (0.0, 0.0)
+    reward_range: tuple[float, float] = (-math.inf, math.inf)
+    id_bits: int = 10
     unit_types: tuple[UnitType, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,6 +183,11 @@ class World:
         for k, name in enumerate(names):
             if name in names[:k]:
                 raise ValueError(f"groups[{k}].name={name!r} is taken; allowed: each name once")
+        passive = [group.passive for group in self.groups]
+        if passive != sorted(passive) or all(passive):
+            raise ValueError(
+                f"groups are passive: {passive}; allowed: one or more that act, then passive ones"
+            )
         for k, reward in enumerate(self.rewards):
             one_of(f"rewards[{k}].attacker", reward.attacker, names)
             one_of(f"rewards[{k}].victim", reward.victim, names)
@@ -177,3 +204,13 @@ class World:
     def sides(self) -> tuple[str, ...]:
         """The names of the sides, in the order of the groups."""
         return tuple(dict.fromkeys(group.side for group in self.groups))
+
+    @property
+    def acting(self) -> tuple[Group, ...]:
+        """The groups that are not passive: the first ones."""
+        return tuple(group for group in self.groups if not group.passive)
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """The names of the unit types of the groups that act."""
+        return tuple(dict.fromkeys(group.unit.name for group in self.acting))

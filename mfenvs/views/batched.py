@@ -22,7 +22,7 @@ from mfenvs.views.state_dicts import matched
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
-Observation = Tensor | dict[str, Tensor]
+Observation = Any  # a tensor, a dict of tensors, or a dict of these by the name of the type
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -38,6 +38,11 @@ class BatchedEnv(Lifetime):
 
     Two sets of buffers alternate: the results of a call stay valid through the next call, and the call
     after that overwrites them. Clone them to keep them longer. They may be changed in place.
+
+    With several types of agents ``single_observation_space`` and ``single_action_space`` are dicts by
+    the name of the type (``type_names``), and so are observations: [B, N_k, ...] for the N_k agents of
+    type k, in the order of ``agents``. Actions, rewards and ends have all N agents along one axis. An
+    agent's action is below the number of its type's.
 
     ``copy.deepcopy`` and pickles hold the episodes: the copy continues as the original would. Its
     pictures begin anew.
@@ -78,6 +83,7 @@ class BatchedEnv(Lifetime):
         self.num_agents = self.game.num_agents
         self.groups = torch.tensor(self.game.groups, device=self.device)
         self.types = torch.tensor(self.game.types, device=self.device)
+        self.type_names = self.game.type_names
         self.single_observation_space = _in_dtype(self.game.single_observation_space, self._dtype)
         self.single_action_space = self.game.single_action_space
         self._state = self.game.allocate(self.num_envs)
@@ -100,10 +106,11 @@ class BatchedEnv(Lifetime):
             backend.pin(arrays)
         shape = (self.num_envs, self.num_agents)
         self._sanitized = backend.empty(shape, np.int64) if backend.massively_parallel else None
+        self._counts = backend.asarray(self.game.action_counts, np.int64)
         self._canvases: dict[int, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        rebuilt = ("_sanitized", "_canvases")
+        rebuilt = ("_sanitized", "_counts", "_canvases")
         return {name: value for name, value in self.__dict__.items() if name not in rebuilt}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -215,6 +222,7 @@ class BatchedEnv(Lifetime):
         snapshot: Any,
         rows: Sequence[int] | Tensor | np.ndarray | None = None,
         agents: Sequence[int] | Tensor | np.ndarray | None = None,
+        of_type: str | None = None,
     ) -> Observation:
         """Returns the observations of the time of a snapshot, bit for bit, in new memory.
 
@@ -222,17 +230,25 @@ class BatchedEnv(Lifetime):
             snapshot: from `snapshot`, of any number of rows.
             rows, agents: integers [M], both or neither: observe agent ``agents[m]`` of row ``rows[m]``.
                 On CUDA their values are not checked and must be in range.
+            of_type: the name of a type, to get its observations alone; for games of several types.
 
         Returns:
-            [B, N, ...], or [M, ...] if indices are given.
+            [B, N, ...], or [M, ...] if indices are given. With several types a dict by their names:
+            [B, N_k, ...], or [M, ...] with zeros for agents of other types; with ``of_type`` one entry
+            of it.
         """
         num_rows = len(snapshot[0])
         if (rows is None) != (agents is None):
             raise ValueError("rows and agents: allowed: both or neither")
         source = type(snapshot)(*map(self._array, snapshot))
+        chosen: dict[str, Any] = {}
+        if of_type is not None:
+            one_of("of_type", of_type, self.type_names)
+            chosen = {"of_type": self.type_names.index(of_type)} if self.game.has_types else {}
         if rows is None:
-            obs = self.game.allocate_observation((num_rows, self.num_agents), self._dtype)
-            self.game.observe(source, obs)
+            agents_of = len(self.game.members[chosen["of_type"]]) if chosen else self.num_agents
+            obs = self.game.allocate_observation((num_rows, agents_of), self._dtype, **chosen)
+            self.game.observe(source, obs, **chosen)
             return self._obs(obs)
         row_index = self._indices("rows", rows, num_rows)
         agent_index = self._indices("agents", agents, self.num_agents)
@@ -240,8 +256,8 @@ class BatchedEnv(Lifetime):
             raise ValueError(
                 f"rows has {len(row_index)} entries and agents {len(agent_index)}; allowed: as many"
             )
-        obs = self.game.allocate_observation((len(row_index),), self._dtype)
-        self.game.observe(source, obs, row_index, agent_index)
+        obs = self.game.allocate_observation((len(row_index),), self._dtype, **chosen)
+        self.game.observe(source, obs, row_index, agent_index, **chosen)
         return self._obs(obs)
 
     def state_dict(self) -> dict[str, Any]:
@@ -347,7 +363,7 @@ class BatchedEnv(Lifetime):
     def _parts(self, seeds: Any) -> dict[str, dict[str, Any]]:
         """Returns the arrays of a `state_dict`, by part and name."""
         step, obs = self._sides[0]
-        obs = obs if isinstance(obs, dict) else {"obs": obs}
+        obs = _flat(obs) if isinstance(obs, dict) else {"obs": obs}
         parts = {"state": self._state._asdict(), "step": step._asdict(), "obs": obs}
         return {**parts, "seeds": {"row_seeds": seeds}}
 
@@ -385,7 +401,7 @@ class BatchedEnv(Lifetime):
 
     def _obs(self, obs: Any) -> Observation:
         if isinstance(obs, dict):
-            return {name: self._tensor(array) for name, array in obs.items()}
+            return {name: self._obs(array) for name, array in obs.items()}
         return self._tensor(obs)
 
     def _info(self, step: Step) -> dict[str, Tensor]:
@@ -413,7 +429,7 @@ class BatchedEnv(Lifetime):
             raise ValueError(f"actions has shape {tuple(actions.shape)}; allowed: {shape}")
         if self._sanitized is not None:
             chosen = self.game.backend.asarray(actions, np.int64)
-            arguments = (self.game.num_actions, chosen, self._sanitized)
+            arguments = (self._counts, chosen, self._sanitized)
             self.game.backend.run(sanitize_actions, shape, *arguments)
             return self._sanitized
         least, most = int(actions.min()), int(actions.max())
@@ -422,11 +438,28 @@ class BatchedEnv(Lifetime):
                 f"actions range from {least} to {most}; "
                 f"allowed: 0 to {self.game.num_actions - 1}, or -1 for no action"
             )
+        if self.game.has_types and (beyond := np.asarray(actions) >= self._counts).any():
+            row, agent = np.argwhere(beyond)[0].tolist()
+            raise ValueError(
+                f"actions[{row}, {agent}]={int(actions[row, agent])} of {self.game.agents[agent]}; "
+                f"allowed: 0 to {self._counts[agent] - 1}, or -1 for no action"
+            )
         return self.game.backend.asarray(actions, np.int64)
 
 
-def _in_dtype(space: spaces.Space[Any], dtype: np.dtype[Any]) -> spaces.Space[Any]:
-    """Returns a space with its floats in another dtype."""
+def _flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Returns the arrays of nested dicts, under their keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, part in tree.items():
+        is_dict = isinstance(part, dict)
+        flat |= _flat(part, f"{path}{name}.") if is_dict else {f"{path}{name}": part}
+    return flat
+
+
+def _in_dtype(space: Any, dtype: np.dtype[Any]) -> Any:
+    """Returns a space, or a dict of spaces, with its floats in another dtype."""
+    if isinstance(space, dict):
+        return {name: _in_dtype(part, dtype) for name, part in space.items()}
     if isinstance(space, spaces.Dict):
         return spaces.Dict({name: _in_dtype(part, dtype) for name, part in space.items()})
     if isinstance(space, spaces.Box) and space.dtype != dtype:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import countOf
 from sys import intern
 from typing import Any
@@ -31,7 +32,8 @@ REBUILT = (
     "_no_actions",
     "_allowed_actions",
     "_dict_observations",
-    "_buffers",
+    "_pools",
+    "_present_by_type",
     "_canvas",
 )
 
@@ -112,8 +114,12 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         self._rows = np.zeros(game.num_agents, np.int64)
         self._no_actions = np.full((1, game.num_agents), -1, np.int64)
         self._allowed_actions = frozenset(range(game.num_actions))
-        self._dict_observations = isinstance(game.parallel_observation_space, spaces.Dict)
-        self._buffers = BufferPool(game.allocate_parallel_observation)
+        self._dict_observations = isinstance(game.parallel_observation_space_of(0), spaces.Dict)
+        # The agents that take part, and their names, by type; None to determine them anew.
+        self._present_by_type: list[tuple[np.ndarray, list[str]]] | None = None
+        allocate = game.allocate_parallel_observation
+        pools = [partial(allocate, of_type=k) for k in range(len(game.type_names))]
+        self._pools = [BufferPool(part) for part in (pools if game.has_types else [allocate])]
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in REBUILT}
@@ -157,16 +163,18 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         """Returns the observation space of an agent, the same object at each call."""
         space = self._observation_spaces.get(agent)
         if space is None:
-            space = copy.deepcopy(self.game.parallel_observation_space)
-            self._observation_spaces[self._known(agent)] = space
+            k = self.game.types[self._index[self._known(agent)]]
+            space = copy.deepcopy(self.game.parallel_observation_space_of(k))
+            self._observation_spaces[agent] = space
         return space
 
     def action_space(self, agent: str) -> spaces.Discrete:
         """Returns the action space of an agent, the same object at each call."""
         space = self._action_spaces.get(agent)
         if space is None:
-            space = copy.deepcopy(self.game.single_action_space)
-            self._action_spaces[self._known(agent)] = space
+            k = self.game.types[self._index[self._known(agent)]]
+            space = copy.deepcopy(self.game.action_space_of(k))
+            self._action_spaces[agent] = space
         return space
 
     @property
@@ -419,6 +427,7 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         """Sets the agents to those that take part in the next step."""
         over = self._step.over[0]
         self._present = self._rows[:0] if over else self._step.alive[0].nonzero()[0]
+        self._present_by_type = None
         self._living = self._name_array.take(self._present).tolist()
         self._all_false = dict.fromkeys(self._living, False)
 
@@ -428,6 +437,7 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
             del self._all_false[agent]
         self._living = list(self._all_false)
         self._present = self._step.alive[0].nonzero()[0]
+        self._present_by_type = None
 
     def _joint_action(self, actions: Mapping[str, Any]) -> np.ndarray:
         """Returns actions by agent as int64 [1, N]; -1 for agents without one."""
@@ -445,17 +455,25 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         if not self._allowed_actions.issuperset(values):
             pairs = zip(names, values, strict=True)
             agent = next(agent for agent, value in pairs if value not in self._allowed_actions)
+            most = self.game.action_counts[self._index[agent]] - 1
             raise ValueError(
-                f"actions[{agent!r}]={actions[agent]!r} is out of range; "
-                f"allowed: 0 to {self.game.num_actions - 1}"
+                f"actions[{agent!r}]={actions[agent]!r} is out of range; allowed: 0 to {most}"
             )
         chosen = self._no_actions.copy()
         chosen[0][index] = values
+        if self.game.has_types and (beyond := chosen[0] >= self.game.action_counts).any():
+            i = int(beyond.argmax())
+            raise ValueError(
+                f"actions[{self._names[i]!r}]={int(chosen[0, i])} is out of range; allowed: 0 to "
+                f"{self.game.action_counts[i] - 1}"
+            )
         return chosen
 
     def _observations(self) -> dict[str, Any]:
         """Returns the observations of all agents that took part in the last step, in new memory."""
         count = len(self._present)
+        if self.game.has_types:
+            return self._typed_observations()
         if self._dict_observations:
             parts = self.game.allocate_parallel_observation(count)
             self.game.observe(self._state, parts, self._rows[:count], self._present)
@@ -463,10 +481,34 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
                 agent: {key: part[i] for key, part in parts.items()}
                 for i, agent in enumerate(self._living)
             }
-        buffer = self._buffers.take(count)
+        buffer = self._pools[0].take(count)
         self.game.observe(self._state, buffer.array[:count], self._rows[:count], self._present)
         observations: dict[str, Any] = self._all_false.copy()
         observations.update(zip(self._living, buffer.views, strict=False))  # a buffer may be larger
+        return observations
+
+    def _typed_observations(self) -> dict[str, Any]:
+        """As `_observations`, for several types of agents."""
+        if self._present_by_type is None:  # for speed only when it has changed
+            types = self.game.types[self._present]
+            by_type = [self._present[types == k] for k in range(len(self._pools))]
+            self._present_by_type = [
+                (part, self._name_array.take(part).tolist()) for part in by_type
+            ]
+        observations: dict[str, Any] = self._all_false.copy()
+        for k, (present, names) in enumerate(self._present_by_type):
+            count = len(present)
+            rows = self._rows[:count]
+            if self._dict_observations:
+                parts = self.game.allocate_parallel_observation(count, of_type=k)
+                self.game.observe(self._state, parts, rows, present, of_type=k)  # type: ignore[call-arg]
+                for i, name in enumerate(names):
+                    observations[name] = {key: part[i] for key, part in parts.items()}
+                continue
+            buffer = self._pools[k].take(count)
+            array = buffer.array[:count]
+            self.game.observe(self._state, array, rows, present, of_type=k)  # type: ignore[call-arg]
+            observations.update(zip(names, buffer.views, strict=False))
         return observations
 
     def _infos(self, chosen: np.ndarray) -> dict[str, dict[str, Any]]:

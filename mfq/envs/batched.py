@@ -13,6 +13,7 @@ from mfenvs.layout import Layout, Places
 from mfq.envs.finite import check_finite
 from mfq.envs.graphs import GraphLike, Graphs
 from mfq.envs.step import Step
+from mfq.envs.types import AgentTypes
 from mfq.envs.view import View
 
 STEP_INFO = {"acting", "actions", "action_mask", "reset"}
@@ -32,8 +33,20 @@ class BatchedView(View):
         labels = range(int(self.groups.max()) + 1)
         game = getattr(env, "game", None)
         self.group_names = tuple(getattr(game, "group_names", [f"group_{k}" for k in labels]))
-        self.observation_space = env.single_observation_space
-        self.action_space = env.single_action_space
+        if isinstance(env.single_action_space, dict):
+            names = tuple(env.single_action_space)
+            self.type_specs = AgentTypes(
+                self.types,
+                names,
+                tuple(env.single_observation_space[name] for name in names),
+                tuple(env.single_action_space[name] for name in names),
+                is_ragged=True,
+            )
+        else:
+            self.observation_space = env.single_observation_space
+            self.action_space = env.single_action_space
+        spaces = [self.action_space] if self.type_specs is None else self.type_specs.action_spaces
+        self._most_actions = max(int(space.n) for space in spaces)
         self._graphs = Graphs(env, graph, self.groups.cpu().numpy(), self.types.cpu().numpy())
         self._last: Step | None = None
         self._is_checked = not type(game).__module__.startswith("mfenvs.")
@@ -89,8 +102,12 @@ class BatchedView(View):
     def agent_fields(self) -> tuple[str, ...]:
         return getattr(getattr(self.env, "game", None), "agent_fields", ())
 
-    def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
-        return self.env.observe(snapshot, rows, agents)
+    def observe(
+        self, snapshot: Any, rows: Tensor, agents: Tensor, of_type: str | None = None
+    ) -> Any:
+        if of_type is None:
+            return self.env.observe(snapshot, rows, agents)
+        return self.env.observe(snapshot, rows, agents, of_type=of_type)
 
     def picture(self) -> np.ndarray:
         return self.env.render(0) if hasattr(self.env, "render") else super().picture()
@@ -143,7 +160,8 @@ class BatchedView(View):
             reset=info["reset"],
             graph=self.graph,
             graph_before=before,
-            num_actions=self.num_actions,
+            num_actions=self._most_actions,
+            types=self.type_specs,
             measures={name: info[name] for name in info.keys() - STEP_INFO},
             known_mean_action=mean_action,
         )

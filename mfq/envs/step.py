@@ -26,7 +26,8 @@ class Step:
 
     Attributes:
         obs: [B, N, ...], or a dict of such; zeros for dead agents. With several types, a dict of such by
-            the name of the type, zeros for agents of other types; see `of_type`.
+            the name of the type, zeros for agents of other types, or [B, N_k, ...] of the type's agents
+            alone (``types.is_ragged``); see `of_type`.
         reward: float32 [B, N].
         terminated: bool [B, N]; True only on the step in which the agent died.
         truncated: bool [B]; the time limit ended the episode.
@@ -43,6 +44,9 @@ class Step:
         types: the types of the agents if there are several, else None.
         number: identifies the step within the process; `for_player` and `of_type` keep it.
         known_mean_action: the `mean_action` if it is known already; None to compute it on demand.
+        places: int64 [N], the place of each agent in ``obs`` along its second axis; None if there are N.
+        joint: int64 [B, N], the actions of all types, as indices in a mean action; None if there are no
+            other types than that of the step.
     """
 
     obs: Any
@@ -62,6 +66,8 @@ class Step:
     types: AgentTypes | None = None
     number: int = field(default_factory=lambda: next(_numbers))
     known_mean_action: Tensor | None = None
+    places: Tensor | None = None
+    joint: Tensor | None = None
 
     @cached_property
     def mean_action(self) -> Tensor:
@@ -86,9 +92,22 @@ class Step:
 
     def obs_at(self, index: Tensor) -> Any:
         """Returns the observations at the indices b N + j: [S, ...], or a dict of such."""
+        if self.places is not None:
+            first = next(iter(self.obs.values())) if isinstance(self.obs, dict) else self.obs
+            row, agent = index // self.places.numel(), index % self.places.numel()
+            index = row * first.shape[1] + self.places[agent]
         if isinstance(self.obs, dict):
             return {name: part.flatten(0, 1)[index] for name, part in self.obs.items()}
         return self.obs.flatten(0, 1)[index]
+
+    @property
+    def obs_of_all(self) -> Any:
+        """The observations with an entry for each of the N agents; any for agents of other types."""
+        if self.places is None:
+            return self.obs
+        if isinstance(self.obs, dict):
+            return {name: part[:, self.places] for name, part in self.obs.items()}
+        return self.obs[:, self.places]
 
     def mask_at(self, index: Tensor) -> Tensor | None:
         """Returns the action mask at the indices b N + j: [S, A]; None if all actions are allowed."""
@@ -125,6 +144,8 @@ class Step:
                 mine=mine if self.mine is None else mine & self.mine,
                 types=None,
                 known_mean_action=self.mean_action,
+                places=None if self.types.places is None else self.types.places[k],
+                joint=self.types.place(self.actions),
             )
             self._by_type[k] = step
         return self._by_type[k]

@@ -24,12 +24,24 @@ class AgentTypes:
         of: int64 [N]; the type of each agent.
         names: the names of the K types.
         observation_spaces, action_spaces: of one agent of each type.
+        is_ragged: whether observations of type k are [B, N_k, ...], of its N_k agents in order. If
+            False they are [B, N, ...], zeros for agents of other types.
     """
 
     of: Tensor
     names: tuple[str, ...]
     observation_spaces: tuple[spaces.Space[Any], ...]
     action_spaces: tuple[spaces.Discrete, ...]
+    is_ragged: bool = False
+
+    @cached_property
+    def places(self) -> tuple[Tensor, ...] | None:
+        """For each type the place of each agent in its observations, int64 [N], 0 for agents of other
+        types; None unless ``is_ragged``."""
+        if not self.is_ragged:
+            return None
+        are_of = [self.of == k for k in range(len(self.names))]
+        return tuple((mine.cumsum(0) - 1) * mine for mine in are_of)
 
     @cached_property
     def counts(self) -> Tensor:

@@ -82,6 +82,11 @@ class View(ABC):
         return self.num_actions if self.type_specs is None else self.type_specs.width
 
     @property
+    def first_action(self) -> int:
+        """The index in mean actions of the first action: 0, or for a view `of_type` that of the type."""
+        return 0
+
+    @property
     def type_names(self) -> tuple[str, ...]:
         """The name of each type."""
         return ("type_0",) if self.type_specs is None else self.type_specs.names
@@ -172,10 +177,12 @@ class View(ABC):
         just terminated, since no observation depends on them."""
         return ()
 
-    def observe(self, snapshot: Any, rows: Tensor, agents: Tensor) -> Any:
+    def observe(
+        self, snapshot: Any, rows: Tensor, agents: Tensor, of_type: str | None = None
+    ) -> Any:
         """Returns the observations of agents ``agents[m]`` in rows ``rows[m]`` of a snapshot: [M, ...],
-        or a dict of such. The snapshot may be a concatenation of several along the rows. Raises
-        AttributeError as `snapshot` does."""
+        or a dict of such. The snapshot may be a concatenation of several along the rows. With several
+        types, ``of_type`` names that of the agents. Raises AttributeError as `snapshot` does."""
         raise AttributeError(f"{type(self).__name__} has no snapshots to observe")
 
     def picture(self) -> np.ndarray:
@@ -230,6 +237,7 @@ class TypeView(View):
 
     def __init__(self, view: View, types: AgentTypes, k: int) -> None:
         self.view, self.k, self._width = view, k, types.width
+        self._first = sum(int(space.n) for space in types.action_spaces[:k])
         self.num_envs, self.num_agents, self.agents = view.num_envs, view.num_agents, view.agents
         self.groups, self.group_names, self.types = view.groups, view.group_names, view.types
         self.observation_space = types.observation_spaces[k]
@@ -241,11 +249,31 @@ class TypeView(View):
         return self._width
 
     @property
+    def first_action(self) -> int:
+        return self._first
+
+    @property
     def graph(self) -> NeighborGraph:
         return self.view.graph
 
     def limit_episodes(self, steps: int | None) -> bool:
         return self.view.limit_episodes(steps)
+
+    @property
+    def has_snapshots(self) -> bool:
+        return self.view.has_snapshots
+
+    @property
+    def agent_fields(self) -> tuple[str, ...]:
+        return self.view.agent_fields
+
+    def snapshot(self) -> Any:
+        return self.view.snapshot()
+
+    def observe(
+        self, snapshot: Any, rows: Tensor, agents: Tensor, of_type: str | None = None
+    ) -> Any:
+        return self.view.observe(snapshot, rows, agents, self.view.type_names[self.k])
 
     def reset(self, seed: int | None = None) -> Step:
         return self.view.reset(seed).of_type(self.k)

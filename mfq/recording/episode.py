@@ -84,8 +84,8 @@ class Recorder:
         layout = view.layout
         if layout is None:
             raise ValueError(
-                "the environment has no layout, which a replay page draws; allowed: games of mfenvs, "
-                "or a .gif or an .mp4 of an environment that renders"
+                "the environment has no layout, which a replay page draws; allowed: games of mfenvs "
+                "that have one, or a .gif or an .mp4 of an environment that renders"
             )
         self._view, self._layout = view, layout
         self._players = [part for player in players for part in player.parts]

@@ -96,13 +96,13 @@ def transition_fields(
         "action": actions,
         "reward": next_step.reward,
         "mean": fitted,
-        **named("obs", step.obs),
+        **named("obs", step.obs_of_all),
     }
     if following is not None:
         batch |= {
             "next_mean": following,
             "terminated": next_step.terminated,
-            **named("next_obs", next_step.obs),
+            **named("next_obs", next_step.obs_of_all),
         }
         if next_step.action_mask is not None:
             batch["next_mask"] = next_step.action_mask

@@ -16,7 +16,7 @@ from torch import Tensor
 from mfq.common.generators import load_generator_state
 from mfq.envs.step import Step
 from mfq.envs.view import View
-from mfq.mean_field import MeanField
+from mfq.mean_field import MeanField, redraws_types
 from mfq.replay.base import Fields, Replay, check_replay_fits, named
 from mfq.replay.ring import RingReplay
 from mfq.replay.snapshots import SnapshotRing, integers
@@ -105,6 +105,8 @@ class CompactReplay(Replay):
             return "the neighbour graph moves, so that mean actions could not be redrawn"
         if not mean_field.redraws:
             return f"{type(mean_field).__name__} cannot be redrawn from stored actions"
+        if view.mean_action_dim != view.num_actions and not redraws_types(mean_field):
+            return f"{type(mean_field).__name__} cannot be redrawn from actions of several types"
         return None
 
     def __len__(self) -> int:
@@ -160,7 +162,7 @@ class CompactReplay(Replay):
         mean = self.mean_field.at(self._graph, acted, agent)  # abar_t, which acting at t + 1 uses
         batch = {
             "agent": agent,
-            "action": acted.gather(1, agent[:, None])[:, 0],
+            "action": acted.gather(1, agent[:, None])[:, 0] - self.view.first_action,
             "reward": drawn["reward"],
             "mean": self.mean_field.fitted(
                 before=lambda: self.mean_field.at(self._graph, acted_before, agent),
@@ -267,13 +269,16 @@ class CompactReplay(Replay):
         rows = snapshot._asdict()
         agents = {name: rows.pop(name) for name in self.view.agent_fields}
         # Plus 1, so that 0 means no action: the ring has zeros for absent agents.
-        agents[ACTIONS] = (step.actions + 1).to(integers(self.view.num_actions))
-        return step.alive | step.terminated | (step.actions >= 0), rows, agents
+        acted = step.actions if step.joint is None else step.joint
+        agents[ACTIONS] = (acted + 1).to(integers(self.view.mean_action_dim))
+        return step.alive | step.terminated | (acted >= 0), rows, agents
 
     def _observed(self, moments: dict[str, Tensor], agents: Tensor) -> Any:
         """Returns the observations of agents [K], the k-th in the k-th row of the moments."""
         snapshot_type = self._snapshot_type or type(self.view.snapshot())
-        snapshot = snapshot_type(*(moments[name] for name in snapshot_type._fields))
+        # Older replays lack fields that are empty in their games.
+        empty = torch.zeros((len(agents), 0), dtype=torch.int32, device=agents.device)
+        snapshot = snapshot_type(*(moments.get(name, empty) for name in snapshot_type._fields))
         return self.view.observe(snapshot, torch.arange(len(agents), device=agents.device), agents)
 
     def _is_last(self, moments: SnapshotRing, moment: Moment) -> bool:

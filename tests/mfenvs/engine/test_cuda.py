@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from mfenvs import ising_v0
 from mfenvs.engine.backend import PLAIN_CALLS, CudaBackend, get_backend
 from mfenvs.engine.compile import THREADS, compiled_kernel, kernel_shape
+from mfenvs.gridworld.game import CONSTRUCTED
+from mfenvs.gridworld.games.adversarial_pursuit import PursuitConfig, PursuitGame
+from mfenvs.gridworld.start import construct
 from mfenvs.registry import game_class
 from mfenvs.views import batched
 from mfenvs.views.batched import BatchedEnv
@@ -35,6 +38,22 @@ GAMES = {
     # they are in tests/gpu.
     "battle, bands": ("battle_v0", {"map_size": 100, "speed": 4, "placement": "paper"}),
     "battle, random": ("battle_v0", {"map_size": 14, "placement": "random", "max_cycles": 2}),
+    "pursuit": (
+        "adversarial_pursuit_v0",
+        {"map_size": 12, "minimap_mode": True, "extra_features": True, "max_cycles": 3},
+    ),
+    "tiger_deer": ("tiger_deer_v0", {"map_size": 12, "counts": {"tiger": 5}, "max_cycles": 3}),
+    "arms": ("combined_arms_v0", {"map_size": 16, "minimap_mode": True, "max_cycles": 3}),
+    "gather": (
+        "gather_v0",
+        {
+            "map_size": 14,
+            "placement": "random",
+            "counts": {"omnivore": 9, "food": 12, "walls": 3},
+            "minimap_mode": True,
+            "extra_features": True,
+        },
+    ),
     "battle, near": ("battle_v0", {"map_size": 14, "neighbor_radius": 3.0, "neighbors": "all"}),
 }
 
@@ -66,8 +85,21 @@ def test_every_rule_compiles_for_a_gpu(toolchain, monkeypatch, name):
         for code in kinds.values():
             assert ".target sm_90" in code
             assert code.count(".param .u64") * 8 < MOST_PARAMETERS
-            if GAMES[name][0] == "battle_v0":  # so that its bits are those of the CPU
+            if GAMES[name][0] not in ("ising_v0", "gaussian_squeeze_v0"):
+                # Of grid worlds, so that their bits are those of the CPU.
                 assert "fma." not in code
+
+
+def test_what_a_first_reset_draws_compiles_too(toolchain):
+    """Where positions are drawn, MAgent2's constructor has drawn once before."""
+    backend = PtxBackend()
+    game = PursuitGame(PursuitConfig(map_size=12), backend)
+    state = game.allocate(2)
+    game.seed_rows(state, np.array([3, 4 | CONSTRUCTED]))
+    (code,) = backend.ptx[construct].values()
+    assert "fma." not in code
+    assert not state.walls[0].any()
+    assert state.walls[1].all()
 
 
 def test_the_simulator_runs_the_launches():
