@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mfenvs.gridworld.games.combined_arms import UNSHAPED as UNSHAPED
-from mfenvs.gridworld.games.combined_arms import CombinedArmsConfig, CombinedArmsOptions, CombinedArmsRules
+from mfenvs.gridworld.games.combined_arms import (
+    CombinedArmsConfig,
+    CombinedArmsOptions,
+    CombinedArmsRules,
+)
 from mfenvs.registry import game_class, make_batched, with_options
 from mfenvs.views.aec import AecEnv, CheckedAecEnv
 from mfenvs.views.parallel import ParallelEnv

@@ -23,7 +23,7 @@ LAYERS = {
         {"ising", "gaussian_squeeze", "gridworld"},
         {"views"},
         {"registry", "check", "checks"},
-        {"ising_v0", "gaussian_squeeze_v0", "battle_v0"},
+        set(GAMES),
     ],
     "mfq": [
         {"common"},

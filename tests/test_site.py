@@ -13,6 +13,7 @@ import mfenvs
 import mfq
 from mfenvs import battle_v0
 from mfenvs.gridworld.tables import NUM_MOVES
+from mfenvs.registry import GAMES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -20,7 +21,7 @@ SPEC = importlib.util.spec_from_file_location("option_tables", DOCS / "option_ta
 option_tables = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(option_tables)
 # Modules, not classes or functions, are documented by what they hold.
-MODULES = {"battle_v0", "gaussian_squeeze_v0", "ising_v0"}
+MODULES = set(GAMES)
 
 
 @pytest.mark.slow

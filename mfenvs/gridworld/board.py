@@ -26,8 +26,8 @@ def place_of(row, agent, params, scene):
 
 def minimap_cell(row, agent, viewer, params, scene):
     """The index of the cell in which the agent is, in the minimap of the unit type ``viewer``."""
-    part = params.part[viewer]
-    line, column = part[scene.y[row, agent]], part[scene.x[row, agent]]
+    line = params.part[viewer, scene.y[row, agent]]
+    column = params.part[viewer, scene.x[row, agent]]
     return line * params.units[viewer, WINDOW] + column
 
 

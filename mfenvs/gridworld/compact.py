@@ -5,12 +5,8 @@ import numpy as np
 STATUSES = 3
 
 
-def pack(row, agent, size, scene, packed):
-    """Copies an agent of a scene into a snapshot, and its share of the walls and the passive units.
-
-    Args:
-        size: cells along an edge of the map.
-    """
+def pack(row, agent, scene, packed):
+    """Copies an agent of a scene into a snapshot."""
     packed.x[row, agent] = scene.x[row, agent]
     packed.y[row, agent] = scene.y[row, agent]
     packed.hp[row, agent] = scene.hp[row, agent]
@@ -19,18 +15,10 @@ def pack(row, agent, size, scene, packed):
     packed.mark[row, agent] = (last + 1) * STATUSES + scene.status[row, agent]
     if agent == 0:
         packed.swapped[row] = scene.swapped[row]
-    num_acting = packed.x.shape[1]
-    for wall in range(agent, packed.walls.shape[1], num_acting):
-        packed.walls[row, wall] = scene.walls[row, wall]
-    for k in range(agent, packed.passive_hp.shape[1], num_acting):
-        unit = num_acting + k
-        cell = np.int64(scene.y[row, unit]) * size + np.int64(scene.x[row, unit])
-        packed.passive_mark[row, k] = cell * STATUSES + scene.status[row, unit]
-        packed.passive_hp[row, k] = scene.hp[row, unit]
 
 
-def unpack(row, agent, size, packed, rows, scene):
-    """Copies what `pack` has copied, from row ``rows[row]`` of a snapshot, into a scene."""
+def unpack(row, agent, packed, rows, scene):
+    """Copies an agent of row ``rows[row]`` of a snapshot into a scene."""
     source = rows[row]
     scene.x[row, agent] = packed.x[source, agent]
     scene.y[row, agent] = packed.y[source, agent]
@@ -41,15 +29,31 @@ def unpack(row, agent, size, packed, rows, scene):
     scene.status[row, agent] = mark % STATUSES
     if agent == 0:
         scene.swapped[row] = packed.swapped[source]
-    num_acting = packed.x.shape[1]
-    for wall in range(agent, packed.walls.shape[1], num_acting):
-        scene.walls[row, wall] = packed.walls[source, wall]
-    for k in range(agent, packed.passive_hp.shape[1], num_acting):
-        unit, mark = num_acting + k, np.int64(packed.passive_mark[source, k])
-        cell = mark // STATUSES
-        scene.y[row, unit] = cell // size
-        scene.x[row, unit] = cell % size
-        scene.hp[row, unit] = packed.passive_hp[source, k]
+
+
+def pack_rest(row, cell, params, scene, packed):
+    """Copies a wall that was drawn and a passive unit into a snapshot."""
+    if cell < params.num_walls:
+        packed.walls[row, cell] = scene.walls[row, cell]
+    unit = params.num_acting + cell
+    if unit < params.num_agents:
+        place = np.int64(scene.y[row, unit]) * params.size + np.int64(scene.x[row, unit])
+        packed.passive_mark[row, cell] = place * STATUSES + scene.status[row, unit]
+        packed.passive_hp[row, cell] = scene.hp[row, unit]
+
+
+def unpack_rest(row, cell, packed, rows, params, scene):
+    """Copies what `pack_rest` has copied, from row ``rows[row]`` of a snapshot, into a scene."""
+    source = rows[row]
+    if cell < params.num_walls:
+        scene.walls[row, cell] = packed.walls[source, cell]
+    unit = params.num_acting + cell
+    if unit < params.num_agents:
+        mark = np.int64(packed.passive_mark[source, cell])
+        place = mark // STATUSES
+        scene.y[row, unit] = place // params.size
+        scene.x[row, unit] = place % params.size
+        scene.hp[row, unit] = packed.passive_hp[source, cell]
         scene.status[row, unit] = mark % STATUSES
 
 
@@ -57,7 +61,8 @@ def lay_out(row, cell, packed, rows, params, scene, board):
     """Writes an empty map, cell by cell, and the agents of a scene."""
     board.grid[row, cell] = params.empty_map[cell]
     if cell < params.num_acting:
-        unpack(row, cell, params.size, packed, rows, scene)
+        unpack(row, cell, packed, rows, scene)
+    unpack_rest(row, cell, packed, rows, params, scene)
 
 
 def locate(row, agent, source, out):

@@ -157,7 +157,9 @@ def last_action_text(field: Field, agent: int) -> str:
     params, unit, action = field.game.params, field.game.unit_types[agent], int(field.action[agent])
     fixed = {-1: "no action", int(params.units[unit, STAY]): "stay"}
     # Also of an action that is copied and that the agent does not have.
-    fixed[int(params.units[unit, NUM_ACTIONS])] = "nothing done" + " yet" * int(field.state.time[0] == 0)
+    fixed[int(params.units[unit, NUM_ACTIONS])] = "nothing done" + " yet" * int(
+        field.state.time[0] == 0
+    )
     if action in fixed:
         return fixed[action]
     # An agent that is killed before its turn attacks nobody.

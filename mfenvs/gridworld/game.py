@@ -137,6 +137,8 @@ class GridGame(Game):
             (params.size, params.size, depth), depth - 1 if max(bits) else None
         )
         self.state_is_bounded = not (config.extra_features and self.rewards_exceed_range)
+        # Walls that are drawn, or passive units.
+        self._num_rest = max(params.num_walls, params.num_agents - params.num_acting)
         self._numbers = backend.asarray(np.arange(0), np.int64)
         self._members = [backend.asarray(members, np.int64) for members in self.members]
         self._are_of_type = [
@@ -328,8 +330,10 @@ class GridGame(Game):
                 )
                 run(board.enter, (size, points), params, scene, seen)
             else:
-                arguments = (params.size, source, which, scene)
-                run(compact.unpack, (size, self.num_agents), *arguments)
+                run(compact.unpack, (size, self.num_agents), source, which, scene)
+                if self._num_rest:
+                    arguments = (source, which, params, scene)
+                    run(compact.unpack_rest, (size, self._num_rest), *arguments)
                 run(board.survey, (size,), params, scene, seen, work=params.stride**2)
             chosen = (None, None) if rows is None else (every[:size], agents[part])
             for k, whole in outs.items():
@@ -398,7 +402,11 @@ class GridGame(Game):
             passive_mark=empty(passive, np.int32),
             passive_hp=empty(passive, np.float32),
         )
-        self.backend.run(compact.pack, agents, params.size, scene_of(state), packed)
+        scene = scene_of(state)
+        self.backend.run(compact.pack, agents, scene, packed)
+        if self._num_rest:
+            rest = (len(state.x), self._num_rest)
+            self.backend.run(compact.pack_rest, rest, params, scene, packed)
         return packed
 
     def graph(self, source: State | Snapshot) -> NeighborGraph:

@@ -54,11 +54,12 @@ def channel_of(group, viewer, params):
     return 1 + after * params.depth
 
 
-def scan_two(center, seen, spots, cells, looks, second_group, first, second, width, out):
+def scan_two(center, count, seen, spots, cells, looks, second_group, first, second, width, out):
     """Writes how the cells in sight look, in a world of two groups.
 
     Args:
         center: the cell from which the agent sees.
+        count: how many cells are in sight, the first of ``seen`` and ``spots``.
         second_group: the code of the second group's first agent.
         first, second: the channels of the groups.
     """
@@ -68,7 +69,7 @@ def scan_two(center, seen, spots, cells, looks, second_group, first, second, wid
     zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
     wall, second_group = np.uint64(WALL), np.uint64(second_group)
     first, second = np.uint64(first), np.uint64(second)
-    for k in range(seen.shape[0]):
+    for k in range(count):
         code = np.uint64(cells[np.uint64(center + seen[k])])
         mark = second if code >= second_group else first
         if code == wall:
@@ -79,10 +80,10 @@ def scan_two(center, seen, spots, cells, looks, second_group, first, second, wid
         out[mark + one] = hp
 
 
-def scan(center, seen, spots, cells, looks, viewer, params, width, out):
+def scan(center, count, seen, spots, cells, looks, viewer, params, width, out):
     """Writes how the cells in sight look to an agent of the group ``viewer``."""
     zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
-    for k in range(seen.shape[0]):
+    for k in range(count):
         code = np.uint64(cells[np.uint64(center + seen[k])])
         mark = spots[k] * next_cell
         if code >= np.uint64(FIRST):
@@ -102,14 +103,13 @@ def add_view(row, agent, params, scene, board, width, out):
     """
     center, cells, looks = center_of(row, agent, params, scene), board.grid[row], board.look[row]
     viewer, unit = group_of(agent, params.agents), type_of(agent, params.agents)
-    num_seen = params.units[unit, NUM_SEEN]
-    seen, spots = params.seen[unit, :num_seen], params.spots[unit, :num_seen]
+    count, seen, spots = params.units[unit, NUM_SEEN], params.seen[unit], params.spots[unit]
     if params.num_groups == 2:
         first, second = channel_of(0, viewer, params), channel_of(1, viewer, params)
         second_group = FIRST + first_agent(1, params.groups)
-        scan_two(center, seen, spots, cells, looks, second_group, first, second, width, out)
+        scan_two(center, count, seen, spots, cells, looks, second_group, first, second, width, out)
     else:
-        scan(center, seen, spots, cells, looks, viewer, params, width, out)
+        scan(center, count, seen, spots, cells, looks, viewer, params, width, out)
     if params.minimap:
         mine = minimap_cell(row, agent, unit, params, scene) * width
         for group in range(params.num_groups):

@@ -29,7 +29,7 @@ def enlist(row, params, state, actions, out):
                 if action >= num_moves:
                     state.queue[row, attacks] = agent
                     attacks += 1
-                if action == num_actions:
+                if copied and action == num_actions:
                     action = -1
             out.actions[row, agent] = action
             out.acting[row, agent] = action >= 0 and action == chosen

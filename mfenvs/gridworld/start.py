@@ -111,9 +111,7 @@ def free_cell(row, width, length, params, state):
         if is_blank(row, x, y, width, length, params, state):
             return y * params.size + x
     cell = np.int64(0)
-    while not is_blank(
-        row, cell % params.size, cell // params.size, width, length, params, state
-    ):
+    while not is_blank(row, cell % params.size, cell // params.size, width, length, params, state):
         cell += 1
     return cell
 

@@ -65,6 +65,10 @@ class OnDevice(View):
         return self.view.mean_action_dim
 
     @property
+    def first_action(self) -> int:
+        return self.view.first_action
+
+    @property
     def graph(self) -> NeighborGraph:
         return self.view.graph
 

@@ -26,6 +26,27 @@ GAMES = {
         "max_cycles": 3,
         "placement": {"red": [(4, 5), (4, 6)], "blue": [(5, 5), (5, 6), (6, 6)]},
     },
+    "adversarial_pursuit_v0": {
+        "map_size": 7,
+        "counts": {"predator": 1, "prey": 2, "walls": 1},
+        "units": {"predator": {"view_radius": 2}, "prey": {"view_radius": 1}},
+        "minimap_mode": True,
+        "max_cycles": 3,
+    },
+    "tiger_deer_v0": {
+        "map_size": 10,
+        "counts": {"deer": 3, "tiger": 3, "walls": 2},
+        "units": {"tiger": {"view_radius": 1}},
+        "extra_features": True,
+        "max_cycles": 3,
+    },
+    "gather_v0": {
+        "map_size": 7,
+        "placement": {"omnivore": [(2, 2), (3, 2)], "food": [(2, 3), (3, 3), (4, 2)]},
+        "units": {"omnivore": {"view_radius": 1, "speed": 1}},
+        "minimap_mode": True,
+        "max_cycles": 3,
+    },
 }
 
 
@@ -64,8 +85,10 @@ def trace(env: BatchedEnv, steps: int) -> list[Tensor]:
     obs, info = env.reset(seed=3)
     found = [part.cpu().clone() for part in (*flat(obs), *flat(info))]
     for _ in range(steps):
-        most = int(env.single_action_space.n)
+        most = env.game.num_actions
         actions = torch.randint(-1, most, (env.num_envs, env.num_agents), generator=coin)
+        if env.game.has_types:  # some have fewer
+            actions = actions.minimum(torch.from_numpy(env.game.action_counts) - 1)
         obs, *rest, info = env.step(actions.to(env.device))
         snapshot = env.snapshot()
         again = env.observe(snapshot, [0, env.num_envs - 1], [0, env.num_agents - 1])
@@ -77,7 +100,9 @@ def trace(env: BatchedEnv, steps: int) -> list[Tensor]:
 
 
 def flat(parts) -> list[Tensor]:
-    return list(parts.values()) if isinstance(parts, dict) else [parts]
+    if not isinstance(parts, dict):
+        return [parts]
+    return [tensor for part in parts.values() for tensor in flat(part)]
 
 
 def main() -> None:

@@ -10,18 +10,42 @@ from typing import get_type_hints
 
 import pytest
 
-from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
+from mfenvs import (
+    adversarial_pursuit_v0,
+    battle_v0,
+    battlefield_v0,
+    combined_arms_v0,
+    gather_v0,
+    gaussian_squeeze_v0,
+    ising_v0,
+    tiger_deer_v0,
+)
 from mfenvs.gaussian_squeeze.config import SqueezeConfig, SqueezeOptions
+from mfenvs.gridworld.games.adversarial_pursuit import PursuitConfig, PursuitOptions
 from mfenvs.gridworld.games.battle import BattleConfig, BattleOptions
+from mfenvs.gridworld.games.battlefield import BattlefieldConfig, BattlefieldOptions
+from mfenvs.gridworld.games.combined_arms import CombinedArmsConfig, CombinedArmsOptions
+from mfenvs.gridworld.games.gather import GatherConfig, GatherOptions
+from mfenvs.gridworld.games.tiger_deer import TigerDeerConfig, TigerDeerOptions
 from mfenvs.ising.config import IsingConfig, IsingOptions
+from mfenvs.registry import GAMES as REGISTERED
 
 GAMES = {
     "ising": (ising_v0, IsingConfig, IsingOptions),
     "squeeze": (gaussian_squeeze_v0, SqueezeConfig, SqueezeOptions),
     "battle": (battle_v0, BattleConfig, BattleOptions),
+    "adversarial_pursuit": (adversarial_pursuit_v0, PursuitConfig, PursuitOptions),
+    "battlefield": (battlefield_v0, BattlefieldConfig, BattlefieldOptions),
+    "combined_arms": (combined_arms_v0, CombinedArmsConfig, CombinedArmsOptions),
+    "gather": (gather_v0, GatherConfig, GatherOptions),
+    "tiger_deer": (tiger_deer_v0, TigerDeerConfig, TigerDeerOptions),
 }
 MAKERS = ("parallel_env", "env", "raw_env", "batched_env", "vector_env")
 every_game = pytest.mark.parametrize(("module", "config", "options"), GAMES.values(), ids=GAMES)
+
+
+def test_these_are_all_games():
+    assert {module.ID for module, _, _ in GAMES.values()} == set(REGISTERED)
 
 
 @every_game

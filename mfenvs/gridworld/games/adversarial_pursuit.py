@@ -128,9 +128,7 @@ def pursuit_world(config: PursuitConfig) -> World:
     return World(
         groups=groups,
         placement=config.placed(groups, numbers, int(WALLS * cells)),
-        rewards=(
-            AttackReward("predator", "hit", "prey", config.tag_reward, config.tagged_reward),
-        ),
+        rewards=(AttackReward("predator", "hit", "prey", config.tag_reward, config.tagged_reward),),
         reward_range=bounds_of(1, -1, -1, -1, -1, config.tag_penalty),
     )
 

@@ -153,10 +153,7 @@ def positions() -> tuple[list[Cell], list[Cell]]:
     """Returns the cells of omnivores and food."""
     edge = MAP // 2 - BLOCK // 2
     heaps = [
-        (edge + j, edge + i)
-        for i in range(BLOCK)
-        for j in range(BLOCK)
-        if i % 4 > 1 and j % 4 > 1
+        (edge + j, edge + i) for i in range(BLOCK) for j in range(BLOCK) if i % 4 > 1 and j % 4 > 1
     ]
     omnivores = [cell for side, gap in OMNIVORES for cell in square(side, gap)]
     food = [cell for side, gap in FOOD for cell in square(side, gap)]

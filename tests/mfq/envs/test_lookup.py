@@ -77,11 +77,11 @@ def test_a_game_of_turns_says_why_not():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("CartPol-v1", r"did you mean CartPole-v1\? allowed: battle_v0"),
+        ("CartPol-v1", r"did you mean CartPole-v1\? allowed: adversarial_pursuit_v0, battle_v0"),
         ("cartpole", r"did you mean CartPole-v1\? "),
         ("CartPole-v9", r"did you mean CartPole-v1\? "),
         ("NoSuch/Pong-v5", "unknown; .*NoSuch not found.*allowed"),
-        ("zzzzzz", "'zzzzzz' is unknown; allowed: battle_v0"),
+        ("zzzzzz", "'zzzzzz' is unknown; allowed: adversarial_pursuit_v0, battle_v0"),
     ],
 )
 def test_an_unknown_id_is_answered_with_the_nearest(name, words):
