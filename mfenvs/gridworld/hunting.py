@@ -26,7 +26,6 @@ from mfenvs.gridworld.tables import (
     type_of,
 )
 
-
 BORDER = 0.125  # the danger of the border in a distance of one cell, in that of an enemy
 
 

@@ -226,9 +226,7 @@ def around(row, agent, x, y, params, state):
         column, line = place % params.stride - params.rim, place // params.stride - params.rim
         way = abs(column - from_x) + abs(line - from_y)
         whole = way + abs(x - column) + abs(y - line)
-        if way > 0 and (
-            best == goal or whole < least or (whole == least and way < nearest_way)
-        ):
+        if way > 0 and (best == goal or whole < least or (whole == least and way < nearest_way)):
             best, least, nearest_way = place, whole, way
     return best
 
