@@ -25,8 +25,9 @@ class RecordConfig:
 
     Attributes:
         out: the file; its suffix says what it is. None: GAME.html.
-        player: who plays all agents, or those groups that no other flag names. None: random; in battle
-            without any player, the pretrained "mfq" and "iql".
+        player: who plays all agents, or those groups that no other flag names; or players by group, such
+            as "predator=hunt,prey=flee". None: random; in battle without any player, the pretrained
+            "mfq" and "iql".
         red: who plays red, in games that have it.
         blue: who plays blue, in games that have it.
         episodes: the number of episodes.
@@ -77,7 +78,8 @@ def run(game: str, config: RecordConfig) -> Path:
     asked = {"red": config.red, "blue": config.blue}
     if name == "battle_v0" and config.player is None and not any(asked.values()):
         asked = {**PRETRAINED}
-    player = config.player or "random"
+    player, by_group = _by_group(config.player or "random")
+    asked |= by_group
     named = [player, *(source for source in asked.values() if source is not None)]
     trained = [source for source in named if ":" not in source and source != "random"]
     options = {**(options_of(trained, name, scripts) or {}), **config.env_options}
@@ -86,7 +88,8 @@ def run(game: str, config: RecordConfig) -> Path:
     for group, source in asked.items():
         if source is not None and group not in sources:
             raise ValueError(
-                f"{group}={source!r} where the groups are {', '.join(sources)}; allowed: --player"
+                f"{group}={source!r} where the groups are {', '.join(sources)}; allowed: --player, or "
+                f"--player {','.join(f'{name}=PLAYER' for name in sources)}"
             )
     path = Path(config.out or f"{name}.html")
     players = _load(sources, view)
@@ -106,6 +109,14 @@ def run(game: str, config: RecordConfig) -> Path:
         title,
         config.overwrite,
     )
+
+
+def _by_group(player: str) -> tuple[str, dict[str, str]]:
+    """Returns the player of all other groups, and those by group in a text GROUP=PLAYER,..."""
+    if "=" not in player or Path(player).exists():
+        return player, {}
+    pairs = [part.partition("=") for part in player.split(",")]
+    return "random", {group: source for group, _, source in pairs}
 
 
 def _load(sources: dict[str, str], view: View) -> dict[str, Player]:
