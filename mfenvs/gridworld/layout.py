@@ -62,7 +62,7 @@ def places_of(game: Any, state: State, row: int) -> Places:
         x=np.asarray(state.x[row], np.float32),
         y=np.asarray(state.y[row], np.float32),
         is_shown=np.asarray(state.status[row]) == board.ALIVE,
-        value=np.asarray(state.hp[row], np.float32),
+        value=np.array(state.hp[row], np.float32),  # not a view: the rules write hp again
         walls=np.concatenate([walls, np.stack([drawn % size, drawn // size], axis=1)]),
     )
 

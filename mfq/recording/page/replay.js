@@ -480,7 +480,7 @@ function curvesOf({ frames, count, groups, group, starts, measures, data, things
   if (shown.some((counts) => counts.some((n) => n !== counts[0]))) {
     shown.forEach((values, k) => curves.push({ title: `${groups[k]} on the board`, values, color: colors[k], ...range(shown) }));
   } else {
-    Object.entries(measures).slice(0, several ? 0 : 3).forEach(([title, values], k) => (
+    Object.entries(measures).slice(0, several || names.length ? 0 : 3).forEach(([title, values], k) => (
       curves.push({ title: title.replaceAll("_", " "), values, color: COLORS[k], isMeasure: true, ...range([values]) })
     ));
   }
