@@ -8,11 +8,25 @@ from dataclasses import fields
 from pathlib import Path
 
 from mfenvs.gaussian_squeeze.config import SqueezeConfig
+from mfenvs.gridworld.games.adversarial_pursuit import PursuitConfig
 from mfenvs.gridworld.games.battle import BattleConfig
+from mfenvs.gridworld.games.battlefield import BattlefieldConfig
+from mfenvs.gridworld.games.combined_arms import CombinedArmsConfig
+from mfenvs.gridworld.games.gather import GatherConfig
+from mfenvs.gridworld.games.tiger_deer import TigerDeerConfig
 from mfenvs.ising.config import IsingConfig
 
 GAMES = Path(__file__).parent / "games"
-CONFIGS = {"ising": IsingConfig, "gaussian_squeeze": SqueezeConfig, "battle": BattleConfig}
+CONFIGS = {
+    "ising": IsingConfig,
+    "gaussian_squeeze": SqueezeConfig,
+    "battle": BattleConfig,
+    "adversarial_pursuit": PursuitConfig,
+    "battlefield": BattlefieldConfig,
+    "combined_arms": CombinedArmsConfig,
+    "gather": GatherConfig,
+    "tiger_deer": TigerDeerConfig,
+}
 _TABLE = re.compile(r"(?<=<!-- options -->\n).*(?=<!-- end of options -->)", re.S)
 _ENTRY = re.compile(r"^        (\w[\w, ]*): (.*?)(?=^        \w|^\n|^    \w|\Z)", re.S | re.M)
 

@@ -1,4 +1,4 @@
-"""Constructors of the battlefield; options: `BattlefieldConfig`; spaces and rewards: `BattlefieldGame`."""
+"""Constructors of the battlefield; options: `BattlefieldConfig`; spaces, rewards: `BattlefieldGame`."""
 
 from __future__ import annotations
 

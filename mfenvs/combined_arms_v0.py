@@ -1,4 +1,4 @@
-"""Constructors of combined arms; options: `CombinedArmsConfig`; spaces and rewards: `CombinedArmsGame`."""
+"""Constructors of combined arms; options: `CombinedArmsConfig`; spaces, rewards: `CombinedArmsGame`."""
 
 from __future__ import annotations
 

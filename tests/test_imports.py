@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mfenvs.registry import GAMES
+
 ROOT = Path(__file__).parent.parent
 SOURCES = {
     str(file.relative_to(ROOT)): file.read_text()

@@ -283,14 +283,14 @@ def spread(env: BatchedEnv, results: Moment) -> Moment:
     """Returns results in which the observations of a type have an entry for each of the N agents."""
     if not env.game.has_types:
         return results
-    found = dict(results)
+    whole = dict(results)
     for name, values in results.items():
         part, _, rest = name.partition(".")
         if part == "obs":
             members = env.game.members[env.game.type_names.index(rest.partition(".")[0])]
-            found[name] = np.zeros((len(values), env.num_agents, *values.shape[2:]), values.dtype)
-            found[name][:, members] = values
-    return found
+            whole[name] = np.zeros((len(values), env.num_agents, *values.shape[2:]), values.dtype)
+            whole[name][:, members] = values
+    return whole
 
 
 def flat(tree: dict[str, Any], path: str = "") -> Moment:

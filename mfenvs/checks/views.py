@@ -208,15 +208,15 @@ def views(trial: Trial) -> None:
 
 def _pictures(env: BatchedEnv) -> list[Moment]:
     """Returns what each agent of row 0 observes in the PettingZoo view."""
-    game, found = env.game, [Moment() for _ in range(env.num_agents)]
+    game, shown = env.game, [Moment() for _ in range(env.num_agents)]
     for k, members in enumerate(game.members):
         of_type = {"of_type": k} if game.has_types else {}
         obs = game.allocate_parallel_observation(len(members), **of_type)
         game.observe(env._state, obs, np.zeros(len(members), np.int64), members, **of_type)
         parts = flat(obs, ".") if isinstance(obs, dict) else {"": np.array(obs)}
         for place, agent in enumerate(members.tolist()):
-            found[agent] = {name: values[place] for name, values in parts.items()}
-    return found
+            shown[agent] = {name: values[place] for name, values in parts.items()}
+    return shown
 
 
 def _agree(

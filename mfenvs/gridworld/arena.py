@@ -150,7 +150,7 @@ def sight_of(field: Field, agent: int) -> list[tuple[int, int, int]]:
 def links(field: Field) -> np.ndarray | None:
     """Links to live neighbours, of the selected agent or of all: int64 [2, E]; None if too many."""
     graph, alive = field.game.graph(field.state), field.alive
-    everybody = np.flatnonzero(alive).tolist()
+    everybody = np.flatnonzero(alive[: field.game.num_agents]).tolist()
     if field.canvas.selected is not None:
         everybody = [agent for agent in everybody if agent == field.shown]
     pairs: list[tuple[int, int]] = []

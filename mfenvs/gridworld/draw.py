@@ -330,5 +330,6 @@ def _draw_swatch(field: Field, at: Point, share: float, group: int, marked: bool
     stamp_agents(field.canvas, corner, shares, look, SWATCH, marked)
 
 
-def _count(n: int, nouns: str) -> str:
-    return f"{n:,} {nouns.removesuffix('s') if n == 1 else nouns}"
+def _count(n: int, measure: str) -> str:
+    """A number of what a measure counts, such as "1 kill"."""
+    return f"{n:,} {measure.removesuffix('s') if n == 1 else measure}"

@@ -29,6 +29,7 @@ from mfenvs.gridworld.tables import NUM_ACTIONS, WINDOW
 from mfenvs.gridworld.units import World
 from mfenvs.layout import Layout, Places
 from mfenvs.rng import row_key
+from mfenvs.validate import one_of
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
@@ -112,10 +113,8 @@ class GridGame(Game):
             (params.id_bits + n + 1) * config.extra_features for n in units[:, NUM_ACTIONS].tolist()
         ]
         self.feature_counts = tuple(n + 2 * config.minimap_mode for n in bits)
-        self._observed_parts = [
-            None if self.has_types and not features else ("view", "features")
-            for features in self.feature_counts
-        ]
+        # Whether a type observes its view alone, in place of a dict of view and features.
+        self._are_views = [self.has_types and not count for count in self.feature_counts]
         self._shapes = [(n, n, params.channels) for n in self.windows]
         views, pictures = [], []
         for shape, features, reward in zip(self._shapes, self.feature_counts, bits, strict=True):
@@ -191,6 +190,38 @@ class GridGame(Game):
     def max_cycles(self) -> int | None:
         return self.config.max_cycles
 
+    def channel_names(self, group: str) -> tuple[str, ...]:
+        """Returns the names of the channels in the views of a group's agents, such as "red_hp".
+
+        Raises:
+            ValueError: for a group that is not one of the world's that act.
+        """
+        names = [each.name for each in self.world.groups]
+        one_of("group", group, names[: self.params.num_acting_groups])
+        first = names.index(group)
+        quantities = ("", "_hp", "_minimap")[: self.params.depth]
+        cycle = names[first:] + names[:first]
+        return ("wall", *(f"{name}{quantity}" for name in cycle for quantity in quantities))
+
+    def feature_names(self, group: str) -> tuple[str, ...]:
+        """Returns the names of the features of a group's agents, such as "last_action_3".
+
+        In the PettingZoo view they follow the `channel_names`.
+
+        Raises:
+            ValueError: as `channel_names`.
+        """
+        names = [each.name for each in self.world.acting]
+        one_of("group", group, names)
+        unit = self.world.unit_types.index(self.world.acting[names.index(group)].unit)
+        count = int(self.params.units[unit, NUM_ACTIONS])
+        features: tuple[str, ...] = ()
+        if self.params.extra_features:
+            bits = (f"id_bit_{bit}" for bit in range(self.params.id_bits))
+            actions = (f"last_action_{action}" for action in range(count))
+            features = (*bits, *actions, "last_reward")
+        return (*features, "x", "y") if self.params.minimap else features
+
     # -- memory ---------------------------------------------------------------------------------
 
     def allocate(self, num_rows: int) -> State:
@@ -248,7 +279,7 @@ class GridGame(Game):
             return super().allocate_observation(shape, dtype)
         k, empty = of_type or 0, self.backend.empty
         view = empty((*shape, *self._shapes[k]), dtype)
-        if self._observed_parts[k] is None:
+        if self._are_views[k]:
             return view
         return {"view": view, "features": empty((*shape, self.feature_counts[k]), dtype)}
 
@@ -360,30 +391,35 @@ class GridGame(Game):
         run, params = self.backend.run, self.params
         numbers = self.windows[k] ** 2 * params.channels
         work = 150 + numbers // 10
-        if not isinstance(out, dict) and self._observed_parts[k] is not None:
+        if not isinstance(out, dict) and not self._are_views[k]:
             width = params.channels + self.feature_counts[k]
             picture = out.reshape(len(out), self.windows[k] ** 2 * width)
-            arguments = (params, scene, seen, rows, agents, width, picture)
-            run(observe.picture_some, (len(out),), *arguments, work=work * width // params.channels)
+            of_pictures = (params, scene, seen, rows, agents, width, picture)
+            run(
+                observe.picture_some,
+                (len(out),),
+                *of_pictures,
+                work=work * width // params.channels,
+            )
             return
         if isinstance(out, dict):
             view, features = out["view"], out["features"]
         else:
             view, features = out, self.backend.empty((*out.shape[:-3], 0), np.float32)
         views = view.reshape(*view.shape[:-3], numbers), features
+        world, in_lanes = (params, scene, seen), self.backend.massively_parallel
         if rows is None:
-            members = self._members[k]
-            extent, arguments = (len(view), len(members)), (params, scene, seen, members, *views)
-            if self.backend.massively_parallel:
-                run(observe.lanes_of_all, (*extent, observe.LANES), *arguments)
+            extent, members = (len(view), len(self.members[k])), self._members[k]
+            if in_lanes:
+                run(observe.lanes_of_all, (*extent, observe.LANES), *world, members, *views)
             else:
-                run(observe.observe_all, extent, *arguments, work=work)
+                run(observe.observe_all, extent, *world, members, *views, work=work)
             return
-        arguments = (params, scene, seen, rows, agents, self._are_of_type[k], *views)
-        if self.backend.massively_parallel:
-            run(observe.lanes_of_some, (len(rows), observe.LANES), *arguments)
+        chosen = (rows, agents, self._are_of_type[k])
+        if in_lanes:
+            run(observe.lanes_of_some, (len(rows), observe.LANES), *world, *chosen, *views)
         else:
-            run(observe.observe_some, (len(rows),), *arguments, work=work)
+            run(observe.observe_some, (len(rows),), *world, *chosen, *views, work=work)
 
     def snapshot(self, state: State) -> Snapshot:
         empty, params = self.backend.empty, self.params
@@ -440,8 +476,10 @@ class GridGame(Game):
 
     def _state_features(self, state: State, row: int, living: np.ndarray) -> np.ndarray:
         """Returns the features of agents of a group, without the position: float32 [n, F]."""
-        # Between two steps the engine's last reward is that of the step just made.
-        scene = scene_of(state)._replace(last_reward=state.reward)
+        # Between two steps the engine's last reward is that of the step just made, and the dead are
+        # removed.
+        status = state.status * (state.status == board.ALIVE)
+        scene = scene_of(state)._replace(last_reward=state.reward, status=status)
         count = self.feature_counts[self.types[living[0]]]
         features = self.backend.empty((len(living), count), np.float32)
         rows = np.full(len(living), row)
@@ -475,7 +513,7 @@ class GridGame(Game):
         return walls
 
     def measures(self, state: State) -> dict[str, Any]:
-        found = {
+        measures = {
             f"{group.name}_{measure}": getattr(state, name)[:, k]
             for measure, name in self.measured.items()
             for k, group in enumerate(self.world.groups)
@@ -483,8 +521,8 @@ class GridGame(Game):
         for side in self.group_names:  # of several groups
             members = [k for k, group in enumerate(self.world.groups) if group.side == side]
             for measure, name in self.measured.items() if len(members) > 1 else ():
-                found[f"{side}_{measure}"] = getattr(state, name)[:, members].sum(1)
-        return found
+                measures[f"{side}_{measure}"] = getattr(state, name)[:, members].sum(1)
+        return measures
 
     def layout(self) -> Layout:
         return layout.layout_of(self)

@@ -36,10 +36,10 @@ class BatchedEnv(Lifetime):
     Two sets of buffers alternate: the results of a call stay valid through the next call, and the call
     after that overwrites them. Clone them to keep them longer. They may be changed in place.
 
-    With several types of agents ``single_observation_space`` and ``single_action_space`` are dicts by the
-    name of the type (``type_names``), and so are observations: [B, N_k, ...] for the N_k agents of type
-    k, in the order of ``agents``. Actions, rewards and ends have all N agents along one axis. An agent's
-    action is below the number of its type's.
+    With several types of agents ``single_observation_space`` and ``single_action_space`` are dicts by
+    the name of the type (``type_names``), and so are observations: [B, N_k, ...] for the N_k agents of
+    type k, in the order of ``agents``. Actions, rewards and ends have all N agents along one axis. An
+    agent's action is below the number of its type's.
 
     ``copy.deepcopy`` and pickles hold the episodes: the copy continues as the original would. Its
     pictures begin anew.
@@ -238,7 +238,7 @@ class BatchedEnv(Lifetime):
         if (rows is None) != (agents is None):
             raise ValueError("rows and agents: allowed: both or neither")
         source = type(snapshot)(*map(self._array, snapshot))
-        chosen: dict[str, int] = {}
+        chosen: dict[str, Any] = {}
         if of_type is not None:
             one_of("of_type", of_type, self.type_names)
             chosen = {"of_type": self.type_names.index(of_type)} if self.game.has_types else {}

@@ -33,6 +33,7 @@ REBUILT = (
     "_allowed_actions",
     "_dict_observations",
     "_pools",
+    "_present_by_type",
     "_canvas",
 )
 
@@ -114,6 +115,8 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         self._no_actions = np.full((1, game.num_agents), -1, np.int64)
         self._allowed_actions = frozenset(range(game.num_actions))
         self._dict_observations = isinstance(game.parallel_observation_space_of(0), spaces.Dict)
+        # The agents that take part, and their names, by type; None to determine them anew.
+        self._present_by_type: list[tuple[np.ndarray, list[str]]] | None = None
         allocate = game.allocate_parallel_observation
         pools = [partial(allocate, of_type=k) for k in range(len(game.type_names))]
         self._pools = [BufferPool(part) for part in (pools if game.has_types else [allocate])]
@@ -160,8 +163,8 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         """Returns the observation space of an agent, the same object at each call."""
         space = self._observation_spaces.get(agent)
         if space is None:
-            kind = self.game.types[self._index[self._known(agent)]]
-            space = copy.deepcopy(self.game.parallel_observation_space_of(kind))
+            k = self.game.types[self._index[self._known(agent)]]
+            space = copy.deepcopy(self.game.parallel_observation_space_of(k))
             self._observation_spaces[agent] = space
         return space
 
@@ -169,8 +172,8 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         """Returns the action space of an agent, the same object at each call."""
         space = self._action_spaces.get(agent)
         if space is None:
-            kind = self.game.types[self._index[self._known(agent)]]
-            space = copy.deepcopy(self.game.action_space_of(kind))
+            k = self.game.types[self._index[self._known(agent)]]
+            space = copy.deepcopy(self.game.action_space_of(k))
             self._action_spaces[agent] = space
         return space
 
@@ -424,6 +427,7 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         """Sets the agents to those that take part in the next step."""
         over = self._step.over[0]
         self._present = self._rows[:0] if over else self._step.alive[0].nonzero()[0]
+        self._present_by_type = None
         self._living = self._name_array.take(self._present).tolist()
         self._all_false = dict.fromkeys(self._living, False)
 
@@ -433,6 +437,7 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
             del self._all_false[agent]
         self._living = list(self._all_false)
         self._present = self._step.alive[0].nonzero()[0]
+        self._present_by_type = None
 
     def _joint_action(self, actions: Mapping[str, Any]) -> np.ndarray:
         """Returns actions by agent as int64 [1, N]; -1 for agents without one."""
@@ -484,22 +489,25 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
 
     def _typed_observations(self) -> dict[str, Any]:
         """As `_observations`, for several types of agents."""
-        kinds = self.game.types[self._present]
+        if self._present_by_type is None:  # for speed only when it has changed
+            types = self.game.types[self._present]
+            by_type = [self._present[types == k] for k in range(len(self._pools))]
+            self._present_by_type = [
+                (part, self._name_array.take(part).tolist()) for part in by_type
+            ]
         observations: dict[str, Any] = self._all_false.copy()
-        for k, pool in enumerate(self._pools):
-            present = self._present[kinds == k]
-            count, names = len(present), self._name_array.take(self._present[kinds == k]).tolist()
+        for k, (present, names) in enumerate(self._present_by_type):
+            count = len(present)
             rows = self._rows[:count]
-            if isinstance(self.game.parallel_observation_space_of(k), spaces.Dict):
+            if self._dict_observations:
                 parts = self.game.allocate_parallel_observation(count, of_type=k)
                 self.game.observe(self._state, parts, rows, present, of_type=k)  # type: ignore[call-arg]
                 for i, name in enumerate(names):
                     observations[name] = {key: part[i] for key, part in parts.items()}
                 continue
-            buffer = pool.take(count)
-            self.game.observe(  # type: ignore[call-arg]
-                self._state, buffer.array[:count], rows, present, of_type=k
-            )
+            buffer = self._pools[k].take(count)
+            array = buffer.array[:count]
+            self.game.observe(self._state, array, rows, present, of_type=k)  # type: ignore[call-arg]
             observations.update(zip(names, buffer.views, strict=False))
         return observations
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -16,6 +18,32 @@ from mfenvs.views.lifetime import Lifetime
 from mfenvs.views.parallel import RENDER_FPS
 
 Infos = dict[str, Any]
+
+
+def _joint(by_type: Sequence[spaces.Space[Any]]) -> spaces.Space[Any]:
+    """Returns the smallest space that holds those of all types, padded behind each axis.
+
+    Raises:
+        ValueError: for several types with other spaces than Boxes, or Dicts of Boxes of the same names.
+    """
+    first = by_type[0]
+    if len(by_type) == 1:
+        return first
+    if all(isinstance(space, spaces.Dict) and space.keys() == first.keys() for space in by_type):  # type: ignore[attr-defined]
+        names = first.keys()  # type: ignore[attr-defined]
+        return spaces.Dict({name: _joint([space[name] for space in by_type]) for name in names})  # type: ignore[index]
+    boxes = [space for space in by_type if isinstance(space, spaces.Box)]
+    if len(boxes) < len(by_type) or len({len(box.shape) for box in boxes}) > 1:
+        raise ValueError(
+            f"the types observe {list(by_type)}; allowed: Boxes of as many axes, or Dicts of such"
+        )
+    shape = tuple(max(sizes) for sizes in zip(*(box.shape for box in boxes), strict=True))
+    low, high = np.zeros(shape, boxes[0].dtype), np.zeros(shape, boxes[0].dtype)
+    for box in boxes:
+        inside = tuple(slice(size) for size in box.shape)
+        low[inside] = np.minimum(low[inside], box.low)
+        high[inside] = np.maximum(high[inside], box.high)
+    return spaces.Box(low, high, dtype=boxes[0].dtype.type)
 
 
 class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
@@ -31,6 +59,10 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
     ``infos`` has, with Gymnasium's masks ``_action`` and so on: ``action`` int64 [B N], the actions in
     effect (-1: none); ``acting`` bool [B N], where the choice counted; and if the game masks actions
     ``action_mask`` int8 [B N, A], 1 where an action may be chosen next.
+
+    With several types of agents the spaces are the smallest that hold those of all: observations are
+    padded with zeros behind each axis, and ``action_mask`` has 1 for the actions that an agent has. Any
+    other is no action.
 
     Attributes:
         measures: the game's measures after the last call, name -> array [B].
@@ -70,11 +102,14 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
         self._env = BatchedEnv(game_class, num_envs, device="cpu", **options)
         self.num_rows, self.num_agents = self._env.num_envs, self._env.num_agents
         self.num_envs = self.num_rows * self.num_agents
-        self.single_observation_space = self._env.single_observation_space
-        self.single_action_space = self._env.single_action_space
+        game = self._env.game
+        spaces_of = range(len(game.type_names))
+        self.single_observation_space = _joint([game.observation_space_of(k) for k in spaces_of])
+        self.single_action_space = spaces.Discrete(game.num_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.measures: dict[str, np.ndarray] = {}
+        self._counts = np.tile(game.action_counts, self.num_rows)
         self._seed: int | tuple[int, ...] | None = None
 
     @property
@@ -117,7 +152,7 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
             given = np.asarray(rows if seed is None else seed)
             self._seed = int(given) if given.ndim == 0 else tuple(rows.tolist())
             self._np_random = np.random.default_rng(self._seed)
-        return self._flat(obs), self._infos(info)
+        return self._observed(obs), self._infos(info)
 
     def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, Infos]:
         """Plays one step of every row.
@@ -135,12 +170,16 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
                 not change then.
         """
         actions = np.asarray(actions)
+        if self._env.game.has_types and actions.shape == (self.num_envs,):
+            missing = actions >= self._counts
+            if missing.any() and actions.max() < self.single_action_space.n:
+                actions = np.where(missing, -1, actions)
         if actions.shape != (self.num_envs,):
             raise ValueError(f"actions has shape {actions.shape}; allowed: ({self.num_envs},)")
         joint = actions.reshape(self.num_rows, self.num_agents)
         obs, reward, terminated, truncated, info = self._env.step(joint)
         return (
-            self._flat(obs),
+            self._observed(obs),
             self._flat(reward),
             self._flat(terminated),
             truncated.numpy().repeat(self.num_agents),
@@ -170,6 +209,25 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
         if hasattr(self, "_env"):
             self._env.close()
 
+    def _observed(self, obs: Any) -> Any:
+        """Copies observations to arrays [B N, ...]; those of several types into one space."""
+        game = self._env.game
+        if not game.has_types:
+            return self._flat(obs)
+        space = self.single_observation_space
+        parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
+        result = {
+            name: np.zeros((self.num_rows, self.num_agents, *(part.shape or ())), part.dtype)
+            for name, part in parts.items()
+        }
+        for members, type_name in zip(game.members, game.type_names, strict=True):
+            for name, array in result.items():
+                values = (obs[type_name][name] if name else obs[type_name]).numpy()
+                inside = tuple(slice(size) for size in values.shape[2:])
+                array[(slice(None), members, *inside)] = values
+        flat = {name: part.reshape(self.num_envs, *part.shape[2:]) for name, part in result.items()}
+        return flat if isinstance(space, spaces.Dict) else flat[""]
+
     def _flat(self, value: Any) -> Any:
         """Copies tensors [B, N, ...] to arrays [B N, ...]."""
         if isinstance(value, dict):
@@ -181,6 +239,10 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
         shown = {"action": info.pop("actions"), "acting": info.pop("acting")}
         if "action_mask" in info:
             shown["action_mask"] = info.pop("action_mask")
+        if self._env.game.has_types:
+            mask = np.arange(self.single_action_space.n) < self._env.game.action_counts[:, None]
+            exists = torch.from_numpy(np.tile(mask, (self.num_rows, 1, 1)).astype(np.int8))
+            shown["action_mask"] = shown.get("action_mask", exists) * exists
         del info["reset"]  # known from the ends in the step before
         self.measures = {name: values.numpy() for name, values in info.items()}
         infos: Infos = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict
+from typing import Any, TypedDict
 
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
@@ -49,7 +49,7 @@ class PursuitConfig(WorldConfig):
         ValueError, TypeError: from the constructor, naming the option, its value and what is allowed.
     """
 
-    NEIGHBORS: ClassVar[tuple[str, ...]] = ("group", "team", "type", "all")
+    NEIGHBORS = ("group", "team", "type", "all")
 
     map_size: int = 45
     max_cycles: int | None = 500

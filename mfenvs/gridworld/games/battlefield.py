@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict
+from typing import Any, TypedDict
 
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
@@ -50,7 +50,7 @@ class BattlefieldConfig(WorldConfig):
         ValueError, TypeError: from the constructor, naming the option, its value and what is allowed.
     """
 
-    NEIGHBORS: ClassVar[tuple[str, ...]] = ("team", "group", "all")
+    NEIGHBORS = ("team", "group", "all")
 
     map_size: int = 80
     minimap_mode: bool = False
@@ -83,7 +83,7 @@ class BattlefieldConfig(WorldConfig):
 
 
 class BattlefieldRules(TypedDict, total=False):
-    """The fields of `BattlefieldConfig` that MAgent2's ``parallel_env`` takes by name alone, or lacks."""
+    """The fields of `BattlefieldConfig` that MAgent2's maker takes by name alone, or lacks."""
 
     step_reward: float
     dead_penalty: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict
+from typing import Any, TypedDict
 
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
@@ -51,7 +51,7 @@ class CombinedArmsConfig(WorldConfig):
         ValueError, TypeError: from the constructor, naming the option, its value and what is allowed.
     """
 
-    NEIGHBORS: ClassVar[tuple[str, ...]] = ("color", "team", "group", "type", "all")
+    NEIGHBORS = ("color", "team", "group", "type", "all")
 
     map_size: int = 45
     minimap_mode: bool = False
@@ -79,7 +79,7 @@ class CombinedArmsConfig(WorldConfig):
 
 
 class CombinedArmsRules(TypedDict, total=False):
-    """The fields of `CombinedArmsConfig` that MAgent2's ``parallel_env`` takes by name alone, or lacks."""
+    """The fields of `CombinedArmsConfig` that MAgent2's maker takes by name alone, or lacks."""
 
     step_reward: float
     dead_penalty: float
@@ -117,7 +117,7 @@ UNSHAPED: dict[str, Any] = dict.fromkeys(REWARDS[1:], 0.0)
 
 def combined_arms_world(config: CombinedArmsConfig) -> World:
     """Returns the world that the options describe."""
-    shared = {
+    shared: dict[str, Any] = {
         "view_radius": 6,
         "damage": 2,
         "recover": 0.1,
@@ -133,9 +133,9 @@ def combined_arms_world(config: CombinedArmsConfig) -> World:
         }
     )
     groups = tuple(
-        Group(f"{color}{kind}", units[kind], side=color, color=color)
+        Group(f"{color}{unit}", units[unit], side=color, color=color)
         for color in COLORS
-        for kind in TYPES
+        for unit in TYPES
     )
     cells = armies(config.map_size)
     return World(
@@ -156,7 +156,7 @@ def combined_arms_world(config: CombinedArmsConfig) -> World:
 
 
 def armies(size: int) -> list[list[Cell]]:
-    """Returns the cells by group: columns of an army, every second cell, are melee and ranged in turn."""
+    """Returns the cells by group: columns of an army are melee and ranged in turn."""
     side, middle = 2 * int(math.sqrt(0.04 * size * size)), size // 2
     top = (size - side) // 2
     red = range(max(middle - GAP - side, 1), middle - GAP, 2)
@@ -182,7 +182,8 @@ class CombinedArmsGame(GridGame):
         "features" float32 [F]: ten bits of the id, the last action one-hot and the last reward; x and y
         over the map's size. In the PettingZoo view both in one, the features repeated at every cell.
     Action: melee 0 to 4 move by one cell (2 stays), 5 to 8 attack one of the four cells beside. Ranged 0
-        to 12 move within a distance of 2 (6 stays), 13 to 24 attack one of the same cells but its own.
+        to 12 move within a distance of 2 (6 stays), 13 to 24 attack one of the same cells except the
+        one that it is on.
         A move to a cell that is not blank fails.
     Reward: step -0.005, each attack -0.1; a hit of the other color that does not kill +0.2, a kill of
         the other color +5, also if the attacker dies later in the step; who is killed gets -0.1 in place

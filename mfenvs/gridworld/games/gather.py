@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict
+from typing import Any, TypedDict
 
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
@@ -53,7 +53,7 @@ class GatherConfig(WorldConfig):
         ValueError, TypeError: from the constructor, naming the option, its value and what is allowed.
     """
 
-    NEIGHBORS: ClassVar[tuple[str, ...]] = ("team", "group", "all")
+    NEIGHBORS = ("team", "group", "all")
 
     minimap_mode: bool = False
     step_reward: float = -0.01

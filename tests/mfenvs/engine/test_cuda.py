@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from mfenvs import ising_v0
 from mfenvs.engine.backend import PLAIN_CALLS, CudaBackend, get_backend
 from mfenvs.engine.compile import THREADS, compiled_kernel, kernel_shape
+from mfenvs.gridworld.game import CONSTRUCTED
+from mfenvs.gridworld.games.adversarial_pursuit import PursuitConfig, PursuitGame
+from mfenvs.gridworld.start import construct
 from mfenvs.registry import game_class
 from mfenvs.views import batched
 from mfenvs.views.batched import BatchedEnv
@@ -85,6 +88,18 @@ def test_every_rule_compiles_for_a_gpu(toolchain, monkeypatch, name):
             if GAMES[name][0] not in ("ising_v0", "gaussian_squeeze_v0"):
                 # Of grid worlds, so that their bits are those of the CPU.
                 assert "fma." not in code
+
+
+def test_what_a_first_reset_draws_compiles_too(toolchain):
+    """Where positions are drawn, MAgent2's constructor has drawn once before."""
+    backend = PtxBackend()
+    game = PursuitGame(PursuitConfig(map_size=12), backend)
+    state = game.allocate(2)
+    game.seed_rows(state, np.array([3, 4 | CONSTRUCTED]))
+    (code,) = backend.ptx[construct].values()
+    assert "fma." not in code
+    assert not state.walls[0].any()
+    assert state.walls[1].all()
 
 
 def test_the_simulator_runs_the_launches():
