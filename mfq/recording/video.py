@@ -36,7 +36,7 @@ def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float) -> None:
         append_images=map(indexed, images),
         duration=round(1000 / fps),
         loop=0,
-        optimize=False,
+        optimize=True,  # pixels that stay the same take next to nothing
     )
 
 
