@@ -1,6 +1,6 @@
 """`python -m benchmarks`: every benchmark, one after the other."""
 
-from benchmarks import batched, battle, stage_games
+from benchmarks import batched, battle, gridworlds, stage_games
 
 if __name__ == "__main__":
     stage_games.main()
@@ -8,3 +8,5 @@ if __name__ == "__main__":
     battle.main()
     print()
     batched.main()
+    print()
+    gridworlds.main()

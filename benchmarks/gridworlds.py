@@ -9,7 +9,7 @@ they show the same observations. Two tables:
 
 "floor" is what the bytes allow. For "pettingzoo": how often arrays of the observations' size can be
 filled with zeros. For "batched": the bytes that a step must read and write once (actions in; rewards,
-deaths, who lives and acted, actions in effect, and observations out), over the bandwidth of a large copy.
+deaths, who lives and acted, actions in effect, observations out), over the bandwidth of a large copy.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ def recorded(game: str) -> tuple[list[Joint], np.ndarray]:
     env.reset(seed=SEED)
     most = [int(env.action_space(agent).n) for agent in env.possible_agents]
     drawn = coin.integers(most, size=(STEPS, len(most)))
-    found = []
+    result = []
     for chosen in drawn:
         joint = dict(zip(env.possible_agents, chosen.tolist(), strict=True))
-        found.append({agent: joint[agent] for agent in env.agents})
-        env.step(found[-1])
+        result.append({agent: joint[agent] for agent in env.agents})
+        env.step(result[-1])
     if not env.agents:
         raise RuntimeError(f"{game} ends within {STEPS} steps of random actions")
-    return found, drawn
+    return result, drawn
 
 
 def in_turns(calls: dict[str, Callable[[], float]]) -> dict[str, float]:
@@ -87,7 +87,7 @@ def in_turns(calls: dict[str, Callable[[], float]]) -> dict[str, float]:
             seconds = call()
             if repetition:
                 times[name].append(seconds)
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {name: statistics.median(result) for name, result in times.items()}
 
 
 def seconds_per_step(env: Any, actions: list[Joint]) -> float:

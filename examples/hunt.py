@@ -42,7 +42,6 @@ def hunt_world(config: HuntConfig) -> World:
 class HuntGame(GridGame):
     id, name, Config = "hunt_v0", "Hunt", HuntConfig
     match_measure, players = "kills", HUNTERS
-    rewards_exceed_range = True  # the rewards in observations have no bounds
     world_of = staticmethod(hunt_world)
 
 

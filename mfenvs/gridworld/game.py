@@ -106,36 +106,7 @@ class GridGame(Game):
         self.full_hp = np.array([unit.hp for unit in world.unit_types], np.float32)[self.unit_types]
         self.all_start = bool((world.placement.x >= 0).all())
 
-        firsts = [self.unit_types[members[0]] for members in self.members]
-        units = np.asarray(params.units.tolist())[firsts]
-        self.windows = units[:, WINDOW].tolist()
-        bits = [
-            (params.id_bits + n + 1) * config.extra_features for n in units[:, NUM_ACTIONS].tolist()
-        ]
-        self.feature_counts = tuple(n + 2 * config.minimap_mode for n in bits)
-        # Whether a type observes its view alone, in place of a dict of view and features.
-        self._are_views = [self.has_types and not count for count in self.feature_counts]
-        self._shapes = [(n, n, params.channels) for n in self.windows]
-        views, pictures = [], []
-        for shape, features, reward in zip(self._shapes, self.feature_counts, bits, strict=True):
-            # In pictures as MAgent2 bounds them, with the range of a reward where the last one stands.
-            width = params.channels + features
-            place = params.channels + reward - 1 if reward else None
-            pictures.append(self._box((*shape[:2], width), place))
-            view = self._box(shape, None)
-            of_features = self._box((features,), reward - 1 if reward else None, self.reward_bounds)
-            is_view = self.has_types and not features
-            views.append(view if is_view else spaces.Dict(view=view, features=of_features))
-        self.single_observation_space = self._by_type(views)
-        self._picture_space = self._by_type(pictures)
-        self.single_action_space = self._by_type(
-            [spaces.Discrete(n) for n in units[:, NUM_ACTIONS].tolist()]
-        )
-        depth = 1 + 2 * params.num_groups + max(bits)
-        self.state_space = self._box(
-            (params.size, params.size, depth), depth - 1 if max(bits) else None
-        )
-        self.state_is_bounded = not (config.extra_features and self.rewards_exceed_range)
+        self._set_spaces()
         # Walls that are drawn, or passive units.
         self._num_rest = max(params.num_walls, params.num_agents - params.num_acting)
         self._numbers = backend.asarray(np.arange(0), np.int64)
@@ -145,6 +116,35 @@ class GridGame(Game):
         ]
         self._labels = self._labels_of(config.neighbors)
         self._fixed_graph = CompleteGraph(count, self._labels)
+
+    def _set_spaces(self) -> None:
+        """Sets the spaces, and the sizes of each type's observations."""
+        params, config = self.params, self.config
+        units = np.asarray(params.units.tolist())
+        units = units[[self.unit_types[members[0]] for members in self.members]]  # one of each type
+        self.windows, action_counts = units[:, WINDOW].tolist(), units[:, NUM_ACTIONS].tolist()
+        extra = [(params.id_bits + n + 1) * config.extra_features for n in action_counts]
+        self.feature_counts = tuple(n + 2 * config.minimap_mode for n in extra)
+        # Whether a type observes its view alone, in place of a dict of view and features.
+        self._are_views = [self.has_types and not count for count in self.feature_counts]
+        self._shapes = [(n, n, params.channels) for n in self.windows]
+        observed, pictures = [], []
+        for k, shape in enumerate(self._shapes):
+            # In pictures as MAgent2 bounds them, with the range of a reward where the last one stands.
+            last_reward, count = extra[k] - 1 if extra[k] else None, self.feature_counts[k]
+            place = None if last_reward is None else params.channels + last_reward
+            pictures.append(self._box((*shape[:2], params.channels + count), place))
+            view = self._box(shape, None)
+            features = self._box((count,), last_reward, self.reward_bounds)
+            both = spaces.Dict(view=view, features=features)
+            observed.append(view if self._are_views[k] else both)
+        self.single_observation_space = self._by_type(observed)
+        self._picture_space = self._by_type(pictures)
+        self.single_action_space = self._by_type([spaces.Discrete(n) for n in action_counts])
+        depth = 1 + 2 * params.num_groups + max(extra)
+        shape = (params.size, params.size, depth)
+        self.state_space = self._box(shape, depth - 1 if max(extra) else None)
+        self.state_is_bounded = not (config.extra_features and self.rewards_exceed_range)
 
     def _by_type(self, by_type: Sequence[Any]) -> Any:
         """Returns the one value, or with several types a dict by their names."""

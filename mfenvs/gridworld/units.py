@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,7 +162,7 @@ class World:
         groups: in the order in which they act; passive ones are the last.
         placement: where their agents start.
         rewards: at most one for each attacker, op and victim.
-        reward_range: the bounds of the last reward in MAgent2's observation space.
+        reward_range: the bounds of the last reward in the observation space of the PettingZoo view.
         id_bits: the number of features for an agent's number, with ``extra_features``.
 
     Raises:
@@ -173,7 +174,7 @@ class World:
     groups: tuple[Group, ...]
     placement: Placement
     rewards: tuple[AttackReward, ...] = ()
-    reward_range: tuple[float, float] = (0.0, 0.0)
+    reward_range: tuple[float, float] = (-math.inf, math.inf)
     id_bits: int = 10
     unit_types: tuple[UnitType, ...] = field(init=False)
 

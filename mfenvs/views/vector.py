@@ -172,7 +172,7 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
         actions = np.asarray(actions)
         if self._env.game.has_types and actions.shape == (self.num_envs,):
             missing = actions >= self._counts
-            if missing.any() and actions.max() < self.single_action_space.n:
+            if missing.any() and actions.max() < self._env.game.num_actions:
                 actions = np.where(missing, -1, actions)
         if actions.shape != (self.num_envs,):
             raise ValueError(f"actions has shape {actions.shape}; allowed: ({self.num_envs},)")
@@ -223,8 +223,8 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
         for members, type_name in zip(game.members, game.type_names, strict=True):
             for name, array in result.items():
                 values = (obs[type_name][name] if name else obs[type_name]).numpy()
-                inside = tuple(slice(size) for size in values.shape[2:])
-                array[(slice(None), members, *inside)] = values
+                inside: Any = (slice(None), members, *map(slice, values.shape[2:]))
+                array[inside] = values
         flat = {name: part.reshape(self.num_envs, *part.shape[2:]) for name, part in result.items()}
         return flat if isinstance(space, spaces.Dict) else flat[""]
 
@@ -240,7 +240,7 @@ class AgentVectorEnv(Lifetime, VectorEnv[Any, np.ndarray, np.ndarray]):
         if "action_mask" in info:
             shown["action_mask"] = info.pop("action_mask")
         if self._env.game.has_types:
-            mask = np.arange(self.single_action_space.n) < self._env.game.action_counts[:, None]
+            mask = np.arange(self._env.game.num_actions) < self._env.game.action_counts[:, None]
             exists = torch.from_numpy(np.tile(mask, (self.num_rows, 1, 1)).astype(np.int8))
             shown["action_mask"] = shown.get("action_mask", exists) * exists
         del info["reset"]  # known from the ends in the step before

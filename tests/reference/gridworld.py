@@ -162,7 +162,7 @@ class NaiveGrid:
         return cell in self.walls or min(cell) <= 0 or max(cell) >= last
 
     def is_free(self, unit, at):
-        """Whether a body fits: on no wall, on nobody's cell but its own."""
+        """Whether a body fits: on no wall, on no other agent's cell."""
         return all(
             not self.is_wall(cell) and self.standing.get(cell, unit) is unit
             for cell in unit.body(at)
@@ -257,7 +257,7 @@ class NaiveGrid:
 
     def movers(self):
         """Those that move, group by group; on large maps their vertical bands come one by one."""
-        found = [
+        result = [
             unit
             for group in range(len(self.names))
             for unit in self.living(group)
@@ -273,8 +273,8 @@ class NaiveGrid:
                 inside = 4 <= unit.cell[0] % width <= width - 4
                 return unit.cell[0] // width if inside else bands
 
-            found.sort(key=band)
-        return found
+            result.sort(key=band)
+        return result
 
     def pay(self):
         """Attackers first, then victims, by the order of the attackers."""
@@ -316,17 +316,17 @@ class NaiveGrid:
         if self.scene is None:
             size = self.config.map_size
             margin = max(int(group.unit.view_radius) for group in self.world.groups) + 2
-            found = np.zeros((size + 2 * margin, size + 2 * margin, 1 + 2 * len(self.names)), f32)
+            result = np.zeros((size + 2 * margin, size + 2 * margin, 1 + 2 * len(self.names)), f32)
             last = margin + size - 1
-            found[margin : last + 1, margin : last + 1, 0] = 1
-            found[margin + 1 : last, margin + 1 : last, 0] = 0
+            result[margin : last + 1, margin : last + 1, 0] = 1
+            result[margin + 1 : last, margin + 1 : last, 0] = 0
             for x, y in self.walls:
-                found[margin + y, margin + x, 0] = 1
+                result[margin + y, margin + x, 0] = 1
             for (x, y), unit in self.standing.items():
-                cell = found[margin + y, margin + x]
+                cell = result[margin + y, margin + x]
                 cell[1 + 2 * unit.group] = 1
                 cell[2 + 2 * unit.group] = unit.hp / f32(unit.type.hp)
-            self.scene = margin, found, {}
+            self.scene = margin, result, {}
         return self.scene
 
     def minimap(self, size, group):

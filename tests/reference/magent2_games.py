@@ -169,13 +169,13 @@ def gather(m, step_reward=-0.01, attack_penalty=-0.1, dead_penalty=-1.0, attack_
     )
 
     def square(side, gap):
-        half, found = side // 2, []
+        half, result = side // 2, []
         along = range(100 - half, 100 + half + 1, gap)
         for x in along:
-            found += [(x, 100 - half), (x, 100 + half)]
+            result += [(x, 100 - half), (x, 100 + half)]
         for y in along:
-            found += [(100 - half, y), (100 + half, y)]
-        return found
+            result += [(100 - half, y), (100 + half, y)]
+        return result
 
     omnivores = square(180, 3) + square(160, 4) + square(140, 6)
     rings = ((130, 10), (120, 10), (110, 10), (100, 4), (90, 3), (80, 1))
@@ -332,24 +332,24 @@ class NaiveParallel:
 
     def observe(self):
         """View and features in one; the features are the same at every cell."""
-        found, overwritten = {}, set()
+        result, overwritten = {}, set()
         for group in range(len(self.grid.names)):
             overwritten |= self.grid.overwritten(self.grid.listed(group))
         for agent in self.agents:
             unit = self.grid.agents[self.index[agent]]
             view, numbers = self.grid.view(unit), self.grid.features(unit, overwritten)
             wide = np.broadcast_to(numbers, (*view.shape[:2], len(numbers)))
-            found[agent] = np.concatenate([view, wide], -1)
-        return found
+            result[agent] = np.concatenate([view, wide], -1)
+        return result
 
     def state(self):
         """[x, y, channel]; after a step, its dead have left."""
         grid, shape = self.grid, self.state_space.shape
-        found = np.zeros(shape, f32)
-        found[:, :, 0] = 1
-        found[1:-1, 1:-1, 0] = 0
+        result = np.zeros(shape, f32)
+        result[:, :, 0] = 1
+        result[1:-1, 1:-1, 0] = 0
         for x, y in self.first_walls:
-            found[x, y, 0] = 1
+            result[x, y, 0] = 1
         first = 1 + 2 * self.num_active  # with passive groups, on channels that are taken
         for group, name in enumerate(grid.names):
             row = grid.living(group)
@@ -357,7 +357,7 @@ class NaiveParallel:
                 raise ValueError(f"no {name} lives")
             overwritten = grid.overwritten(row)
             for unit in row:
-                cell = found[unit.cell]
+                cell = result[unit.cell]
                 cell[1 + 2 * group] = 1
                 cell[2 + 2 * group] = unit.hp / f32(unit.type.hp)
             if self.config.extra_features:
@@ -365,8 +365,8 @@ class NaiveParallel:
                     *numbers, reward = grid.history(unit, unit.reward)
                     if unit.index in overwritten and not self.config.minimap_mode:
                         reward = f32(1)
-                    cell = found[unit.cell]
+                    cell = result[unit.cell]
                     cell[first:] = 0
                     cell[first : first + len(numbers)] = numbers
                     cell[-1] = reward
-        return found
+        return result

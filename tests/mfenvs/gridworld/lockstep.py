@@ -31,7 +31,7 @@ PLANS = {
     "adversarial_pursuit": ((9, 12, 17, 24, 31), 25, 2, 0),
     "battlefield": ((46, 50, 57, 83, 90), 60, 5, 15),
     "combined_arms": ((16, 17, 20, 23, 30), 25, 2, 100),
-    "gather": ((None,), 8, 4, 200),
+    "gather": ((None,), 7, 3, 100),
     "tiger_deer": ((10, 14, 19, 24, 30), 40, 3, 50),
 }
 REWARDS = {
@@ -104,19 +104,19 @@ class Players:
         names = env.possible_agents if self.dead_speak else env.agents
         draws = self.coin.random((3, len(names)))
         kept = set(env.agents[:spared])
-        found = {}
+        result = {}
         for k in self.coin.permutation(len(names)):
             name = names[k]
             body = bodies[name.rpartition("_")[0]]
             if draws[0, k] < self.silent and name not in kept:
                 continue
-            found[name] = int(self.coin.integers(body.num_actions))
+            result[name] = int(self.coin.integers(body.num_actions))
             if draws[1, k] < self.rushing and name in observations:
                 if name not in self.headings or self.coin.random() < 0.1:
                     self.headings[name] = int(self.coin.integers(len(body.moves)))
                 brawls, heading = draws[2, k] < self.brawl, self.headings[name]
-                found[name] = body.rush(observations[name], brawls, heading)
-        return found
+                result[name] = body.rush(observations[name], brawls, heading)
+        return result
 
 
 class Body:
@@ -163,27 +163,27 @@ class Body:
         return int(((self.moves - nearest) ** 2).sum(-1).argmin())
 
 
-def assert_same_arrays(found, expected, what):
-    assert found.shape == expected.shape, what
-    assert found.dtype == expected.dtype, what
-    if found.tobytes() != expected.tobytes():
-        where = np.argwhere(found != expected)[:5].tolist()
+def assert_same_arrays(result, expected, what):
+    assert result.shape == expected.shape, what
+    assert result.dtype == expected.dtype, what
+    if result.tobytes() != expected.tobytes():
+        where = np.argwhere(result != expected)[:5].tolist()
         raise AssertionError(f"{what}: differs at {where}")
 
 
-def assert_same_observations(found, expected, what):
-    assert list(found) == list(expected), what
+def assert_same_observations(result, expected, what):
+    assert list(result) == list(expected), what
     for agent in expected:
-        assert_same_arrays(found[agent], expected[agent], (*what, agent))
+        assert_same_arrays(result[agent], expected[agent], (*what, agent))
 
 
-def assert_same_values(found, expected, kind, what):
+def assert_same_values(result, expected, kind, what):
     """Two dicts of agents, of the same numbers in the same order."""
-    assert list(found) == list(expected), what
-    assert {type(value) for value in found.values()} <= {kind}, what
-    if list(found.values()) != list(expected.values()):
-        agent = next(a for a in expected if found[a] != expected[a])
-        raise AssertionError(f"{what}: {agent} has {found[agent]}, not {expected[agent]}")
+    assert list(result) == list(expected), what
+    assert {type(value) for value in result.values()} <= {kind}, what
+    if list(result.values()) != list(expected.values()):
+        agent = next(a for a in expected if result[a] != expected[a])
+        raise AssertionError(f"{what}: {agent} has {result[agent]}, not {expected[agent]}")
 
 
 def assert_same_states(side, ours, theirs, what):
@@ -245,15 +245,15 @@ def compare(game, side, options, seeds, players, tally, steps=40, every=1, reset
             actions = players.act(theirs, bodies, seen, NEVER_SILENT.get(game, 0))
             if side == "model":
                 ours.blind = not looks
-            found, expected = ours.step(actions), theirs.step(actions)
+            result, expected = ours.step(actions), theirs.step(actions)
             seen = expected[0]
             if looks:
-                assert_same_observations(found[0], seen, what)
+                assert_same_observations(result[0], seen, what)
             for part, other, kind in zip(
-                found[1:4], expected[1:4], (float, bool, bool), strict=True
+                result[1:4], expected[1:4], (float, bool, bool), strict=True
             ):
                 assert_same_values(part, other, kind, what)
-            assert list(found[4]) == list(expected[4]), what
+            assert list(result[4]) == list(expected[4]), what
             left = [theirs.env.get_num(h) for h in theirs.env.get_handles()]
             tally.steps += 1
             tally.deaths += living - sum(left)

@@ -49,12 +49,12 @@ def test_episodes(game, side, minimap_mode, extra_features):
 
 @pytest.mark.parametrize(("game", "side"), SIDES)
 def test_rewards(game, side):
-    sizes, *_ = PLANS[game]
+    sizes, steps, *_ = PLANS[game]
     tally, names = Tally(), [None, *REWARDS[game]]
     for k, name in enumerate(names):
         given = REWARDS[game] if name is None else {name: REWARDS[game][name]}
         options = options_of(sizes[-1 - k % len(sizes)], extra_features=True, **given)
-        compare(game, side, options, [k], Players(seed=k), tally, steps=12, every=4)
+        compare(game, side, options, [k], Players(seed=k), tally, min(steps, 12), every=4)
     assert tally.episodes == len(names)
     assert len(tally.rewards) >= 4
 
@@ -77,6 +77,17 @@ def test_defaults(game, side):
     ours, theirs = other_env(game, side), magent2_env(game)
     config = ours.config if side == "model" else ours.game.config
     assert (config.max_cycles, config.map_size) == (theirs.max_cycles, theirs.map_size)
+
+
+@pytest.mark.parametrize(
+    "side", [side for game, side in SIDES if (game, side) == ("battlefield", "mfenvs")]
+)
+def test_a_battlefield_of_51_is_refused(side):
+    """One of its walls would be in the border."""
+    with pytest.raises(AssertionError):
+        magent2_env("battlefield", map_size=51)
+    with pytest.raises(ValueError, match=r"map_size=51.*allowed"):
+        other_env("battlefield", side, map_size=51)
 
 
 @pytest.mark.parametrize("side", [side for game, side in SIDES if game == "battlefield"])
