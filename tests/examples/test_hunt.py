@@ -22,7 +22,7 @@ PAGE = (ROOT / "docs" / "guides" / "own_grid_world.md").read_text()
 def test_it_is_short_and_its_page_shows_it():
     assert len(CODE.splitlines()) <= 60
     shown = re.findall(r"^    (.*)$", PAGE, re.M)
-    assert len(shown) > 20
+    assert len(shown) >= 20
     for line in (line for line in shown if line):
         assert line in CODE, line
     for line in re.search(r"SPEAR = .*?\n```", PAGE, re.S)[0].splitlines()[:-1]:

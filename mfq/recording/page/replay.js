@@ -65,7 +65,7 @@ function start(replay) {
   const center = (i, f) => [
     data.x[at(i, f)] + replay.bodies[i][0] / 2, data.y[at(i, f)] + replay.bodies[i][1] / 2,
   ];
-  const frame = () => Math.min(frames - 1, Math.floor(mode.time + 1e-6));
+  const frame = () => Math.max(0, Math.min(frames - 1, Math.floor(mode.time + 1e-6)));
   const episode = (f) => replay.starts.findLastIndex((first) => first <= f);
   const focus = () => (mode.hovered >= 0 ? mode.hovered : mode.pinned);
   let shownFrame = -1, shownFocus = -2, waiting = false, last = 0;
@@ -320,7 +320,8 @@ function start(replay) {
 
   function tick(now) {
     if (!mode.playing) return;
-    mode.time += (Math.min(now - last, 250) / 1000) * replay.fps * SPEEDS[mode.speed];
+    // The first frame may have begun before the key was pressed.
+    mode.time += (Math.max(0, Math.min(now - last, 250)) / 1000) * replay.fps * SPEEDS[mode.speed];
     last = now;
     if (mode.time >= frames - 1) {
       mode.time = frames - 1;
