@@ -26,14 +26,13 @@ THEME = Canvas.theme
 
 @pytest.fixture
 def texts(monkeypatch):
-    """Texts of a picture with their left and right ends, and lines."""
+    """Texts of a picture, and the rectangles that they fill."""
     found, draw = [], Canvas.text
 
-    def text(canvas, words, at, size=14, *rest, **options):
-        right = draw(canvas, words, at, size, *rest, **options)
-        width = canvas._label(words, size, canvas.theme.ink, options.get("bold", False)).get_width()
-        found.append((words, right - width, right, round(at[1])))
-        return right
+    def text(canvas, words, at, size=14, color=THEME.ink, anchor="topleft", bold=False):
+        label = canvas._label(words, size, color, bold)
+        found.append((words, label.get_rect(**{anchor: (round(at[0]), round(at[1]))})))
+        return draw(canvas, words, at, size, color, anchor, bold)
 
     monkeypatch.setattr(Canvas, "text", text)
     return found
@@ -54,13 +53,12 @@ def test_texts_fit_and_name_what_decides(name, size, texts):
     env = played(name, small if size == "small" else {}, script, 8)
     picture = env.render(0)
     width = picture.shape[1]
-    words = [text for text, *_ in texts]
-    assert any(text.endswith((measure, measure.removesuffix("s"))) for text in words)
-    for text, left, right, _ in texts:
-        assert 0 <= left <= right <= width - 10, text
-    for k, (text, left, right, y) in enumerate(texts):
-        for other, first, last, line in texts[:k]:
-            assert abs(y - line) > 4 or right <= first or last <= left, (text, other)
+    assert any(text.endswith((measure, measure.removesuffix("s"))) for text, _ in texts)
+    for k, (text, place) in enumerate(texts):
+        assert 0 <= place.left <= place.right <= width - 10, text
+        for other, there in texts[:k]:
+            # Fonts leave room above and below their letters.
+            assert not place.inflate(-2, -8).colliderect(there.inflate(-2, -8)), (text, other)
 
 
 @pytest.mark.parametrize("name", list(GAMES))
