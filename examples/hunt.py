@@ -14,8 +14,8 @@ from mfenvs.gridworld.hunting import HUNTERS
 from mfenvs.gridworld.units import AttackReward, Group, UnitType, World
 
 SPEAR = UnitType("spear", hp=5, speed=2, view_radius=5, attack_radius=1.5, damage=3)
-BOW = UnitType("bow", hp=3, speed=1, view_radius=6, attack_radius=4, damage=1, attack_penalty=-0.05)
-BISON = UnitType("bison", 2, 2, hp=8, speed=1.5, view_radius=4, recover=0.1, dead_penalty=-1)
+BOW = UnitType("bow", view_radius=6, attack_radius=4, damage=1, attack_penalty=-0.1)
+BISON = UnitType("bison", 2, 2, hp=8, speed=1.5, view_radius=4, dead_penalty=-1)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_bows_hit_from_afar_and_hunters_are_paid():
     env.reset(seed=1)
     actions = env.scripted("hunt")
     _, rewards, *_ = env.step({"bow_0": actions["bow_0"]})
-    assert rewards == pytest.approx({"spear_0": 0, "bow_0": 0.15, "bison_0": -0.1})
+    assert rewards == pytest.approx({"spear_0": 0, "bow_0": 0.1, "bison_0": -0.1})
     assert env.measures["hunters_hits"] == 1
 
 
