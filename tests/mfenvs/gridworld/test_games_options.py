@@ -243,6 +243,28 @@ def test_a_passive_group_comes_last():
         World((passive, Group("more", food, passive=True)), start)
 
 
+@pytest.mark.parametrize("shown", ["minimap_mode", "extra_features"])
+def test_without_id_bits_no_action_shows_in_the_features_of_the_agent_before(shown):
+    """In MAgent2's memory, of the agents that it has not removed: here the second one has died."""
+    cells = {"omnivore": [(3, 3), (6, 3), (9, 3), (7, 3)], "food": [(12, 12)]}
+    env = made("gather", placement=cells, counts=None, **{shown: True})
+    env.reset(seed=0)
+    last = lambda obs: {agent: seen[0, 0, -1] for agent, seen in obs.items()}  # noqa: E731
+    stay, left = 14, 30
+    first = last(env.step({"omnivore_0": stay, "omnivore_1": stay, "omnivore_3": left})[0])
+    assert first["omnivore_1"] == 1.0, "omnivore_2 had no action"
+    assert first["omnivore_0"] != 1.0
+    second = last(env.step({"omnivore_0": stay, "omnivore_3": stay})[0])
+    assert list(second) == ["omnivore_0", "omnivore_2", "omnivore_3"]
+    assert second["omnivore_0"] == 1.0
+    third = last(env.step({"omnivore_2": stay, "omnivore_3": stay})[0])
+    assert 1.0 not in third.values(), "nobody is before omnivore_0"
+    snapshot = env.game.snapshot(env._state)
+    out = env.game.allocate_observation((1, 4))
+    env.game.observe(snapshot, out)
+    assert out["features"][0, [0, 2, 3], -1].tolist() == list(third.values())
+
+
 def never_draws(generator, cell):
     """Whether MAgent2's tries for a predator on a map of 12 all miss a cell."""
     for _ in range(12 * 12 + 2):
