@@ -12,7 +12,7 @@ from mfenvs import (
     tiger_deer_v0,
 )
 from mfenvs.checks.environment import EnvError, check_env
-from mfenvs.registry import game_class, make_batched, register_with_pettingzoo
+from mfenvs.registry import game_class, make_batched, register, register_with_pettingzoo
 
 __all__ = [
     "EnvError",
@@ -26,6 +26,7 @@ __all__ = [
     "gaussian_squeeze_v0",
     "ising_v0",
     "make_batched",
+    "register",
     "tiger_deer_v0",
 ]
 __version__ = "0.1.0"

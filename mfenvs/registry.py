@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from importlib import import_module
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mfenvs.views.batched import BatchedEnv
 
 Maker = TypeVar("Maker", bound=Callable[..., Any])
+OwnGame = TypeVar("OwnGame", bound=type[Game])
 
 # id -> "module:class"; imported on first use.
 GAMES = {
@@ -30,6 +32,34 @@ GAMES = {
     "tiger_deer_v0": "mfenvs.gridworld.games.tiger_deer:TigerDeerGame",
 }
 NAMESPACE = "mfenvs"
+_REGISTERED: dict[str, type[Game]] = {}  # by `register`, in this process
+_ID = re.compile(r"\w+_v\d+")
+
+
+def register(game: OwnGame) -> OwnGame:
+    """Registers a game of your own under its ``id``, in this process; use it as a decorator.
+
+    Then `make_batched`, `game_class` and ``mfq.Runner`` know the id. A later game of the same id
+    replaces it.
+
+    Args:
+        game: a subclass of `Game` with an ``id`` such as "hunt_v0".
+
+    Returns:
+        The class.
+
+    Raises:
+        TypeError: for another object.
+        ValueError: for an id of another form, or of a game of mfenvs.
+    """
+    if not (isinstance(game, type) and issubclass(game, Game)):
+        raise TypeError(f"game={game!r}; allowed: a subclass of mfenvs.game.Game")
+    id = getattr(game, "id", None)
+    if not isinstance(id, str) or not _ID.fullmatch(id) or id in GAMES:
+        taken = ", ".join(GAMES)
+        raise ValueError(f"id={id!r}; allowed: NAME_vNUMBER, such as 'hunt_v0', but not {taken}")
+    _REGISTERED[id] = game
+    return game
 
 
 def full_id(id: str) -> str | None:
@@ -40,15 +70,17 @@ def full_id(id: str) -> str | None:
         id: such as "ising_v0" or "mfenvs/ising_v0"; or "ising", if only one version of it is registered.
     """
     name = id.removeprefix(f"{NAMESPACE}/")
-    versions = [known for known in GAMES if known.rpartition("_v")[0] == name]
-    if name in GAMES:
+    known = [*GAMES, *_REGISTERED]
+    versions = [one for one in known if one.rpartition("_v")[0] == name]
+    if name in known:
         return name
     return versions[0] if len(versions) == 1 else None
 
 
 def suggestion(id: str) -> str:
     """Returns "did you mean battle_v0? " for a misspelt id, or "" if no registered one is similar."""
-    near = difflib.get_close_matches(id.removeprefix(f"{NAMESPACE}/"), GAMES, n=1)
+    known = [*GAMES, *_REGISTERED]
+    near = difflib.get_close_matches(id.removeprefix(f"{NAMESPACE}/"), known, n=1)
     return f"did you mean {near[0]}? " if near else ""
 
 
@@ -63,7 +95,10 @@ def game_class(id: str) -> type[Game]:
     """
     name = full_id(id)
     if name is None:
-        raise ValueError(f"id={id!r} is unknown; {suggestion(id)}allowed: {', '.join(GAMES)}")
+        known = ", ".join([*GAMES, *_REGISTERED])
+        raise ValueError(f"id={id!r} is unknown; {suggestion(id)}allowed: {known}")
+    if name in _REGISTERED:
+        return _REGISTERED[name]
     module, _, attribute = GAMES[name].partition(":")
     return getattr(import_module(module), attribute)
 

@@ -50,13 +50,14 @@ STAGES = {
     "move",
     "reward",
 }  # of a grid world's step
-RULES = {"actions", "rules", "compact", "moves", "observe", "scripted", "rng", *STAGES}
+RULES = {"actions", "rules", "compact", "moves", "observe", "scripted", "hunting", "rng", *STAGES}
 RULES_IMPORT = (
     "numpy",
     "math",
     "typing",
     "mfenvs.rng",
     "mfenvs.ising.rules",
+    "mfenvs.gridworld.scripted",
     *(f"mfenvs.gridworld.{stage}" for stage in sorted(STAGES)),
 )
 # In mfenvs a library has one home.

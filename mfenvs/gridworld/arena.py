@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mfenvs.gridworld import attack, board
+from mfenvs.gridworld.looks import SMALL_CELL, Look, looks_of, stamp_agents
 from mfenvs.gridworld.state import State, from_grid
 from mfenvs.gridworld.tables import NUM_ACTIONS, NUM_MOVES, WINDOW
 from mfenvs.render.chart import mixed
 from mfenvs.render.geometry import Area, Color, Point
 
 if TYPE_CHECKING:
-    from mfenvs.render.canvas import Canvas, Theme
+    from mfenvs.render.canvas import Canvas
 
-SMALL_CELL = 8  # cells of fewer pixels have no gaps, and agents no shape
 ATTACK_CELL = 3  # cells of fewer pixels have no room for attacks
-LEVELS = 40  # of hp that look different
 MOST_LINKS = 300  # of the neighbour graph; with more, links cannot be followed
 
 
@@ -48,6 +46,11 @@ class Field(NamedTuple):
     status: np.ndarray
     attack_result: np.ndarray
     action: np.ndarray
+
+    @property
+    def looks(self) -> list[Look]:
+        """How the agents of each group look."""
+        return looks_of(self.game.world, self.canvas.theme)
 
     @property
     def alive(self) -> np.ndarray:
@@ -165,8 +168,8 @@ def links(field: Field) -> np.ndarray | None:
 
 
 def group_colors(field: Field) -> list[Color]:
-    """The colors of the groups; groups next to each other differ in shape too."""
-    return [getattr(field.canvas.theme, group.color) for group in field.game.world.groups]
+    """The colours of the groups."""
+    return [look.color for look in field.looks]
 
 
 def ground_colors(canvas: Canvas) -> tuple[Color, Color]:
@@ -181,12 +184,6 @@ def sight_colors(canvas: Canvas) -> tuple[Color, Color]:
     floor = ground_colors(canvas)[0]
     seen, reached = (mixed(floor, canvas.theme.green, share) for share in (0.16, 0.4))
     return seen, reached
-
-
-def strengths(share: np.ndarray, color: Color, canvas: Canvas) -> np.ndarray:
-    """The colour of agents without a shape: the paler, the less hp; float32 [..., 3]."""
-    pale = np.array(mixed(color, canvas.theme.paper, 0.75), np.float32)
-    return pale + np.sqrt(share)[..., None] * (np.array(color, np.float32) - pale)
 
 
 # -- map ----------------------------------------------------------------------------------------
@@ -227,61 +224,13 @@ def draw_agents(field: Field) -> None:
     canvas, near = field.canvas, np.zeros(len(field.x), np.bool_)
     if (agent := field.shown) is not None:
         near[field.game.graph(field.state).neighbors(agent)] = True
-    for group, color in enumerate(group_colors(field)):
+    for group, look in enumerate(field.looks):
         for marked in (False, True) if near.any() else (False,):
             who = np.flatnonzero(field.alive & (field.game.unit_groups == group) & (near == marked))
             if not len(who):
                 continue
             corners = np.stack([field.x[who], field.y[who]], axis=1)
-            width, length = field.bodies(who)[0].tolist()
-            for part in np.ndindex(width, length):  # a picture in each cell of the body
-                pixels = field.at(corners + part)
-                stamp_agents(canvas, pixels, field.share[who], group, color, field.cell, marked)
-
-
-def stamp_agents(
-    canvas: Canvas,
-    corners: np.ndarray,
-    share: np.ndarray,
-    group: int,
-    color: Color,
-    cell: int,
-    marked: bool,
-) -> None:
-    """Agents of a group in cells: vessels filled as high as their share of hp."""
-    if cell >= SMALL_CELL:
-        level = np.ceil(share * LEVELS).astype(int)
-        canvas.stamp(vessels(cell, group % 2 == 1, color, canvas.theme, marked)[level], corners)
-        return
-    side = max(cell, 2)
-    pictures = np.ones((len(share), side, side, 4), np.float32)
-    pictures[..., :3] = strengths(share, color, canvas)[:, None, None]
-    canvas.stamp(pictures, corners)
-
-
-@lru_cache(maxsize=64)
-def vessels(cell: int, square: bool, color: Color, theme: Theme, marked: bool) -> np.ndarray:
-    """Pictures of an agent, a disc or a rounded square, from empty to full.
-
-    Returns:
-        float32 [LEVELS + 1, cell, cell, 4]; the last line and column are a gap.
-    """
-    half = (cell - 1 - max(1, cell // 12)) / 2 - 0.06 * cell * square
-    radius = 0.2 * cell if square else half
-    along = np.abs(np.arange(cell) - (cell - 2) / 2) - (half - radius)
-    right, down = np.meshgrid(along, along)
-    outside = np.hypot(np.maximum(right, 0), np.maximum(down, 0)) - radius
-    gap = outside + np.minimum(np.maximum(right, down), 0)  # from the border; negative inside
-    whole, inner = (np.clip(0.5 - gap - rim, 0, 1) for rim in (0.0, max(1.3, cell / 12)))
-
-    height = np.linspace(0, cell - 1, LEVELS + 1)[:, None] - np.arange(cell - 2, -2, -1)
-    pictures = np.empty((LEVELS + 1, cell, cell, 4), np.float32)
-    pale, strong = np.array(mixed(color, theme.paper, 0.7)), np.array(color)
-    inside = pale + np.clip(height, 0, 1)[:, :, None, None] * (strong - pale)
-    rim = np.array(theme.ink if marked else color)
-    pictures[..., :3] = rim + inner[:, :, None] * (inside - rim)
-    pictures[..., 3] = whole
-    return pictures
+            stamp_agents(canvas, field.at(corners), field.share[who], look, field.cell, marked)
 
 
 def draw_attacks(field: Field) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from mfenvs.game import MAX_SEED
@@ -188,6 +188,32 @@ class WorldConfig(GridConfig):
             object.__setattr__(self, "placement", kept)
         for name in ("counts", "units"):
             object.__setattr__(self, name, _plain_dict(getattr(self, name)))
+
+
+@dataclass(frozen=True)
+class OwnConfig(WorldConfig):
+    """The options of a grid world of your own, with defaults.
+
+    A subclass may change and add options. Its ``__post_init__`` calls `check_shared`, and `keep_plain`
+    with the world that the options describe.
+
+    Attributes:
+        map_size, minimap_mode, extra_features, max_cycles, seed, copied_start, neighbors,
+            neighbor_radius: see `GridConfig`.
+        placement, counts, units: see `WorldConfig`.
+    """
+
+    map_size: int = 40
+    minimap_mode: bool = False
+    extra_features: bool = False
+    max_cycles: int | None = 200
+    seed: int | None = None
+    placement: Any = "random"
+    counts: Any = None
+    units: Any = None
+    copied_start: bool = False
+    neighbors: str = "team"
+    neighbor_radius: float | None = None
 
 
 def _plain_dict(given: Any) -> Any:

@@ -10,8 +10,10 @@ from mfenvs.game import Step
 from mfenvs.gridworld import arena, attack, board
 from mfenvs.gridworld.arena import Field
 from mfenvs.gridworld.layout import way
+from mfenvs.gridworld.looks import SMALL_CELL, stamp_agents, strengths
 from mfenvs.gridworld.state import State
 from mfenvs.gridworld.tables import NUM_ACTIONS, NUM_MOVES, STAY, WINDOW
+from mfenvs.gridworld.units import UnitType
 from mfenvs.render.geometry import Point
 from mfenvs.render.panel import MARGIN, WIDTH, Key, LegendRow, Panel, game_area
 
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
 
 VIEW = 91  # pixels along each map of what the selected agent sees: seven a cell, usually
-IN_LINE = 2  # groups beside each other in the panel
-DIGIT = 25  # the width of a large digit, pixels
+MOST_LETTERS = 44  # of a line in small print
 SWATCH = 15  # width and height of an agent in the legend, pixels
 
 
@@ -61,61 +62,87 @@ def draw(game: Any, state: State, step: Step, row: int, canvas: Canvas) -> None:
 
 def _options(game: Any) -> list[str]:
     """Two lines on the map and on the units."""
-    sizes = game.world.placement.group_sizes.tolist()
-    groups = [f"{n:,} {g.name}" for g, n in zip(game.world.groups, sizes, strict=True)]
+    groups = list(zip(game.world.groups, game.world.placement.group_sizes.tolist(), strict=True))
     units, size = game.world.unit_types, game.params.size
-    if len(groups) > IN_LINE:
-        groups = [f"{game.num_agents:,} agents in {len(groups)} groups"]
-    lines = [
-        f"{size} × {size} map, "
-        + (" and " if game.num_agents < sum(sizes) else " against ").join(groups),
-        f"{len(units)} unit types, hp {', '.join(f'{unit.hp:.4g}' for unit in units)}",
-    ]
+    against = " against " if len(groups) == 2 and not groups[1][0].passive else ", "
+    counts = against.join(f"{n:,} {group.name}" for group, n in groups)
+    lines = [f"{size} × {size} map, {counts}", ""]
+    if len(lines[0]) > MOST_LETTERS:
+        lines[0] = f"{size} × {size} map, {game.num_agents:,} agents"
     if len(units) == 1:
         hp, hit, mends = (f"{n:.4g}" for n in (units[0].hp, units[0].damage, units[0].recover))
         lines[1] = f"hp {hp}, a hit takes {hit}, a step mends {mends}"
+    else:
+        lines[1] = "hp " + ", ".join(f"{unit.name} {unit.hp:.4g}".strip() for unit in units)
+    if len(lines[1]) > MOST_LETTERS:
+        lines[1] = f"{len(units)} unit types"
     return lines
 
 
 def _draw_counts(field: Field, panel: Panel) -> None:
-    """How many agents of each group are alive, now and over the frames drawn so far, and what decides a
-    match, such as its kills."""
-    canvas, left, top = field.canvas, panel.left, panel.top - 6
-    time, groups = int(field.state.time[0]), field.game.world.groups
-    measure = field.game.match_measure or "kills"
-    counts = getattr(field.state, field.game.measured.get(measure, "kills"))[0].tolist()
+    """How many agents of each group are alive, what decides a match, and a history of either."""
+    canvas, game = field.canvas, field.game
+    time, groups = int(field.state.time[0]), game.world.groups
     living = field.state.living[0].tolist()
-    pairs = zip(groups, living, strict=True)
-    histories = [canvas.trace(group.name, time, n) for group, n in pairs]
-    most = max(5, *field.game.world.placement.group_sizes.tolist())
-    columns, colors = min(len(groups), IN_LINE), arena.group_colors(field)
-    column = (WIDTH + 32) // columns
-    for index, group in enumerate(groups):
-        x, y = left + index % columns * column, top + index // columns * 52
-        _draw_swatch(field, (x, y + 10), 1.0, index)
-        named = canvas.text(group.name.capitalize(), (x + 22, y), 15, bold=True)
-        if group.unit.attack_radius > 0 and not group.passive:
-            words = _count(counts[index], measure)
-            canvas.text(words, (x, y + 24), 13, canvas.theme.faint)
-        words, end = f"{living[index]:,}", x + column - 32
-        # Large, if that leaves the name free.
-        is_short = len(words) <= 3 and named + DIGIT * len(words) < end
-        size, line = (34, 14) if is_short else (22, 14 if len(words) * DIGIT < end - named else 30)
-        canvas.text(words, (end, y + line), size, anchor="midright", bold=True)
-    panel.top = top + 52 * -(-len(groups) // columns)
-    panel.history(*zip(histories, colors, strict=True), y=(0.0, float(most)), x_label="step")
+    measure = game.match_measure if game.match_measure in game.measured else "kills"
+    points = getattr(field.state, game.measured.get(measure, "kills"))[0].tolist()
+    attackers = [bool(_has_attacks(game, group.unit)) for group in groups]
+    # Side by side; of more than two groups the first ones are on the left, one below another.
+    lines = 1 if len(groups) < 3 else -(-len(groups) // 2)
+    columns = -(-len(groups) // lines)
+    column, words = (WIDTH + 32) // columns, [f"{n:,}" for n in living]
+    starts = [panel.left + k // lines * column for k in range(len(groups))]
+    tops = [panel.top - 6 + k % lines * 50 for k in range(len(groups))]
+    names = [group.name.capitalize() for group in groups]
+    has_room = all(
+        9 * len(name) + 24 * max(len(word), 2) < column - 54
+        for name, word in zip(names, words, strict=True)
+    )
+    for k, (x, y) in enumerate(zip(starts, tops, strict=True)):
+        _draw_swatch(field, (x, y + 10), 1.0, k)
+        canvas.text(
+            names[k], (x + 22, y + (0 if has_room else 2)), 15 if has_room else 13, bold=True
+        )
+        if attackers[k]:
+            canvas.text(_count(points[k], measure), (x + 22, y + 24), 13, canvas.theme.faint)
+        at = (x + column - 32, y + (14 if has_room else 10))
+        size = 34 if has_room else 18
+        canvas.text(words[k], at, size, anchor="midright", bold=True)
+    panel.top += 46 + 50 * (lines - 1)
+    # Where nobody dies the counts say nothing.
+    is_fixed = game.fixed_population
+    values = points if is_fixed else living
+    shown = [k for k in range(len(groups)) if attackers[k] or not is_fixed]
+    histories = [canvas.trace(groups[k].name, time, values[k]) for k in shown]
+    most = max(5, *(float(trace[:, 1].max()) for trace in histories))
+    if not is_fixed:
+        most = max(most, *game.world.placement.group_sizes.tolist())
+    colors = [arena.group_colors(field)[k] for k in shown]
+    curves = zip(histories, colors, strict=True)
+    title = measure if is_fixed else ""
+    panel.history(*curves, y=(0.0, float(most)), x_label="step", title=title)
+
+
+def _has_attacks(game: Any, unit: UnitType) -> bool:
+    row = game.params.units[game.world.unit_types.index(unit)]
+    return int(row[NUM_ACTIONS]) > int(row[NUM_MOVES])
 
 
 def _numbers(field: Field) -> dict[str, str]:
-    """What the attacks of the step did, and the mean hp of each group."""
+    """What the attacks of the step did, and the mean hp of each group if hp can change."""
     attacks = int((field.attack_result != attack.NOTHING).sum())
     hits = int(np.isin(field.attack_result, (attack.HIT, attack.KILL)).sum())
     entries = {"attacks in this step": f"{attacks:,}" + f", {hits:,} hit" * (attacks > 0)}
-    for index, group in enumerate(field.game.world.groups):
+    for index, group in enumerate(field.game.world.groups if _changes_hp(field.game) else ()):
         who = field.alive & (field.game.unit_groups == index)
         mean = f"{float(field.state.hp[0, who].mean()):.2f}" if who.any() else "–"
         entries[f"mean hp, {group.name}"] = mean
     return entries
+
+
+def _changes_hp(game: Any) -> bool:
+    """Whether anything changes the hp of agents."""
+    return any(unit.damage or unit.recover < 0 for unit in game.world.unit_types)
 
 
 # -- the selected agent -------------------------------------------------------------------------
@@ -146,10 +173,9 @@ def _draw_selected(field: Field, panel: Panel, agent: int) -> None:
     if not field.game.params.minimap:
         near = field.game.graph(field.state).neighbors(agent)
         presence = (view[:, :, 1 :: field.game.params.depth] > 0).sum((0, 1))
-        mine = int(field.bodies(np.array([agent])).prod()) * int(field.alive[agent])
         counts = {
             "neighbours alive": int(field.alive[near].sum()),
-            "own group in sight": int(presence[0]) - mine,
+            "own group in sight": int(presence[0]) - int(field.alive[agent]),
             "others in sight": int(presence[1:].sum()),
         }
         shown = {name: f"{count:,}" for name, count in counts.items()}
@@ -186,9 +212,9 @@ def last_action_text(field: Field, agent: int) -> str:
 
 def observed(field: Field, agent: int) -> np.ndarray:
     """The agent's view, float32 [window, window, channels]."""
-    game, k = field.game, int(field.game.types[agent])
-    out = game.allocate_observation((1,), of_type=k)
-    game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]), k)
+    game, kind = field.game, int(field.game.types[agent])
+    out = game.allocate_observation((1,), of_type=kind)
+    game.observe(field.state, out, np.zeros(1, np.int64), np.array([agent]), kind)
     return np.asarray(out["view"] if isinstance(out, dict) else out)[0]
 
 
@@ -211,7 +237,7 @@ def view_maps(field: Field, agent: int, view: np.ndarray) -> dict[str, np.ndarra
     image[view[:, :, 0] > 0] = wall
     for k, color in enumerate(colors):
         there = view[:, :, 1 + depth * k] > 0
-        image[there] = arena.strengths(view[:, :, 2 + depth * k], color, canvas)[there]
+        image[there] = strengths(view[:, :, 2 + depth * k], color, canvas)[there]
     image[corner, corner] = theme.ink
     maps = {"what it sees": image}
 
@@ -239,7 +265,7 @@ def _legend(field: Field, too_many: bool) -> list[LegendRow]:
         too_many: whether the neighbour graph has too many links to draw.
     """
     canvas, theme = field.canvas, field.canvas.theme
-    rows: list[LegendRow] = [lambda y: _draw_hp_key(field, y)]
+    rows: list[LegendRow] = [lambda y: _draw_hp_key(field, y)] if _changes_hp(field.game) else []
     if field.cell < arena.ATTACK_CELL:
         rows.append("attacks: too small to draw here")
     else:
@@ -259,7 +285,7 @@ def _draw_hp_key(field: Field, y: int) -> None:
     """Agents of much and of little hp."""
     canvas, x = field.canvas, Panel(field.canvas).left
     for group in range(field.game.params.num_groups):
-        for share in (1.0, 0.5, 0.1):
+        for share in (1.0, 0.5, 0.1) if field.game.params.num_groups < 5 else (1.0, 0.1):
             _draw_swatch(field, (x, y), share, group)
             x += SWATCH + 2
     canvas.text("much to little hp", (x + 5, y), 13, canvas.theme.ink, "midleft")
@@ -270,9 +296,11 @@ def _draw_attack_key(field: Field, y: int) -> None:
     canvas, x = field.canvas, Panel(field.canvas).left
     for words in ("hit", "miss"):
         # A sample of the length that an attack has on a map of middling size.
-        cell = 15 if field.cell >= arena.SMALL_CELL else 5
+        cell = 15 if field.cell >= SMALL_CELL else 5
         arena.draw_attack(canvas, (x, y - cell // 6), (20 / cell, 0), cell, words == "miss")
         x = canvas.text(words, (x + 24, y), 13, canvas.theme.ink, "midleft") + 18
+    if not _changes_hp(field.game):
+        return
     for color in arena.group_colors(field):
         arena.draw_cross(canvas, (x + 6, y), SWATCH, color)
         x += 15
@@ -285,7 +313,7 @@ def _draw_sight_key(field: Field, y: int) -> None:
     x = canvas.legend((Panel(canvas).left, y), "seen", seen)
     x = canvas.legend((x + 18, y), "in reach", reached)
     group = int(field.game.unit_groups[field.shown])
-    if field.cell >= arena.SMALL_CELL:
+    if field.cell >= SMALL_CELL:
         _draw_swatch(field, (x + 18, y), 1.0, group, marked=True)
         canvas.text("neighbour", (x + 40, y), 13, canvas.theme.ink, "midleft")
 
@@ -293,13 +321,13 @@ def _draw_sight_key(field: Field, y: int) -> None:
 def _draw_swatch(field: Field, at: Point, share: float, group: int, marked: bool = False) -> None:
     """An agent as the map shows it; ``at`` is its left end, at half height."""
     x, y = round(at[0]), round(at[1])
-    color = arena.group_colors(field)[group]
-    if field.cell < arena.SMALL_CELL:
-        pale = arena.strengths(np.array(share), color, field.canvas)
+    look = field.looks[group]._replace(width=1, length=1)
+    if field.cell < SMALL_CELL:
+        pale = strengths(np.array(share), look.color, field.canvas)
         field.canvas.box((x, y - 6, 12, 12), tuple(pale.round().astype(int).tolist()))
         return
     corner, shares = np.array([[x, y - SWATCH // 2]]), np.array([share], np.float32)
-    arena.stamp_agents(field.canvas, corner, shares, group, color, SWATCH, marked)
+    stamp_agents(field.canvas, corner, shares, look, SWATCH, marked)
 
 
 def _count(n: int, measure: str) -> str:

@@ -524,11 +524,11 @@ class GridGame(Game):
                 measures[f"{side}_{measure}"] = getattr(state, name)[:, members].sum(1)
         return measures
 
-    def layout(self) -> Layout | None:
+    def layout(self) -> Layout:
         return layout.layout_of(self)
 
     def places(self, state: State, step: Step, row: int) -> Places:
-        return layout.places_of(state, row)
+        return layout.places_of(self, state, row)
 
     def draw(self, state: State, step: Step, row: int, canvas: Canvas) -> None:
         draw.draw(self, state, step, row, canvas)

@@ -1,12 +1,13 @@
 """Scripted players: what each would do in a state, for every living agent. They see the whole map.
 
 Each is a rule (row, agent) that writes an action into ``out`` [B, N], -1 for agents that are not alive.
-An enemy is an agent of another side. Distances are Euclidean, between positions.
+An enemy is an agent of another side. Distances are Euclidean, between positions. With walls within the
+map, agents go around them; see `around`. `mfenvs.gridworld.hunting` has more players.
 """
 
 import numpy as np
 
-from mfenvs.gridworld.board import ALIVE, BLANK, FIRST, is_free, place_of
+from mfenvs.gridworld.board import ALIVE, BLANK, FIRST, OFF, WALL, is_free, place_of
 from mfenvs.gridworld.tables import (
     LENGTH,
     NUM_ACTIONS,
@@ -159,28 +160,86 @@ def is_in_sight(row, agent, other, params, state):
 
 
 def approach(row, agent, goal, params, state):
-    """The move to a free place that ends nearest to an agent, the first by index; stays if none ends
-    nearer than staying, or if ``goal`` is -1.
+    """The move of `go_to` to an agent's position; stays if ``goal`` is -1."""
+    if goal < 0:
+        return params.units[type_of(agent, params.agents), STAY]
+    x, y = np.int64(state.x[row, goal]), np.int64(state.y[row, goal])
+    return go_to(row, agent, x, y, params, state)
+
+
+def go_to(row, agent, x, y, params, state):
+    """The move to a free place that ends nearest to the cell (x, y), the first by index; stays if none
+    ends nearer than staying. With walls within the map, the cell is that of `around`.
     """
+    if params.has_walls:
+        place = around(row, agent, x, y, params, state)
+        x, y = place % params.stride - params.rim, place // params.stride - params.rim
     unit = type_of(agent, params.agents)
     best = params.units[unit, STAY]
-    if goal < 0:
-        return best
     here = place_of(row, agent, params, state)
-    x, y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
-    least = distance(row, goal, state, x, y)
+    least = distance(row, agent, state, x, y)
     for action in range(params.units[unit, NUM_MOVES]):
         there = here + params.reach[unit, action]
-        if params.single_cell:
-            free = state.grid[row, there] == BLANK
-        else:
-            free = is_free(row, agent, there, params, state)
-        if free:
-            column, line = there % params.stride - params.rim, there // params.stride - params.rim
-            gap = distance(row, goal, state, column, line)
+        if can_stand(row, agent, there, params, state):
+            dx, dy = there % params.stride - params.rim - x, there // params.stride - params.rim - y
+            gap = dx * dx + dy * dy
             if gap < least:
                 best, least = action, gap
     return best
+
+
+def can_stand(row, agent, place, params, state):
+    """Whether a move of the agent to this place succeeds, if nobody moves before."""
+    if params.single_cell:
+        return state.grid[row, place] == BLANK
+    return is_free(row, agent, place, params, state)
+
+
+def around(row, agent, x, y, params, state):
+    """Where to go next on the way to the cell (x, y), as an index in the grid.
+
+    It is the cell itself unless the straight line to it crosses a wall. If it does, it is the nearest
+    opening on either side of that wall, across the line's main direction: that of the shorter way, in
+    steps along the axes. Of equal ways the one is taken whose opening is nearer, then that of the
+    smaller coordinate.
+    """
+    goal = (y + params.rim) * params.stride + x + params.rim
+    from_x, from_y = np.int64(state.x[row, agent]), np.int64(state.y[row, agent])
+    dx, dy = x - from_x, y - from_y
+    steps = max(abs(dx), abs(dy))
+    for k in range(1, steps):
+        at_x = from_x + (2 * dx * k + steps) // (2 * steps)
+        at_y = from_y + (2 * dy * k + steps) // (2 * steps)
+        wall = (at_y + params.rim) * params.stride + at_x + params.rim
+        if is_walled(row, agent, wall, params, state):
+            break
+    else:
+        return goal
+    stride = params.stride if abs(dx) >= abs(dy) else np.int64(1)
+    best, least, nearest_way = goal, np.int64(0), np.int64(0)
+    for step in (-stride, stride):
+        place = wall + step
+        while is_walled(row, agent, place, params, state) and state.grid[row, place] != OFF:
+            place += step
+        if state.grid[row, place] == OFF:
+            continue
+        column, line = place % params.stride - params.rim, place // params.stride - params.rim
+        way = abs(column - from_x) + abs(line - from_y)
+        whole = way + abs(x - column) + abs(y - line)
+        if way > 0 and (best == goal or whole < least or (whole == least and way < nearest_way)):
+            best, least, nearest_way = place, whole, way
+    return best
+
+
+def is_walled(row, agent, place, params, state):
+    """Whether the agent's body at this place covers a wall, or a cell beyond the map."""
+    unit = type_of(agent, params.agents)
+    for line in range(params.units[unit, LENGTH]):
+        for column in range(params.units[unit, WIDTH]):
+            code = state.grid[row, place + line * params.stride + column]
+            if code in (OFF, WALL):
+                return True
+    return False
 
 
 def distance(row, other, state, x, y):

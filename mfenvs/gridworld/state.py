@@ -45,6 +45,7 @@ class Params(NamedTuple):
     joint: Any  # float32 [G, G]; by the groups of attacker and victim
     reach: Any  # int64 [T, A]; the distance in the grid from the position to the cell of an action
     single_cell: bool  # whether all bodies are one cell
+    has_walls: bool  # whether there are walls within the map
     size: int
     rim: int
     stride: int
@@ -281,6 +282,7 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
         joint=backend.asarray(paid_jointly_by(world), np.float32),
         reach=ints(padded([in_grid(cells) for cells in targets])),
         single_cell=most == 1,
+        has_walls=bool(placement.walls) or placement.num_walls > 0,
         size=size,
         rim=rim,
         stride=stride,

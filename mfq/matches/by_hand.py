@@ -93,22 +93,23 @@ class Human(Player):
 
     def _action(self, agent: int, places: Places, board: np.ndarray, last: int) -> int:
         """Returns the action by which an agent follows its order."""
-        layout, order = self._layout, self.orders.get(agent, self.order)
-        if order.action is not None and order.action < len(layout.aims):
+        its, order = self._layout.abilities_of(agent), self.orders.get(agent, self.order)
+        if order.action is not None and order.action < len(its.aims):
             return order.action
-        if not layout.aims.any():  # nobody moves
+        if not its.aims.any():  # nobody moves
             return max(last, 0)
         if order.way is not None:
             return self._toward(agent, FAR * np.array(order.way), places, board)
         if order is ATTACK and (offset := self._nearest_enemy(agent, places)) is not None:
-            hits = np.flatnonzero(layout.is_attack & (layout.aims == offset).all(1))
+            hits = np.flatnonzero(its.is_attack & (its.aims == offset).all(1))
             return int(hits[0]) if len(hits) else self._toward(agent, offset, places, board)
         return self._toward(agent, np.zeros(2), places, board)
 
     def _nearest_enemy(self, agent: int, places: Places) -> np.ndarray | None:
         """Returns how far right of an agent and below it the nearest cell of an enemy lies; None if
         there is no enemy."""
-        others = np.flatnonzero(places.is_shown & (self._groups != self._groups[agent]))
+        is_shown = places.is_shown[: len(self._groups)]  # without food
+        others = np.flatnonzero(is_shown & (self._groups != self._groups[agent]))
         if not len(others):
             return None
         corners = np.stack([places.x, places.y], axis=1)
@@ -120,12 +121,12 @@ class Human(Player):
 
     def _toward(self, agent: int, offset: np.ndarray, places: Places, board: np.ndarray) -> int:
         """Returns the move that ends nearest to an offset among those into free cells."""
-        layout = self._layout
-        moves = np.flatnonzero(~layout.is_attack)
-        gaps = np.hypot(*(layout.aims[moves] - offset).T)
-        width, height = layout.bodies[agent].astype(int).tolist()
+        its = self._layout.abilities_of(agent)
+        moves = np.flatnonzero(~its.is_attack)
+        gaps = np.hypot(*(its.aims[moves] - offset).T)
+        width, height = self._layout.bodies[agent].astype(int).tolist()
         for move in moves[np.argsort(gaps, kind="stable")].tolist():
-            dx, dy = layout.aims[move].tolist()
+            dx, dy = its.aims[move].tolist()
             left, top = int(places.x[agent]) + dx, int(places.y[agent]) + dy
             body = board[max(top, 0) : top + height, max(left, 0) : left + width]
             # To stay is always possible. Cells outside of the board are missing in ``body``.
@@ -135,8 +136,9 @@ class Human(Player):
 
 
 def _board(layout: Layout, places: Places) -> np.ndarray:
-    """Returns the agent in each cell, int64 [height, width]; -1 for none."""
+    """Returns the agent or thing in each cell, int64 [height, width]; -1 for none, -2 for a wall."""
     board = np.full((layout.height, layout.width), -1)
+    board[places.walls[:, 1], places.walls[:, 0]] = -2
     for agent in np.flatnonzero(places.is_shown).tolist():
         width, height = layout.bodies[agent].astype(int).tolist()
         x, y = int(places.x[agent]), int(places.y[agent])

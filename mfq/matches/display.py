@@ -60,7 +60,8 @@ def describe(session: Session, agent: int) -> dict[str, str]:
         step = transition.next_step
         action = int(step.actions[0, agent])
         entries["reward"] = f"{float(step.reward[0, agent]) + 0.0:+.4g}"  # no "-0"
-        entries["chose"] = layout.action_names[action] if action >= 0 else "nothing"
+        names = layout.abilities_of(agent).action_names
+        entries["chose"] = names[action] if action >= 0 else "nothing"
     near = view.graph.neighbors(agent)
     entries["neighbours"] = f"{int(places.is_shown[near].sum()):,}" if is_shown else "–"
     return entries
@@ -92,8 +93,9 @@ def _draw_values(
     # Probabilities start at 0; only differences of Q matter.
     low = 0.0 if name == "probability" else float(values.min())
     span = max(float(values.max()) - low, 1e-9)
+    names = layout.abilities_of(agent).action_names
     ends = [
-        canvas.text(layout.action_names[action], (left, top + LINE * k - 1), 11)
+        canvas.text(names[action], (left, top + LINE * k - 1), 11)
         for k, action in enumerate(shown.tolist())
     ]
     start, end = min(max(ends) + 8, left + 140), right - 44

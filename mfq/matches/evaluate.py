@@ -157,55 +157,122 @@ def head_to_head(
     seed: int = 0,
     explore: bool = False,
 ) -> dict[str, Scores]:
-    """Plays a match of two players. Each plays both sides in half of the episodes, from the same seeds.
+    """Plays a match of two players. Each plays all sides, in equally many episodes, from the same seeds.
+
+    With more than two groups ``a`` plays one group after another, and ``b`` all others.
+
+    Where two groups have different types of agents, such as predators and prey, the sides cannot be
+    compared. Then the two episodes of a seed decide together: a player wins them if it is ahead over
+    both, such as by more tags as predators than it allows as prey. Each side, and "both", has the win
+    rate of these pairs.
 
     Args:
-        view: a view of two groups.
+        view: a view of two or more groups.
         a, b: players, or their names as in `evaluate`.
-        episodes: the total number of episodes, at least 2; an odd number is rounded up.
+        episodes: the total number of episodes, at least that of the groups; rounded up to a multiple.
         seed, explore: as in `evaluate`.
 
     Returns:
         The `summary` for ``a``: by the group that it played, and of all episodes as "both".
 
     Raises:
-        ValueError, TypeError: as `evaluate`, or unless the view has two groups.
+        ValueError, TypeError: as `evaluate`, or unless the view has two or more groups.
     """
-    records, _ = match(view, a, b, episodes, seed, explore)
+    check_view(view)
+    if len(view.group_names) > 2:
+        records = _in_each_group(view, a, b, episodes, seed, explore)
+    else:
+        records, _ = match(view, a, b, episodes, seed, explore)
     return {side: summary(record) for side, record in records.items()}
 
 
 def match(
     view: View, a: Player | str, b: Player | str, episodes: int, seed: int, explore: bool = False
 ) -> tuple[dict[str, Record], dict[str, Record]]:
-    """Returns the records of ``a`` and of ``b`` in a `head_to_head`, by group played, and "both"."""
+    """Returns the records of ``a`` and of ``b`` in a `head_to_head` of two groups, by group played, and
+    "both"."""
     check_view(view)
     if len(view.group_names) != 2:
         raise ValueError(f"the view has groups {view.group_names}; allowed: two")
     episodes = whole("episodes", episodes, 2)
     first, second = view.group_names
-    if "both" in view.group_names:
-        raise ValueError(
-            f"the view has groups {view.group_names}; allowed: other names than 'both'"
-        )
+    _refuse_both(view)
     of_a: dict[str, Record] = {}
     of_b: dict[str, Record] = {}
     for side_a, side_b in ((first, second), (second, first)):
         played = play(view, {side_a: a, side_b: b}, -(-episodes // 2), seed, explore)
         of_a[side_a], of_b[side_b] = record_of(played, side_a), record_of(played, side_b)
     of_b = {first: of_b[first], second: of_b[second]}
-    for records in (of_a, of_b):
-        records["both"] = _concatenate(records[first], records[second])
-    return of_a, of_b
+    if _have_equal_types(view):
+        for records in (of_a, of_b):
+            records["both"] = _concatenate(records[first], records[second])
+        return of_a, of_b
+    margins = [
+        _margin(of_a[side], of_b[other], view.match_measure)
+        for side, other in ((first, second), (second, first))
+    ]
+    ahead = margins[0] + margins[1]
+    return _by_pairs(of_a, ahead), _by_pairs(of_b, -ahead)
 
 
-def _concatenate(a: Record, b: Record) -> Record:
-    """Returns the episodes of two records as one."""
+def _refuse_both(view: View) -> None:
+    if "both" in view.group_names:
+        raise ValueError(
+            f"the view has groups {view.group_names}; allowed: other names than 'both'"
+        )
+
+
+def _in_each_group(
+    view: View, a: Player | str, b: Player | str, episodes: int, seed: int, explore: bool
+) -> dict[str, Record]:
+    """Returns the records of ``a`` in each group against ``b`` in all others, and "both"."""
+    _refuse_both(view)
+    names = view.group_names
+    each = -(-whole("episodes", episodes, len(names)) // len(names))
+    records = {
+        side: record_of(play(view, {**dict.fromkeys(names, b), side: a}, each, seed, explore), side)
+        for side in names
+    }
+    return records | {"both": _concatenate(*records.values())}
+
+
+def _have_equal_types(view: View) -> bool:
+    """Whether all groups have agents of the same types."""
+    types = [set(view.types[view.groups == k].tolist()) for k in range(len(view.group_names))]
+    return all(each == types[0] for each in types)
+
+
+def _margin(record: Record, other: Record, deciding: str | None) -> np.ndarray:
+    """By how much a group is ahead of the other one in each episode: float64 [E]."""
+    if deciding is None:
+        return record.returns - other.returns
+    return record.measures[f"{deciding}_difference"]
+
+
+def _by_pairs(records: dict[str, Record], ahead: np.ndarray) -> dict[str, Record]:
+    """Returns records of two sides, and "both", that win where a player is ahead over both episodes of
+    a seed; "both" has the means of the pairs."""
+    won, drawn = ahead > 0, ahead == 0
+    first, second = (record._replace(won=won, drawn=drawn) for record in records.values())
+    shared = [name for name in first.measures if name in second.measures]
+    both = Record(
+        won,
+        drawn,
+        (first.returns + second.returns) / 2,
+        {name: (first.measures[name] + second.measures[name]) / 2 for name in shared},
+    )
+    return dict(zip(records, (first, second), strict=True)) | {"both": both}
+
+
+def _concatenate(first: Record, *others: Record) -> Record:
+    """Returns the episodes of records as one; of measures, those that all have."""
+    records = (first, *others)
+    shared = [name for name in first.measures if all(name in each.measures for each in others)]
     return Record(
-        np.concatenate([a.won, b.won]),
-        np.concatenate([a.drawn, b.drawn]),
-        np.concatenate([a.returns, b.returns]),
-        {name: np.concatenate([values, b.measures[name]]) for name, values in a.measures.items()},
+        np.concatenate([each.won for each in records]),
+        np.concatenate([each.drawn for each in records]),
+        np.concatenate([each.returns for each in records]),
+        {name: np.concatenate([each.measures[name] for each in records]) for name in shared},
     )
 
 

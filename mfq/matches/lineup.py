@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mfq.agents.base import Player
@@ -46,7 +47,8 @@ def lineup(
 
     Args:
         game: the id of a game of mfenvs.
-        player: who plays all groups, or those that no other argument names.
+        player: who plays all groups, or those that no other argument names; or players by group, such
+            as "predator=hunt,prey=flee".
         red, blue: who plays red and blue, in games that have them.
         env_options: options of the game, over those of the training.
         other: who plays the groups that nobody was named for. In battle, if nobody was named at all,
@@ -68,7 +70,9 @@ def lineup(
     asked: dict[str, str | None] = {"red": red, "blue": blue}
     if name == "battle_v0" and player is None and not any(asked.values()):
         asked = {**PRETRAINED}
-    rest = player or other
+    by_group = _by_group(player or other)
+    rest = by_group.pop("", other)
+    asked |= by_group
     named = {"player": rest, **{group: source for group, source in asked.items() if source}}
     trained = None
     for flag, source in named.items():
@@ -85,10 +89,19 @@ def lineup(
     for group, named_source in asked.items():
         if named_source is not None and group not in sources:
             raise ValueError(
-                f"{group}={named_source!r} where the groups are {', '.join(sources)}; allowed: --player"
+                f"{group}={named_source!r} where the groups are {', '.join(sources)}; allowed: "
+                f"--player PLAYER, or --player {','.join(f'{each}=PLAYER' for each in sources)}"
             )
     made = {
         source: makers[source](view) if source in makers else load_player(source, view)
         for source in dict.fromkeys(sources.values())
     }
     return Lineup(name, view, {group: made[source] for group, source in sources.items()}, sources)
+
+
+def _by_group(player: str) -> dict[str, str]:
+    """Returns the players in a text GROUP=PLAYER,... by group; that of a text without groups by ""."""
+    if "=" not in player or Path(player).exists():
+        return {"": player}
+    pairs = [part.partition("=") for part in player.split(",")]
+    return {group.strip(): source.strip() for group, _, source in pairs}

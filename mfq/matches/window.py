@@ -33,8 +33,9 @@ class PlayConfig:
     MODULE:NAME of a player of your own, or "human": you give the orders, see the help on the key h.
 
     Attributes:
-        player: who plays all agents, or those groups that no other flag names. None: random; in battle
-            rush, or without any player the pretrained "mfq" and "iql".
+        player: who plays all agents, or those groups that no other flag names; or players by group, such
+            as "predator=hunt,prey=flee". None: random; in battle rush, or without any player the
+            pretrained "mfq" and "iql".
         red: who plays red, in games that have it.
         blue: who plays blue, in games that have it.
         episodes: stop after this number of episodes. None: play until the window is closed; without a
@@ -324,7 +325,7 @@ class Window:
 
     def _select(self, direction: int) -> None:
         """Selects the next agent that is shown."""
-        shown = self.cast.view.places().is_shown.nonzero()[0].tolist()
+        shown = self.cast.view.places().is_shown[: self.cast.view.num_agents].nonzero()[0].tolist()
         if self.selected is None:
             later = shown[::direction]
         else:

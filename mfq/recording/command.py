@@ -21,8 +21,9 @@ class RecordConfig:
 
     Attributes:
         out: the file; its suffix says what it is. None: GAME.html.
-        player: who plays all agents, or those groups that no other flag names. None: random; in battle
-            without any player, the pretrained "mfq" and "iql".
+        player: who plays all agents, or those groups that no other flag names; or players by group, such
+            as "predator=hunt,prey=flee". None: random; in battle without any player, the pretrained
+            "mfq" and "iql".
         red: who plays red, in games that have it.
         blue: who plays blue, in games that have it.
         episodes: the number of episodes.

@@ -55,6 +55,7 @@ class Recording(NamedTuple):
         frames: the frames.
         starts: the index of the first frame of each episode.
         initial: int64 [episodes, N]; the actions in effect at the start of each, -1 for none.
+        walls: int64 [W, 2]; the cells of walls in each episode.
     """
 
     title: str
@@ -67,6 +68,7 @@ class Recording(NamedTuple):
     frames: list[Frame]
     starts: list[int]
     initial: np.ndarray
+    walls: list[np.ndarray]
 
 
 class Recorder:
@@ -77,21 +79,23 @@ class Recorder:
         players: the players whose values of actions are recorded.
 
     Raises:
-        ValueError: if the view has no layout, or agents of several types.
+        ValueError: if the view has no layout.
     """
 
     def __init__(self, view: View, players: Iterable[Player]) -> None:
         layout = view.layout
         if layout is None:
             raise ValueError(
-                "the environment has no layout, which a replay page draws; allowed: games of mfenvs "
-                "that have one, or a .gif or an .mp4 of an environment that renders"
+                "the environment has no layout, which a replay page draws; allowed: games of mfenvs, "
+                "or a .gif or an .mp4 of an environment that renders"
             )
         self._view, self._layout = view, layout
+        self._num_actions = max(len(each.action_names) for each in layout.abilities)
         self._players = [part for player in players for part in player.parts]
         self._frames: list[Frame] = []
         self._starts: list[int] = []
         self._initial: list[np.ndarray] = []
+        self._walls: list[np.ndarray] = []
         self._names: list[str] = []
         self._places: Places | None = None  # at the end of the last step
         self._fixed = view.graph if view.graph.fixed else None
@@ -101,6 +105,7 @@ class Recorder:
         self._starts.append(len(self._frames))
         self._initial.append(_copied(step.actions))
         self._places = self._view.places()
+        self._walls.append(self._places.walls)
 
     def add(self, transition: Transition) -> None:
         """Adds the frame before a step; call it right after the step."""
@@ -120,7 +125,7 @@ class Recorder:
         """Adds the last frame of an episode, after its last step."""
         assert self._places is not None
         count = self._view.num_agents
-        nothing = np.full((count, self._view.num_actions), np.nan, np.float32)
+        nothing = np.full((count, self._num_actions), np.nan, np.float32)
         actions, rewards = np.full(count, -1), np.zeros(count, np.float32)
         step = transition.next_step
         self._frames.append(self._frame(step, self._places, actions, rewards, nothing))
@@ -139,6 +144,7 @@ class Recorder:
             frames=self._frames,
             starts=self._starts,
             initial=np.stack(self._initial),
+            walls=self._walls,
         )
 
     def _frame(
@@ -160,13 +166,14 @@ class Recorder:
 
     def _values(self) -> np.ndarray:
         """Returns the values that the players compared: float32 [N, A], NaN where unknown."""
-        values = np.full((self._view.num_agents, self._view.num_actions), np.nan, np.float32)
+        values = np.full((self._view.num_agents, self._num_actions), np.nan, np.float32)
         for player in self._players:
             if (last := player.last_values) is None:
                 continue
             index = last.agents.cpu().numpy()
             of_row = index < self._view.num_agents
-            values[index[of_row]] = last.values.float().cpu().numpy()[of_row]
+            compared = last.values.float().cpu().numpy()[of_row]
+            values[index[of_row], : compared.shape[1]] = compared  # of types with fewer actions
             if last.name not in self._names:
                 self._names.append(last.name)
         return values

@@ -3,7 +3,7 @@
 The file has a header in JSON and the arrays of all frames one after the other, deflated, in base64. The
 page itself is in page/: HTML, CSS and JavaScript.
 
-Legend: T frames, N agents, A actions, E directed edges.
+Legend: T frames, N agents, A actions (the most of a type), E directed edges.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def encode(recording: Recording, fps: float) -> tuple[dict[str, Any], bytes]:
     arrays = {name: np.ascontiguousarray(array.T) for name, array in arrays.items()}
     arrays["initial"] = recording.initial.astype(np.int16)
     if recording.value_name:
-        arrays |= _levels(np.stack([frame.values for frame in frames]))
+        counts = np.array([len(each.action_names) for each in layout.abilities])[layout.types]
+        arrays |= _levels(np.stack([frame.values for frame in frames]), counts)
     header: dict[str, Any] = {
         "version": VERSION,
         "title": recording.title,
@@ -112,10 +113,21 @@ def encode(recording: Recording, fps: float) -> tuple[dict[str, Any], bytes]:
         "board": [layout.width, layout.height],
         "bodies": layout.bodies.tolist(),
         "value": {"name": layout.value_name, "range": list(layout.value_range)},
-        "actions": list(layout.action_names),
-        "aims": layout.aims.tolist(),
-        "attacks": layout.is_attack.tolist(),
-        "sight": layout.sight.tolist(),
+        "most": None if layout.most is None else layout.most.tolist(),
+        "type": layout.types.tolist(),
+        "types": [
+            {
+                "actions": list(each.action_names),
+                "aims": each.aims.tolist(),
+                "attacks": each.is_attack.tolist(),
+                "sight": each.sight.tolist(),
+            }
+            for each in layout.abilities
+        ],
+        "things": list(layout.things),
+        "thing": layout.thing.tolist(),
+        "colors": layout.colors,
+        "walls": [walls.tolist() for walls in recording.walls],
         "values": recording.value_name,
         "frames": len(frames),
         "starts": recording.starts,
@@ -144,12 +156,17 @@ def encode(recording: Recording, fps: float) -> tuple[dict[str, Any], bytes]:
     return header, b"".join(pieces)
 
 
-def _levels(values: np.ndarray) -> dict[str, np.ndarray]:
+def _levels(values: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     """Returns values [T, N, A] as bytes between the least and the largest of each agent and frame, NaN
-    where these are unknown."""
-    known = ~np.isnan(values).any(-1)
-    low = _rounded(np.where(known, np.nan_to_num(values).min(-1), np.nan))
-    high = _rounded(np.where(known, np.nan_to_num(values).max(-1), np.nan))
+    where these are unknown.
+
+    Args:
+        counts: int [N]; how many actions each agent has.
+    """
+    has = np.arange(values.shape[2]) < counts[:, None]
+    known = ~(np.isnan(values) & has).any(-1)
+    low = _rounded(np.where(known, np.where(has, values, np.inf).min(-1), np.nan))
+    high = _rounded(np.where(known, np.where(has, values, -np.inf).max(-1), np.nan))
     span = np.where(high > low, high - low, 1.0)
     level = np.nan_to_num((values - low[..., None]) / span[..., None] * LEVELS).clip(0, LEVELS)
     return {

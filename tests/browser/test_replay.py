@@ -195,7 +195,7 @@ def test_the_numbers_under_the_pointer_are_the_recorded_ones(browser, battle):
         shown = facts(browser)
         assert float(shown["hp"]) == pytest.approx(arrays["value"][agent, now], rel=5e-3)
         assert float(shown["reward"]) == pytest.approx(arrays["reward"][agent, now], rel=5e-3)
-        assert shown["action"] == header["actions"][arrays["action"][agent, now]]
+        assert shown["action"] == header["types"][0]["actions"][arrays["action"][agent, now]]
         same = (np.array(header["group"]) == header["group"][agent]) & arrays["shown"][:, now]
         assert int(shown["neighbours"]) == same.sum() - 1
         mean = shown_mean(header, arrays, agent, now)

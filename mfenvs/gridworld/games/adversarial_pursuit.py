@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
+from mfenvs.gridworld.hunting import HUNTERS
 from mfenvs.gridworld.units import AttackReward, Group, UnitType, World, bounds_of, single
 from mfenvs.validate import plain_fields
 
@@ -158,6 +159,7 @@ class PursuitGame(GridGame):
     Config = PursuitConfig
     name = "Adversarial pursuit"
     fixed_population = True
+    players = HUNTERS
     match_measure = "tags"
     measured = {"alive": "living", "attempts": "attacks", "tags": "hits"}  # noqa: RUF012
     world_of = staticmethod(pursuit_world)

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
+from mfenvs.gridworld.hunting import FORAGERS
 from mfenvs.gridworld.placement import Cell
 from mfenvs.gridworld.units import AttackReward, Group, UnitType, World, bounds_of, single
 from mfenvs.validate import plain_fields
@@ -198,6 +199,7 @@ class GatherGame(GridGame):
     id = "gather_v0"
     Config = GatherConfig
     name = "Gather"
+    players = FORAGERS
     match_measure = "eaten"
     measured = {"alive": "living", "attacks": "attacks", "bites": "hits", "eaten": "kills"}  # noqa: RUF012
     world_of = staticmethod(gather_world)

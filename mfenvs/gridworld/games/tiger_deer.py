@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
+from mfenvs.gridworld.hunting import PAIRS
 from mfenvs.gridworld.units import AttackReward, Group, UnitType, World, bounds_of, single
 from mfenvs.validate import plain_fields
 
@@ -180,6 +181,7 @@ class TigerDeerGame(GridGame):
     id = "tiger_deer_v0"
     Config = TigerDeerConfig
     name = "Tiger and deer"
+    players = PAIRS
     match_measure = "kills"
     world_of = staticmethod(tiger_deer_world)
     rewards_exceed_range = True

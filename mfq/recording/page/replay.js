@@ -1,9 +1,10 @@
 // Plays a recording. The header says what is in the data; see mfq/recording/page.py.
-// Frames f, agents i and j, actions a. Arrays of agents are indexed [i * frames + f].
+// Frames f, agents i and j, actions a, types t. Arrays of agents are indexed [i * frames + f]. In those of
+// places other things, such as food, follow the agents.
 
 const VERSION = 1;
 const ARRAYS = { uint8: Uint8Array, int16: Int16Array, int32: Int32Array, float32: Float32Array };
-const NAMED = { red: "#d1553f", blue: "#3f78b5", green: "#1f9e7d" };
+const NAMED = { red: "#d1553f", blue: "#3f78b5", green: "#1f9e7d", amber: "#e0992e" };
 const COLORS = ["#3f78b5", "#e0992e", "#1f9e7d", "#d1553f", "#8d6bb8", "#7a7a7a"];
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 const MOST_EDGES = 400; // that are drawn of one agent
@@ -37,7 +38,8 @@ async function read() {
     data[name] = new ARRAYS[kind](buffer, offset, length);
   }
   const { frames, agents } = header;
-  if (!(frames > 0) || !agents.length || data.x.length !== frames * agents.length) {
+  const units = agents.length + header.thing.length;
+  if (!(frames > 0) || !agents.length || data.x.length !== frames * units) {
     throw new Error("it has no frames, or frames of another size");
   }
   return { ...header, data, count: agents.length };
@@ -47,14 +49,23 @@ function start(replay) {
   const { data, frames, count } = replay;
   const at = (i, f) => i * frames + f;
   const mode = { time: 0, playing: false, speed: 2, hovered: -1, pinned: -1 };
-  const colors = replay.groups.map((name, k) => NAMED[name] ?? COLORS[k % COLORS.length]);
+  const all = count + replay.thing.length;
+  const named = (name) => NAMED[replay.colors[name] ?? name];
+  const colors = replay.groups.map((name, k) => named(name) ?? COLORS[k % COLORS.length]);
+  const things = replay.things.map((name) => named(name) ?? COLORS[2]);
+  const color = (i) => (i < count ? colors[replay.group[i]] : things[replay.thing[i - count]]);
+  const typeOf = (i) => replay.types[replay.type[i]];
+  const kindred = replay.types.map((one) => replay.types.map(
+    (other) => one.actions.join() === other.actions.join(),
+  ));
+  const most = Math.max(...replay.types.map((type) => type.actions.length));
   const graph = neighbourhoods(replay);
-  const curves = curvesOf(replay, colors);
+  const curves = curvesOf(replay, colors, things);
   const board = $("board"), chart = $("chart");
   const center = (i, f) => [
     data.x[at(i, f)] + replay.bodies[i][0] / 2, data.y[at(i, f)] + replay.bodies[i][1] / 2,
   ];
-  const frame = () => Math.min(frames - 1, Math.floor(mode.time + 1e-6));
+  const frame = () => Math.max(0, Math.min(frames - 1, Math.floor(mode.time + 1e-6)));
   const episode = (f) => replay.starts.findLastIndex((first) => first <= f);
   const focus = () => (mode.hovered >= 0 ? mode.hovered : mode.pinned);
   let shownFrame = -1, shownFocus = -2, waiting = false, last = 0;
@@ -66,7 +77,8 @@ function start(replay) {
   }
   $("speed").value = mode.speed;
   $("legend").replaceChildren(...curves.flatMap((curve) => [label(curve.title, curve.color)]));
-  const valueBars = bars($("values"), replay.actions), meanBars = bars($("mean"), replay.actions);
+  const valueBars = replay.types.map((type) => bars($("values"), type.actions));
+  const meanBars = replay.types.map((type) => bars($("mean"), type.actions));
 
   // -- what the actions mean -------------------------------------------------------------------
 
@@ -74,18 +86,19 @@ function start(replay) {
   function valuesOf(i, f) {
     const low = data.low?.[at(i, f)], high = data.high?.[at(i, f)];
     if (low === undefined || Number.isNaN(low)) return null;
-    const first = i * replay.actions.length;
-    return replay.actions.map((_, a) => (
+    const first = i * most;
+    return typeOf(i).actions.map((_, a) => (
       low + (data.level[(first + a) * frames + f] / 255) * (high - low)
     ));
   }
 
-  /** The mean action of i's neighbours in the step before frame f. */
+  /** The mean action of i's neighbours in the step before frame f, of those with the same actions. */
   function meanOf(i, f) {
     const number = episode(f), isFirst = replay.starts[number] === f;
-    const mean = replay.actions.map(() => 0);
+    const mean = typeOf(i).actions.map(() => 0);
     let total = 0;
     for (const j of graph(i, isFirst ? f : f - 1)) {
+      if (!kindred[replay.type[i]][replay.type[j]]) continue;
       const a = isFirst ? data.initial[number * count + j] : data.action[at(j, f - 1)];
       if (a >= 0) {
         mean[a] += 1;
@@ -120,7 +133,9 @@ function start(replay) {
     const f = frame(), part = mode.time - f, chosen = focus();
     const continues = f + 1 < frames && !replay.starts.includes(f + 1);
     if (chosen >= 0 && data.shown[at(chosen, f)]) drawSight(context, chosen, f, cell, style);
-    for (let i = 0; i < count; i += 1) {
+    context.fillStyle = style.getPropertyValue("--wall");
+    for (const [x, y] of replay.walls[episode(f)]) context.fillRect(x * cell, y * cell, cell, cell);
+    for (let i = 0; i < all; i += 1) {
       if (!data.shown[at(i, f)]) continue;
       const stays = continues && data.shown[at(i, f + 1)];
       const moved = stays ? part : 0;
@@ -135,20 +150,24 @@ function start(replay) {
   }
 
   function drawAgent(context, i, left, top, cell, value, alpha, isChosen, style) {
-    const [low, high] = replay.value.range;
+    const [low, high] = [replay.value.range[0], replay.most?.[i] ?? replay.value.range[1]];
     const share = Math.max(0, Math.min(1, (value - low) / (high - low || 1)));
     const [width, height] = replay.bodies[i];
     const gap = cell >= 6 ? cell * 0.08 : 0;
-    if (replay.groups.length > 1) {
+    const isColored = replay.groups.length > 1 || replay.things.length > 0;
+    if (isColored) {
       context.globalAlpha = alpha * (0.35 + 0.65 * share);
-      context.fillStyle = colors[replay.group[i]];
+      context.fillStyle = color(i);
     } else {
       context.globalAlpha = alpha;
       context.fillStyle = mix(COLORS[0], COLORS[1], share);
     }
     const box = [left * cell + gap, top * cell + gap, width * cell - 2 * gap, height * cell - 2 * gap];
     context.beginPath();
-    if (cell >= 6 && replay.groups.length > 1) context.roundRect(...box, cell * 0.25);
+    // Of several types the first are round; other things are diamonds.
+    const isRound = i < count && replay.types.length > 1 && replay.type[i] === 0;
+    if (cell >= 6 && i >= count) diamond(context, ...box);
+    else if (cell >= 6 && isColored) context.roundRect(...box, isRound ? Math.min(box[2], box[3]) / 2 : cell * 0.25);
     else context.rect(...box);
     context.fill();
     context.globalAlpha = 1;
@@ -166,10 +185,12 @@ function start(replay) {
     context.beginPath();
     for (let i = 0; i < count; i += 1) {
       const a = data.action[at(i, f)];
-      if (a < 0 || !replay.attacks[a] || !data.shown[at(i, f)]) continue;
-      const [x, y] = center(i, f), [dx, dy] = replay.aims[a];
+      if (a < 0 || !typeOf(i).attacks[a] || !data.shown[at(i, f)]) continue;
+      const [x, y] = center(i, f), [dx, dy] = typeOf(i).aims[a];
+      // From the middle of the body to that of the cell.
+      const right = data.x[at(i, f)] + dx + 0.5 - x, down = data.y[at(i, f)] + dy + 0.5 - y;
       context.moveTo(x * cell, y * cell);
-      context.lineTo((x + dx * 0.8) * cell, (y + dy * 0.8) * cell);
+      context.lineTo((x + right * 0.8) * cell, (y + down * 0.8) * cell);
     }
     context.stroke();
     context.globalAlpha = 1;
@@ -180,7 +201,7 @@ function start(replay) {
     const x = data.x[at(i, f)] + Math.floor(width / 2), y = data.y[at(i, f)] + Math.floor(height / 2);
     context.fillStyle = style.getPropertyValue("--sight");
     context.globalAlpha = 0.13;
-    for (const [dx, dy] of replay.sight) {
+    for (const [dx, dy] of typeOf(i).sight) {
       context.fillRect((x + dx) * cell, (y + dy) * cell, cell, cell);
     }
     context.globalAlpha = 1;
@@ -243,7 +264,11 @@ function start(replay) {
     $("counts").replaceChildren(...replay.groups.map((name, k) => {
       let living = 0;
       for (let j = 0; j < count; j += 1) living += replay.group[j] === k && data.shown[at(j, f)];
-      return label(`${name} ${living}`, replay.groups.length > 1 ? colors[k] : null);
+      return label(`${name} ${living}`, replay.groups.length > 1 || replay.things.length ? colors[k] : null);
+    }), ...replay.things.map((name, k) => {
+      let left = 0;
+      for (let j = count; j < all; j += 1) left += replay.thing[j - count] === k && data.shown[at(j, f)];
+      return label(`${name} ${left}`, things[k]);
     }), ...curves.filter((curve) => curve.isMeasure).map(
       (curve) => label(`${curve.title} ${number(curve.values[f] ?? NaN)}`, null),
     ));
@@ -257,7 +282,7 @@ function start(replay) {
     $("name").textContent = replay.agents[i];
     const facts = { group: replay.groups[replay.group[i]] };
     facts[replay.value.name] = isShown ? number(data.value[at(i, f)]) : "gone";
-    facts.action = a >= 0 ? replay.actions[a] : "none";
+    facts.action = a >= 0 ? typeOf(i).actions[a] ?? "none" : "none";
     facts.reward = number(data.reward[at(i, f)]);
     facts.neighbours = graph(i, f).filter((j) => data.shown[at(j, f)]).length;
     $("facts").replaceChildren(...Object.entries(facts).flatMap(([name, text]) => {
@@ -269,8 +294,11 @@ function start(replay) {
     const values = isShown ? valuesOf(i, f) : null;
     $("values-title").textContent = values ? `${replay.values} of its actions` : "";
     $("values").hidden = !values;
-    if (values) valueBars(values, a, replay.values === "probability" ? [0, 1] : null);
-    meanBars(meanOf(i, f), -1, [0, 1]);
+    const limits = replay.values === "probability" ? [0, 1] : null;
+    if (values) valueBars[replay.type[i]](values, a, limits);
+    meanBars[replay.type[i]](meanOf(i, f), -1, [0, 1]);
+    const isMixed = kindred.some((row) => row.includes(false));
+    $("mean-title").textContent = `Mean action of its neighbours${isMixed ? " of its type" : ""}`;
   }
 
   // -- time ------------------------------------------------------------------------------------
@@ -292,7 +320,8 @@ function start(replay) {
 
   function tick(now) {
     if (!mode.playing) return;
-    mode.time += (Math.min(now - last, 250) / 1000) * replay.fps * SPEEDS[mode.speed];
+    // The first frame may have begun before the key was pressed.
+    mode.time += (Math.max(0, Math.min(now - last, 250)) / 1000) * replay.fps * SPEEDS[mode.speed];
     last = now;
     if (mode.time >= frames - 1) {
       mode.time = frames - 1;
@@ -430,7 +459,7 @@ function neighbourhoods({ graph, data, count }) {
 
 /** The curves of the chart: of the agents on the board where they become fewer, or of the measures; and
     of the rewards so far, the mean over a group's agents. */
-function curvesOf({ frames, count, groups, group, starts, measures, data }, colors) {
+function curvesOf({ frames, count, groups, group, starts, measures, data, things: names, thing }, colors, things) {
   const shown = groups.map(() => new Array(frames).fill(0));
   const earned = groups.map(() => new Array(frames).fill(0));
   const sizes = groups.map((_, k) => group.filter((each) => each === k).length);
@@ -452,10 +481,16 @@ function curvesOf({ frames, count, groups, group, starts, measures, data }, colo
   if (shown.some((counts) => counts.some((n) => n !== counts[0]))) {
     shown.forEach((values, k) => curves.push({ title: `${groups[k]} on the board`, values, color: colors[k], ...range(shown) }));
   } else {
-    Object.entries(measures).slice(0, several ? 0 : 3).forEach(([title, values], k) => (
+    Object.entries(measures).slice(0, several || names.length ? 0 : 3).forEach(([title, values], k) => (
       curves.push({ title: title.replaceAll("_", " "), values, color: COLORS[k], isMeasure: true, ...range([values]) })
     ));
   }
+  names.forEach((name, k) => {
+    const values = Array.from({ length: frames }, (_, f) => (
+      thing.reduce((left, each, j) => left + (each === k && data.shown[(count + j) * frames + f]), 0)
+    ));
+    curves.push({ title: `${name} on the board`, values, color: things[k], ...range([values]) });
+  });
   earned.forEach((values, k) => curves.push({
     title: several ? `reward of ${groups[k]} so far` : "reward so far",
     values,
@@ -475,8 +510,8 @@ function bars(element, names) {
     row.title = name;
     return row;
   });
-  element.replaceChildren(...rows);
   return (values, chosen, limits) => {
+    if (element.firstChild !== rows[0]) element.replaceChildren(...rows);
     const [low, high] = limits ?? [Math.min(...values), Math.max(...values)];
     values.forEach((value, a) => {
       rows[a].classList.toggle("chosen", a === chosen);
@@ -484,6 +519,15 @@ function bars(element, names) {
       rows[a].lastChild.textContent = number(value);
     });
   };
+}
+
+/** Adds a diamond within a box to the path. */
+function diamond(context, x, y, width, height) {
+  context.moveTo(x + width / 2, y);
+  context.lineTo(x + width, y + height / 2);
+  context.lineTo(x + width / 2, y + height);
+  context.lineTo(x, y + height / 2);
+  context.closePath();
 }
 
 /** A text after a square of a colour. */

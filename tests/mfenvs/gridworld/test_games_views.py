@@ -191,10 +191,16 @@ def test_a_vector_env_where_nobody_dies(shown):
         AgentVectorEnv(game_class("tiger_deer_v0"), 2)
 
 
-def test_a_display_gets_no_layout_that_would_mislead():
-    assert batched("combined_arms").layout() is None
-    assert batched("gather").layout() is None
-    assert batched("battlefield").layout() is None
+def test_displays_get_types_bodies_walls_and_food():
+    arms, food, field = (batched(name) for name in ("combined_arms", "gather", "battlefield"))
+    assert [len(each.action_names) for each in arms.layout().abilities] == [9, 25]
+    assert (arms.layout().types == arms.game.types).all()
+    layout = food.layout()
+    assert layout.things == ("food",)
+    assert len(layout.bodies) == food.game.num_agents + len(layout.thing)
+    field.reset(seed=1)
+    walls = field.places().walls
+    assert sorted(map(tuple, walls.tolist())) == sorted(field.game.world.placement.walls)
 
 
 @every_game

@@ -8,7 +8,7 @@ import torch
 
 import mfq
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfenvs.layout import Layout, Places
+from mfenvs.layout import Abilities, Layout, Places
 from mfq.matches.by_hand import BY_KEY, Human
 from mfq.matches.lineup import lineup
 
@@ -21,7 +21,7 @@ def battle(**options):
 
 
 def offsets(view, actions):
-    return view.layout.aims[actions[0].numpy()]
+    return view.layout.abilities_of(0).aims[actions[0].numpy()]
 
 
 def test_at_first_all_stay():
@@ -118,15 +118,16 @@ def test_one_row_of_a_game_of_mfenvs():
 
 
 @pytest.mark.parametrize(
-    ("corners", "width", "moves"),
+    ("corners", "width", "walls", "moves"),
     [
-        ([0, 5], 9, True),
-        ([0, 2], 9, False),  # the front cell is taken
-        ([1, 8], 9, True),
-        ([1, 8], 3, False),  # the front cell is outside
+        ([0, 5], 9, [], True),
+        ([0, 2], 9, [], False),  # the front cell is taken
+        ([0, 5], 9, [2], False),  # the front cell is a wall
+        ([1, 8], 9, [], True),
+        ([1, 8], 3, [], False),  # the front cell is outside
     ],
 )
-def test_bodies_of_several_cells_move_as_a_whole(corners, width, moves):
+def test_bodies_of_several_cells_move_as_a_whole(corners, width, walls, moves):
     """Two agents of two cells, of which the first is to go right."""
     count, falsehoods = len(corners), np.zeros(2, bool)
     layout = Layout(
@@ -135,14 +136,20 @@ def test_bodies_of_several_cells_move_as_a_whole(corners, width, moves):
         bodies=np.array([[2, 1]] * count, np.float32),
         value_name="hp",
         value_range=(0.0, 1.0),
-        action_names=("stay", "right"),
-        aims=np.array([[0, 0], [1, 0]]),
-        is_attack=falsehoods,
-        sight=np.zeros((0, 2), int),
+        abilities=(
+            Abilities(
+                action_names=("stay", "right"),
+                aims=np.array([[0, 0], [1, 0]]),
+                is_attack=falsehoods,
+                sight=np.zeros((0, 2), int),
+            ),
+        ),
+        types=np.zeros(count, int),
     )
     x = np.array(corners, np.float32)
     shown = x < width
-    places = Places(x, np.zeros_like(x), shown, np.ones_like(x))
+    cells = np.array([(wall, 0) for wall in walls], int).reshape(-1, 2)
+    places = Places(x, np.zeros_like(x), shown, np.ones_like(x), cells)
     view = SimpleNamespace(
         layout=layout,
         num_envs=1,

@@ -107,6 +107,25 @@ def test_a_file_is_replaced_only_if_asked(tmp_path):
     assert path.read_text() != "mine"
 
 
+def test_a_gif_keeps_its_pictures_and_stores_only_what_changes(tmp_path):
+    coin = np.random.default_rng(1)
+    colors = coin.integers(0, 256, (20, 3), np.uint8)
+    still = colors[coin.integers(0, 20, (120, 160))]
+    pictures = [still.copy() for _ in range(12)]
+    for k, picture in enumerate(pictures):
+        picture[0, k], picture[-1, -1 - k] = colors[:2]  # at opposite corners
+    sizes = []
+    for count in (1, 12):
+        video.write_gif(tmp_path / "a.gif", iter(pictures[:count]), fps=10)
+        sizes.append((tmp_path / "a.gif").stat().st_size)
+    assert sizes[1] < 2 * sizes[0]
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 12
+        for k, picture in enumerate(pictures):
+            gif.seek(k)
+            assert np.array_equal(np.asarray(gif.convert("RGB")), picture)
+
+
 def test_an_mp4_names_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
     with pytest.raises(ImportError, match=r"pip install 'mfenvs\[video\]', or write a \.gif"):
