@@ -182,7 +182,7 @@ def sides(scene, unit, other):
     return [
         (square(unit.cell, cell), k, cell)
         for k, cell in enumerate(cells)
-        if scene.is_free(unit, cell) and (cell != unit.cell or unit.type.width > 1)
+        if scene.is_free(unit, cell)
     ]
 
 
