@@ -79,7 +79,7 @@ def hunt_in_pairs(row, agent, params, state, out):
 
 def flee(row, agent, params, state, out):
     """Goes to the least dangerous of the places that its moves lead to and that are free, the first by
-    index; stays if none is less dangerous than its own.
+    index; stays if none is less dangerous than where it is.
 
     The danger of a place is the sum of 1 / d^4 over the living enemies, at distances d between the
     middles of bodies, and of 0.125 / d^4 over the map's four borders.

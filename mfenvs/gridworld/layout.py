@@ -38,7 +38,7 @@ def layout_of(game: Any) -> Layout:
 
 def abilities_of(game: Any, unit: int) -> Abilities:
     """Returns what the agents of a unit type do and see."""
-    params, kind = game.params, game.world.unit_types[unit]
+    params, unit_type = game.params, game.world.unit_types[unit]
     num_moves, num_actions = params.units[unit, NUM_MOVES], params.units[unit, NUM_ACTIONS]
     aims = from_grid(params, np.asarray(params.reach)[unit, : int(num_actions)])
     names = [
@@ -49,7 +49,7 @@ def abilities_of(game: Any, unit: int) -> Abilities:
         action_names=tuple(names),
         aims=aims,
         is_attack=np.arange(len(names)) >= int(num_moves),
-        sight=offsets(kind.view_radius, kind.width),
+        sight=offsets(unit_type.view_radius, unit_type.width),
     )
 
 

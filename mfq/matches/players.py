@@ -46,8 +46,8 @@ class Scripted(Player):
             names = list(dict.fromkeys([*view.scripts, "random"]))
             meant, allowed = did_you_mean(name, names), ", ".join(names)
             raise ValueError(
-                f"the script {name!r} is unknown in this view; {meant}allowed: {allowed}; scripts of "
-                "battle_v0 need its batched_env, and of a run, a checkpoint or a pretrained player "
+                f"the script {name!r} is unknown in this view; {meant}allowed: {allowed}; scripts of a "
+                "grid world need its batched_env, and of a run, a checkpoint or a pretrained player "
                 f"mfq.load_player({name!r}, view) returns the player"
             )
         self.view, self.name = view, name

@@ -35,8 +35,8 @@ def test_each_type_has_its_actions_and_walls_are_drawn(browser, tmp_path):
         point_at(browser, header, arrays, number, 0)
         assert text(browser, "name") == header["agents"][number]
         assert len(numbers(browser, "mean")) == len(numbers(browser, "values")) == actions
-        kind = header["types"][header["type"][number]]
-        assert facts(browser)["action"] == kind["actions"][arrays["action"][number, 0]]
+        abilities = header["types"][header["type"][number]]
+        assert facts(browser)["action"] == abilities["actions"][arrays["action"][number, 0]]
         assert text(browser, "mean-title") == "Mean action of its neighbours of its type"
     wall = pixel(browser, *header["walls"][0][0], 14)
     assert wall == pytest.approx(pixel(browser, *header["walls"][0][1], 14), abs=20)

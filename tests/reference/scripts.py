@@ -111,7 +111,6 @@ def go_to(scene, unit, cell):
     best, least = stay(unit), square(unit.cell, cell)
     for number, move in enumerate(unit.moves):
         there = plus(unit.cell, move)
-        # A body of one cell that stays is on its own cell, which is no free one.
         if scene.is_free(unit, there) and square(there, cell) < least:
             best, least = number, square(there, cell)
     return best
@@ -183,7 +182,7 @@ def sides(scene, unit, other):
     return [
         (square(unit.cell, cell), k, cell)
         for k, cell in enumerate(cells)
-        if scene.is_free(unit, cell) and (cell != unit.cell or unit.type.width > 1)
+        if scene.is_free(unit, cell)
     ]
 
 

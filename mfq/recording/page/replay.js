@@ -55,7 +55,7 @@ function start(replay) {
   const things = replay.things.map((name) => named(name) ?? COLORS[2]);
   const color = (i) => (i < count ? colors[replay.group[i]] : things[replay.thing[i - count]]);
   const typeOf = (i) => replay.types[replay.type[i]];
-  const kindred = replay.types.map((one) => replay.types.map(
+  const sameActions = replay.types.map((one) => replay.types.map(
     (other) => one.actions.join() === other.actions.join(),
   ));
   const most = Math.max(...replay.types.map((type) => type.actions.length));
@@ -98,7 +98,7 @@ function start(replay) {
     const mean = typeOf(i).actions.map(() => 0);
     let total = 0;
     for (const j of graph(i, isFirst ? f : f - 1)) {
-      if (!kindred[replay.type[i]][replay.type[j]]) continue;
+      if (!sameActions[replay.type[i]][replay.type[j]]) continue;
       const a = isFirst ? data.initial[number * count + j] : data.action[at(j, f - 1)];
       if (a >= 0) {
         mean[a] += 1;
@@ -297,7 +297,7 @@ function start(replay) {
     const limits = replay.values === "probability" ? [0, 1] : null;
     if (values) valueBars[replay.type[i]](values, a, limits);
     meanBars[replay.type[i]](meanOf(i, f), -1, [0, 1]);
-    const isMixed = kindred.some((row) => row.includes(false));
+    const isMixed = sameActions.some((row) => row.includes(false));
     $("mean-title").textContent = `Mean action of its neighbours${isMixed ? " of its type" : ""}`;
   }
 

@@ -27,15 +27,15 @@ THEME = Canvas.theme
 @pytest.fixture
 def texts(monkeypatch):
     """Texts of a picture, and the rectangles that they fill."""
-    found, draw = [], Canvas.text
+    written, draw = [], Canvas.text
 
     def text(canvas, words, at, size=14, color=THEME.ink, anchor="topleft", bold=False):
         label = canvas._label(words, size, color, bold)
-        found.append((words, label.get_rect(**{anchor: (round(at[0]), round(at[1]))})))
+        written.append((words, label.get_rect(**{anchor: (round(at[0]), round(at[1]))})))
         return draw(canvas, words, at, size, color, anchor, bold)
 
     monkeypatch.setattr(Canvas, "text", text)
-    return found
+    return written
 
 
 def played(name, options, script, steps):

@@ -111,7 +111,7 @@ def test_scripts_are_the_same_on_a_gpu(name):
     game.reset(state, out, np.array([1]))
     game.backend = backend
     game.script("hunt", state)  # agents without attacks flee in it
-    ((code,),) = [kinds.values() for kinds in backend.ptx.values()]
+    ((code,),) = [codes.values() for codes in backend.ptx.values()]
     assert ".target sm_90" in code
     assert "fma." not in code
 

@@ -25,9 +25,9 @@ def test_types_bodies_and_the_walls_of_each_episode_are_on_the_page(tmp_path):
     players = {"predator": "hunt", "prey": "flee"}
     header, arrays = read(record(mfq.wrap(env), players, tmp_path / "a.html", episodes=2, seed=4))
     assert header["type"] == [0] * 3 + [1] * 4
-    assert [len(kind["actions"]) for kind in header["types"]] == [13, 9]
-    assert [sum(kind["attacks"]) for kind in header["types"]] == [8, 0]
-    assert [len(kind["sight"]) for kind in header["types"]] == [80, 49]
+    assert [len(each["actions"]) for each in header["types"]] == [13, 9]
+    assert [sum(each["attacks"]) for each in header["types"]] == [8, 0]
+    assert [len(each["sight"]) for each in header["types"]] == [80, 49]
     assert header["types"][0]["aims"][5:7] == [[0, -1], [1, -1]]
     assert header["bodies"] == [[2, 2]] * 3 + [[1, 1]] * 4
     assert header["colors"] == {"predator": "red", "prey": "blue"}
@@ -55,9 +55,9 @@ def test_the_values_of_each_type_are_kept(tmp_path):
     level = arrays["level"][..., :5]
     # The least and the largest value of each agent are among its actions.
     for first, last, count in ((0, 3, 13), (3, 7, 9)):
-        own = level[first:last, :count]
-        assert (own.min(1) == 0).all()
-        assert (own.max(1) == LEVELS).all()
+        levels = level[first:last, :count]
+        assert (levels.min(1) == 0).all()
+        assert (levels.max(1) == LEVELS).all()
         assert (arrays["action"][first:last, :5] < count).all()
 
 
@@ -85,7 +85,7 @@ def test_players_by_group_on_the_command_line(tmp_path, capsys):
     assert read(tmp_path / "a.html")[0]["title"] == "deer: random, tiger: hunt"
     assert main([*words, "--player", "lion=hunt"]) == 2
     allowed = "--player deer=PLAYER,tiger=PLAYER"
-    assert f"lion='hunt' where the groups are deer, tiger; allowed: --player, or {allowed}" in (
+    assert f"lion='hunt' where the groups are deer, tiger; allowed: --player PLAYER, or {allowed}" in (
         capsys.readouterr().err
     )
 
