@@ -85,8 +85,9 @@ def test_players_by_group_on_the_command_line(tmp_path, capsys):
     assert read(tmp_path / "a.html")[0]["title"] == "deer: random, tiger: hunt"
     assert main([*words, "--player", "lion=hunt"]) == 2
     allowed = "--player deer=PLAYER,tiger=PLAYER"
-    assert f"lion='hunt' where the groups are deer, tiger; allowed: --player PLAYER, or {allowed}" in (
-        capsys.readouterr().err
+    assert (
+        f"lion='hunt' where the groups are deer, tiger; allowed: --player PLAYER, or {allowed}"
+        in (capsys.readouterr().err)
     )
 
 
