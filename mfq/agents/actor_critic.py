@@ -26,7 +26,7 @@ from mfq.common.generators import load_generator_state, seeded
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 from mfq.mean_field import MeanField
-from mfq.networks.encoders import encoding_of
+from mfq.networks.encoders import Encoding, encoding_of
 from mfq.networks.modes import TrainingMode
 from mfq.networks.networks import Actor, Critic, Trunk
 from mfq.networks.normalize import RewardScale
@@ -278,8 +278,13 @@ def trunk_of(
 ) -> Trunk:
     """Returns the layers between an observation and the outputs."""
     hidden = network.hidden or ((512,) if _has_pictures(space) else (64, 64))
-    encoding = encoding_of(network.pictures, network.channels, network.normalize, default="flat")
-    return Trunk(space, view.num_agents, hidden, network.agent_embedding, encoding, generator)
+    encoding, embedding = encoding_from(network), network.agent_embedding
+    return Trunk(space, view.num_agents, hidden, embedding, encoding, generator)
+
+
+def encoding_from(network: ACNetworkConfig) -> Encoding:
+    """Returns the encoders of a config."""
+    return encoding_of(network.pictures, network.channels, network.normalize, default="flat")
 
 
 def _has_pictures(space: spaces.Space[Any]) -> bool:

@@ -17,6 +17,7 @@ from mfq.agents.base import Agent, Player, check_agent
 from mfq.agents.by_type import ByType, PlayerByType
 from mfq.agents.fmq import fmq_agent, fmq_player
 from mfq.agents.fmq_config import FMQConfig, RecFMQConfig
+from mfq.agents.maac import MAAC
 from mfq.agents.ppo import PPO
 from mfq.agents.ppo_config import PPOConfig
 from mfq.agents.q_agent import QAgent
@@ -76,6 +77,12 @@ ALGORITHMS: dict[str, Algorithm] = {
         lambda view, config, seed: ActorCritic(view, False, config, seed),
         ac_player,
         HEARING,
+    ),
+    "maac": Algorithm(
+        ACConfig,
+        lambda view, config, seed: MAAC(view, config, seed),
+        ac_player,
+        (*HEARING, "critic", "rollout", "network.shared_trunk", "replay.kind"),
     ),
     "ippo": Algorithm(
         PPOConfig,

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from mfq.mean_field import MeanField
-from mfq.networks.encoders import PAPER, Encoding, encoder, mlp, output
+from mfq.networks.encoders import PAPER, Encoder, Encoding, encoder, linear, mlp, output
 
 MEAN_HIDDEN, MEAN_SIZE = 64, 32
 
@@ -179,6 +179,68 @@ class Critic(nn.Module):
         if self.mean is not None:
             parts.append(self.mean(mean, parts[0]))
         return self.head(torch.cat(parts, -1))
+
+
+class JointCritic(nn.Module):
+    """Q_j(x, a_1, ..., a_N) of agent j for each of its actions: float32 [M, A].
+
+    One network for all agents. The agent's observation and index go through a trunk. The first layer
+    after it adds a linear function of the encoded observations x of all agents, and for each other agent
+    a vector for its action, none for an agent without one. Layers of widths ``hidden`` follow.
+
+    Args:
+        trunk: encodes the agent's observation and index.
+        encode: encodes the observation of each agent for x.
+        num_agents, num_actions: N, A.
+        hidden: widths of the layers, at least one.
+        generator: draws the weights.
+    """
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        encode: Encoder,
+        num_agents: int,
+        num_actions: int,
+        hidden: Sequence[int],
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.trunk, self.encode, self.num_actions = trunk, encode, num_actions
+        self.mine = linear(trunk.size, hidden[0], generator)
+        self.all_obs = linear(num_agents * encode.size, hidden[0], generator)
+        self.actions = nn.Parameter(torch.empty((num_agents * num_actions, hidden[0])))
+        nn.init.xavier_uniform_(self.actions, generator=generator)
+        self.head = mlp([*hidden, num_actions], generator)
+
+    def forward(self, obs: Any, all_obs: Any, all_action: Tensor, agent: Tensor) -> Tensor:
+        """Returns the values of agents' actions, given those of the others.
+
+        Args:
+            obs: [M, ...], or a dict of such.
+            all_obs: [M, N, ...], or a dict of such: what all agents observe.
+            all_action: int64 [M, N]; -1 for none. The action of the agent itself has no effect.
+            agent: int64 [M].
+
+        Returns:
+            float32 [M, A].
+        """
+        agents = torch.arange(all_action.shape[1], device=agent.device)
+        counts = (all_action >= 0) & (agents != agent[:, None])
+        index = agents * self.num_actions + all_action.clamp(min=0)
+        others = nn.functional.embedding_bag(
+            index, self.actions, mode="sum", per_sample_weights=counts.to(self.actions.dtype)
+        )
+        features = self.encode(flat_agents(all_obs)).reshape(len(agent), -1)
+        first = self.mine(self.trunk(obs, agent)) + self.all_obs(features) + others
+        return self.head(first.relu())
+
+
+def flat_agents(obs: Any) -> Any:
+    """Returns observations [M, N, ...], or a dict of such, as [M N, ...]."""
+    if isinstance(obs, dict):
+        return {name: part.flatten(0, 1) for name, part in obs.items()}
+    return obs.flatten(0, 1)
 
 
 def _embedding(num_agents: int, size: int, generator: torch.Generator) -> nn.Embedding | None:
