@@ -34,7 +34,7 @@ class MAAC(ReplayActorCritic):
         critic:  minimises (y - Q_j(x, a_1, ..., a_N))^2
         actor:   ascends   E_{a ~ pi}[ grad log pi(a | o_j) Q_j(x, a, a_-j) ] + entropy grad H(pi)
 
-    Both expectations over the agent's own action are whole sums over its A actions. The actions a_-j of
+    Both expectations over the action of agent j are whole sums over A actions. The actions a_-j of
     the others are those of the replayed transition. At x' the target policy stands for all agents, those
     that other players play included. With several types of agents, x and a are those of one type.
 

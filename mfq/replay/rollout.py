@@ -113,7 +113,7 @@ class Rollout:
         is_cut = (ends & present & ~terminated).flatten()
         is_valued = (previous >= 0) & is_cut[previous.clamp(min=0)]
         if trace is not None:
-            # At the states to learn from, values hear what the critic is fitted to.
+            # At the states to learn from, values take what the critic is fitted to.
             states["expected"][learned] = choices["mean"][learned]
             is_valued[learned] = True
         valued = is_valued.nonzero()[:, 0]

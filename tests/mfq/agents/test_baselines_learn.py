@@ -145,7 +145,7 @@ def test_broken_ones_do_not(kind):
 
 
 def test_the_critic_of_mf_ppo_explains_what_the_others_do():
-    # The other's action moves one's reward by 10, one's own by .1 (variance 25).
+    # The other's action moves a reward by 10 (a variance of 25), the agent's by .1.
     losses = {}
     for mean_field in (True, False):
         view = mfq.wrap(MatrixGame(noisy_neighbours(), num_envs=16))

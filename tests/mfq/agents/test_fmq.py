@@ -234,7 +234,7 @@ LEARNERS = {
 
 
 def share_of_optima(algo, config, steps):
-    """Of pairs that play the climbing game, each on its own, those that find the optimum."""
+    """Of pairs that play the climbing game, each apart from the others, those that find the optimum."""
     view = mfq.wrap(StageGame(pairs(CLIMBING), 2 * PAIRS, 3))
     agent = make_agent(view, algo, config, 0)
     last = mfq.train(view, agent, steps, view.reset())

@@ -25,7 +25,7 @@ Q2 = [[1.0, 0.0], [0.0, 2.0]]
 
 
 class JointTable(nn.Module):
-    """Q_j(a_1, a_2) of two agents, a table [own action, the other's] for both; 0 if that has none."""
+    """Q_j(a_1, a_2) of two agents, a table [the agent's action, the other's] for both; 0 if that has none."""
 
     def __init__(self, table):
         super().__init__()
@@ -153,10 +153,10 @@ def test_the_critic_against_a_loop(space):
         return torch.tensor(np.array(rows))
 
     all_obs, agent = tensor(seen), torch.arange(samples) % agents
-    own = tensor([[row[int(j)]] for row, j in zip(seen, agent, strict=True)])
-    own = {k: v[:, 0] for k, v in own.items()} if isinstance(own, dict) else own[:, 0]
+    obs = tensor([[row[int(j)]] for row, j in zip(seen, agent, strict=True)])
+    obs = {k: v[:, 0] for k, v in obs.items()} if isinstance(obs, dict) else obs[:, 0]
     chosen = torch.randint(-1, actions, (samples, agents), generator=coin)
-    values = critic(own, all_obs, chosen, agent)
+    values = critic(obs, all_obs, chosen, agent)
     assert values.shape == (samples, actions)
     vectors = critic.actions.view(agents, actions, 64)
     features = critic.encode(
@@ -165,18 +165,18 @@ def test_the_critic_against_a_loop(space):
         else all_obs.flatten(0, 1)
     ).view(samples, -1)
     for m in range(samples):
-        first = critic.mine(trunk(own, agent))[m] + critic.all_obs(features)[m]
+        first = critic.mine(trunk(obs, agent))[m] + critic.all_obs(features)[m]
         for k in range(agents):
             if k != agent[m] and chosen[m, k] >= 0:
                 first = first + vectors[k, chosen[m, k]]
         assert torch.allclose(values[m], critic.head(first.relu()), atol=1e-5)
-    # Its own action does not count, those of the others do.
+    # The agent's action does not count, those of the others do.
     index = torch.arange(samples)
     mine, theirs = chosen.clone(), chosen.clone()
     mine[index, agent] = (mine[index, agent] + 1) % actions
     theirs[index, (agent + 1) % agents] = (theirs[index, (agent + 1) % agents] + 1) % actions
-    assert torch.equal(critic(own, all_obs, mine, agent), values)
-    assert (critic(own, all_obs, theirs, agent) != values).any(1).all()
+    assert torch.equal(critic(obs, all_obs, mine, agent), values)
+    assert (critic(obs, all_obs, theirs, agent) != values).any(1).all()
 
 
 # -- the replay -------------------------------------------------------------------------------------

@@ -153,8 +153,8 @@ def test_learned_from_are_its_living_agents_that_chose():
     assert seen[0]["place"].tolist() == [0]
 
 
-@pytest.mark.parametrize(("pairing", "heard"), [("current", [2, 1]), ("previous", [0, 0])])
-def test_the_critic_of_mf_ppo_hears_the_mean_action_and_that_of_ippo_nothing(pairing, heard):
+@pytest.mark.parametrize(("pairing", "others"), [("current", [2, 1]), ("previous", [0, 0])])
+def test_the_critic_of_mf_ppo_takes_the_mean_action_and_that_of_ippo_none(pairing, others):
     for mean_field in (True, False):
         agent = agent_with(mean_field=mean_field, pairing=pairing, rollout={"steps": 1})
         seen = []
@@ -165,8 +165,8 @@ def test_the_critic_of_mf_ppo_hears_the_mean_action_and_that_of_ippo_nothing(pai
         # Of the states to learn from and of the cut ones at once, then of the gradient step.
         assert seen[-1].shape == (2, 3 * mean_field)
         if mean_field:
-            assert sorted(seen[-1].argmax(-1).tolist()) == sorted(heard)
-            assert seen[0].argmax(-1).tolist() == [*heard, 2, 1]
+            assert sorted(seen[-1].argmax(-1).tolist()) == sorted(others)
+            assert seen[0].argmax(-1).tolist() == [*others, 2, 1]
 
 
 # -- processes, chunks, options ---------------------------------------------------------------------

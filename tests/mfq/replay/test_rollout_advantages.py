@@ -65,7 +65,7 @@ def finished(steps, mine=None):
     for before, after in itertools.pairwise(steps):
         before = before if mine is None else before.for_player(torch.tensor(mine))
         learns = before.learners(after)
-        # Values hear 1/2 more than is observed where the agent chooses, else 1/4 more.
+        # Values take 1/2 more than is observed where the agent chooses, else 1/4 more.
         choice = {"learns": learns, "mean": before.obs + 0.5}
         rollout.add(before, after, before.obs + 0.25, choice)
     last = steps[-1] if mine is None else steps[-1].for_player(torch.tensor(mine))
@@ -77,7 +77,7 @@ def by_place(batch, name):
     return dict(zip(keys, batch[name].tolist(), strict=True))
 
 
-def test_values_hear_what_they_are_fitted_to():
+def test_values_take_what_they_are_fitted_to():
     steps = [
         a_step([[1, 1]], [[Y, Y]], reset=[Y]),
         a_step([[2, 2]], [[Y, Y]], reward=[[1, 1]]),
@@ -85,7 +85,7 @@ def test_values_hear_what_they_are_fitted_to():
     ]
     batch = finished(steps)
     assert by_place(batch, "value") == {(j, t): (t + 0.5) ** 2 for j in (0, 1) for t in (1, 2)}
-    # The last state, at which the rollout is cut, hears what acting there would.
+    # The last state, at which the rollout is cut, takes what acting there would.
     second = 2 + 0.9 * 3.25**2
     expected = {1.0: 1 + 0.9 * (0.5 * 2.5**2 + 0.5 * second), 2.0: second}
     assert by_place(batch, "returns") == {
