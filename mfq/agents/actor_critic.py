@@ -28,7 +28,7 @@ from mfq.envs.view import View, check_view
 from mfq.mean_field import MeanField
 from mfq.networks.encoders import Encoding, encoding_of
 from mfq.networks.modes import TrainingMode
-from mfq.networks.networks import Actor, Critic, Trunk
+from mfq.networks.networks import Actor, Critic, SeparateActors, Trunk
 from mfq.networks.normalize import RewardScale
 from mfq.networks.optimizer import adam, load_adam
 from mfq.networks.precision import Precision
@@ -212,7 +212,9 @@ class ActorCritic(Agent):
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
 
-    def _default_networks(self, view: View, generator: torch.Generator) -> tuple[Actor, Critic]:
+    def _default_networks(
+        self, view: View, generator: torch.Generator
+    ) -> tuple[nn.Module, nn.Module]:
         space, field = view.observation_space, self.mean_field
         return networks_of(self.config, space, view, field, generator, self.critic)
 
@@ -249,8 +251,11 @@ def ac_player(
 
 def actor_of(
     network: ACNetworkConfig, space: spaces.Space[Any], view: View, generator: torch.Generator
-) -> Actor:
+) -> Actor | SeparateActors:
     """Returns the actor of a config, for agents of a view with an observation space."""
+    if network.separate_actors:
+        sizes = view.num_agents, view.num_actions, hidden_of(network, space)
+        return SeparateActors(space, *sizes, encoding_from(network), generator)
     return Actor(trunk_of(network, space, view, generator), view.num_actions, generator)
 
 
@@ -261,15 +266,17 @@ def networks_of(
     mean_field: MeanField,
     generator: torch.Generator,
     critic: str = "q",
-) -> tuple[Actor, Critic]:
+) -> tuple[nn.Module, nn.Module]:
     """Returns the actor and the critic of a config, for agents of a view with ``observation_space``.
 
     ``critic`` is "q" for Q(s, ., abar), "v" for V(s, abar).
     """
     network, num_outputs = config.network, view.num_actions if critic == "q" else 1
     actor = actor_of(network, observation_space, view, generator)
-    shared = network.shared_trunk
-    trunk = actor.trunk if shared else trunk_of(network, observation_space, view, generator)
+    if network.shared_trunk and isinstance(actor, Actor):
+        trunk = actor.trunk
+    else:
+        trunk = trunk_of(network, observation_space, view, generator)
     return actor, Critic(trunk, num_outputs, mean_field, network.mean_hidden, generator)
 
 
@@ -277,9 +284,13 @@ def trunk_of(
     network: ACNetworkConfig, space: spaces.Space[Any], view: View, generator: torch.Generator
 ) -> Trunk:
     """Returns the layers between an observation and the outputs."""
-    hidden = network.hidden or ((512,) if _has_pictures(space) else (64, 64))
-    encoding, embedding = encoding_from(network), network.agent_embedding
-    return Trunk(space, view.num_agents, hidden, embedding, encoding, generator)
+    hidden, embedding = hidden_of(network, space), network.agent_embedding
+    return Trunk(space, view.num_agents, hidden, embedding, encoding_from(network), generator)
+
+
+def hidden_of(network: ACNetworkConfig, space: spaces.Space[Any]) -> tuple[int, ...]:
+    """Returns the widths of the layers after the encoders."""
+    return network.hidden or ((512,) if _has_pictures(space) else (64, 64))
 
 
 def encoding_from(network: ACNetworkConfig) -> Encoding:

@@ -8,17 +8,15 @@ Legend: B rows, N agents, A actions, M transitions of a batch.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.ac_replay import ReplayActorCritic
 from mfq.agents.actor_critic import Networks, actor_of, encoding_from, trunk_of
 from mfq.envs.view import TypeView, View
 from mfq.networks.encoders import encoder
-from mfq.networks.networks import Actor, JointCritic, flat_agents
+from mfq.networks.networks import JointCritic, flat_agents
 from mfq.policy import draw
 from mfq.replay.base import observation
 from mfq.replay.joint import JointReplay
@@ -91,7 +89,9 @@ class MAAC(ReplayActorCritic):
         q = self.precision(self.target["critic"], obs, all_obs, action, agent)
         return mean_field_value(q, pi[index])
 
-    def _default_networks(self, view: View, generator: torch.Generator) -> tuple[Actor, Any]:
+    def _default_networks(
+        self, view: View, generator: torch.Generator
+    ) -> tuple[nn.Module, nn.Module]:
         network, space = self.config.network, view.observation_space
         if not network.mean_hidden:
             raise ValueError("network.mean_hidden=() with MAAC; allowed: one width or more")

@@ -8,6 +8,7 @@ Legend: M samples, A actions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -149,6 +150,59 @@ class Actor(nn.Module):
 
     def forward(self, obs: Any, agent: Tensor) -> Tensor:
         return self.head(self.trunk(obs, agent))
+
+
+class SeparateActors(nn.Module):
+    """The logits of pi_j(. | o_j) of each agent j, with separate weights: float32 [M, A].
+
+    Args:
+        observation_space: see `encoder`; one whose encoder has no weights.
+        num_agents, num_actions: N, A.
+        hidden: widths of the hidden layers.
+        encoding: see `encoder`.
+        generator: draws the weights.
+
+    Raises:
+        ValueError: for an observation space whose encoder has weights, such as pictures.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        num_agents: int,
+        num_actions: int,
+        hidden: Sequence[int],
+        encoding: Encoding,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.observe = encoder(observation_space, generator, encoding)
+        if any(True for _ in self.observe.parameters()):
+            raise ValueError(
+                f"network.separate_actors=True with observations {observation_space}; allowed: "
+                "numbers, without pictures"
+            )
+        self.num_agents = num_agents
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for inputs, outputs in pairwise([self.observe.size, *hidden, num_actions]):
+            weight = torch.empty((num_agents, inputs, outputs), device="cpu")
+            bound = (6 / (inputs + outputs)) ** 0.5  # Glorot, for each agent
+            self.weights.append(weight.uniform_(-bound, bound, generator=generator))
+            self.biases.append(torch.zeros((num_agents, 1, outputs), device="cpu"))
+
+    def forward(self, obs: Any, agent: Tensor) -> Tensor:
+        """Returns the logits of agents int64 [M]."""
+        x, agents = self.observe(obs), self.num_agents
+        # The samples of all agents in order, as in most calls, need no copies of the weights.
+        all_in_order = len(agent) % agents == 0 and torch.equal(
+            agent, torch.arange(agents, device=agent.device).repeat(len(agent) // agents)
+        )
+        x = x.view(-1, agents, x.shape[-1]).transpose(0, 1) if all_in_order else x[:, None]
+        for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if not all_in_order:
+                weight, bias = weight[agent], bias[agent]
+            x = torch.baddbmm(bias, x.relu() if k else x, weight)
+        return x.transpose(0, 1).flatten(0, 1) if all_in_order else x[:, 0]
 
 
 class Critic(nn.Module):

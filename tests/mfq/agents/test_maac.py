@@ -25,7 +25,7 @@ Q2 = [[1.0, 0.0], [0.0, 2.0]]
 
 
 class JointTable(nn.Module):
-    """Q_j(a_1, a_2) of two agents, a table [the agent's action, the other's] for both; 0 if that has none."""
+    """Q of two agents, a table [the agent's action, the other's]; 0 if the other has none."""
 
     def __init__(self, table):
         super().__init__()
