@@ -88,7 +88,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         PPOConfig,
         lambda view, config, seed: PPO(view, False, config, seed),
         ac_player,
-        (*HEARING, "network.mean_hidden", "optimizer.batch_size"),
+        (*HEARING, "optimizer.batch_size"),
     ),
     "mf_ppo": Algorithm(
         PPOConfig,

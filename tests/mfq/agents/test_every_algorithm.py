@@ -8,6 +8,7 @@ from mfenvs import battle_v0, gaussian_squeeze_v0
 from mfq.agents.registry import ALGORITHMS, BUILT_IN, make_agent
 from mfq.cli import main
 from mfq.matches.players import load_player
+from mfq.training.config import PRESETS, preset
 from tests.fakes.meadow import Meadow
 
 GAME = {"num_agents": 6, "max_cycles": 9}
@@ -138,6 +139,13 @@ def test_the_command_lists_and_trains_them(capsys, tmp_path):
     words += ["--quiet", "--algo", "rec_fmq", "--agent.frequency-rate", "0.3"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     assert mfq.Runner.load(tmp_path / "run").config.agent.frequency_rate == 0.3
+
+
+@pytest.mark.parametrize("algo", BUILT_IN)
+def test_every_preset_has_options_for_it(algo):
+    for name in PRESETS:
+        assert isinstance(preset(name, algo).agent, ALGORITHMS[algo].config)
+    assert getattr(preset("squeeze", algo).agent, "gamma", 0.0) == 0.0  # a stage game
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,13 @@ def test_fmq_by_hand():
     assert float(worth(agent)[0, 1]) == pytest.approx(2.25 + 5 / 4 * 3)
 
 
+def test_the_first_reward_is_the_highest_so_far_even_if_it_is_negative():
+    _, agent = agent_of(FMQConfig(learning_rate=0.5, weight=5.0))
+    feed(agent, 1, -2.0, -4.0)
+    # Q is -2.5, and one of two plays earned -2.
+    assert float(worth(agent)[0, 1]) == pytest.approx(-2.5 + 5 / 2 * -2)
+
+
 def test_the_temperature_of_fmq():
     config = FMQConfig(max_temperature=1000.0, decay=0.006)
     assert config.temperature(0) == 1001.0
@@ -188,6 +195,18 @@ def test_each_discrete_observation_has_its_rows():
     table = agent.module.values.values.view(2, 2, 2)
     assert table.tolist() == [[[0, 2], [1, 0]], [[0, 2], [0, -1]]]
     assert agent.module.statistics.plays.sum() == 4
+
+
+def test_each_row_has_its_observations_and_learners():
+    view, agent = agent_of(FMQConfig(learning_rate=1.0), MatrixGame(*two_state_game(), num_envs=2))
+    mine = torch.tensor([[True, False], [False, True]])
+    step = replace(view.reset(), obs=torch.tensor([[0, 0], [1, 1]]), mine=mine)
+    after = view.step(torch.ones(2, 2, dtype=torch.int64))
+    after.reward[:] = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    agent.observe(step, after.actions, after)
+    # Agent 0 in state 0 of row 0, agent 1 in state 1 of row 1.
+    table = agent.module.values.values.view(2, 2, 2)
+    assert table.tolist() == [[[0, 1], [0, 0]], [[0, 0], [0, 4]]]
 
 
 def test_games_whose_observations_change_are_refused():
