@@ -263,8 +263,8 @@ class JointCritic(nn.Module):
         self.trunk, self.encode, self.num_actions = trunk, encode, num_actions
         self.mine = linear(trunk.size, hidden[0], generator)
         self.all_obs = linear(num_agents * encode.size, hidden[0], generator)
-        self.actions = nn.Parameter(torch.empty((num_agents * num_actions, hidden[0])))
-        nn.init.xavier_uniform_(self.actions, generator=generator)
+        vectors = torch.empty((num_agents * num_actions, hidden[0]), device="cpu")
+        self.actions = nn.Parameter(nn.init.xavier_uniform_(vectors, generator=generator))
         self.head = mlp([*hidden, num_actions], generator)
 
     def forward(self, obs: Any, all_obs: Any, all_action: Tensor, agent: Tensor) -> Tensor:

@@ -94,6 +94,21 @@ def test_a_run_plays_as_it_was_trained(algo, agent, tmp_path):
     assert player.last_values.values.shape == (18, 10)
 
 
+@pytest.mark.parametrize("algo", [*ANY_GAME, "fmq", "rec_fmq"])
+def test_another_default_device_of_torch_changes_nothing(algo):
+    def scores():
+        runner = mfq.Runner("gaussian_squeeze_v0", algo, config(algo, options_of(algo), steps=12))
+        runner.train()
+        return runner.evaluate(episodes=1, seed=3)
+
+    expected = scores()
+    torch.set_default_device("meta")  # no tensor that is made without a device has data
+    try:
+        assert scores() == expected
+    finally:
+        torch.set_default_device(None)
+
+
 @pytest.mark.parametrize("algo", ANY_GAME)
 def test_it_learns_in_battle_beside_its_past_selves(algo, tmp_path):
     """With deaths, opponents, truncation, and observations of several parts."""

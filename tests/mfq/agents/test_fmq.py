@@ -79,6 +79,18 @@ def test_the_temperature_of_fmq():
     assert shares.tolist() == pytest.approx(weights / weights.sum(), abs=0.03)
 
 
+@pytest.mark.parametrize("config", [FMQConfig(), RecFMQConfig(start=1.0)])
+def test_without_exploration_it_takes_the_best_action(config):
+    _, agent = agent_of(config)
+    feed(agent, 1, 2.0, 1.0, 2.0)
+    feed(agent, 2, 1.5)
+    frozen = agent.player()
+    for player in (agent, frozen):
+        drawn = [player.act(a_step([0, 0]), explore=False).tolist() for _ in range(20)]
+        assert drawn == [[[1, 1]]] * 20
+    assert len({str(agent.act(a_step([0, 0]))) for _ in range(20)}) > 3
+
+
 def test_recursive_fmq_by_hand():
     _, agent = agent_of(RecFMQConfig(learning_rate=0.5, frequency_rate=0.01))
     assert worth(agent).tolist() == [[0.0] * 3] * 2
