@@ -83,7 +83,7 @@ def test_the_temperature_of_fmq():
 def test_without_exploration_it_takes_the_best_action(config):
     _, agent = agent_of(config)
     feed(agent, 1, 2.0, 1.0, 2.0)
-    feed(agent, 2, 1.5)
+    feed(agent, 2, 1.0)
     frozen = agent.player()
     for player in (agent, frozen):
         drawn = [player.act(a_step([0, 0]), explore=False).tolist() for _ in range(20)]
