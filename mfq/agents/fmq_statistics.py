@@ -23,7 +23,7 @@ class Statistics(nn.Module):
 
     Attributes:
         best: float32 [R, A], the highest rewards maxR; 0 for actions that were not played yet.
-        plays, hits: float32 [R, A], how often an action was played, and how often it earned ``best``.
+        plays, hits: int64 [R, A], how often an action was played, and how often it earned ``best``.
     """
 
     best: Tensor
@@ -37,8 +37,8 @@ class Statistics(nn.Module):
         self.weight, self.tolerance = weight, tolerance
         zeros = torch.zeros((rows, num_actions), device="cpu")
         self.register_buffer("best", zeros)
-        self.register_buffer("plays", zeros.clone())
-        self.register_buffer("hits", zeros.clone())
+        self.register_buffer("plays", zeros.long())
+        self.register_buffer("hits", zeros.long())
 
     def update(self, place: Tensor, action: Tensor, reward: Tensor) -> None:
         """Counts rewards.
@@ -52,7 +52,7 @@ class Statistics(nn.Module):
         is_higher, is_equal = self._compare(at, reward)
         is_new = is_higher | (self.plays[at] == 0)
         self.plays[at] += 1
-        self.hits[at] = (self.hits[at] + is_equal).where(~is_new, 1.0)
+        self.hits[at] = (self.hits[at] + is_equal).where(~is_new, 1)
         self.best[at] = reward.where(is_new, self.best[at])
 
     def evaluate(self, q: Tensor, place: Tensor) -> Tensor:

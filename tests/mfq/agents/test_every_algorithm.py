@@ -9,6 +9,7 @@ from mfq.agents.registry import ALGORITHMS, BUILT_IN, make_agent
 from mfq.cli import main
 from mfq.matches.players import load_player
 from mfq.training.config import PRESETS, preset
+from mfq.training.export import export
 from tests.fakes.meadow import Meadow
 
 GAME = {"num_agents": 6, "max_cycles": 9}
@@ -92,6 +93,8 @@ def test_a_run_plays_as_it_was_trained(algo, agent, tmp_path):
         assert torch.equal(actions[0], actions[1])
         assert torch.equal(actions[0], actions[2])
     assert player.last_values.values.shape == (18, 10)
+    small = export(tmp_path / "last.safetensors", tmp_path / "small.safetensors")
+    assert load_player(small, view).act(step).shape == (3, 6)
 
 
 @pytest.mark.parametrize("algo", [*ANY_GAME, "fmq", "rec_fmq"])

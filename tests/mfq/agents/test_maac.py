@@ -9,10 +9,12 @@ from torch import nn
 import mfq
 from mfq.agents.ac_config import ACConfig
 from mfq.agents.maac import MAAC
+from mfq.agents.registry import make_agent
 from mfq.common.config import build
 from mfq.networks.encoders import encoder
 from mfq.networks.networks import JointCritic, Trunk
 from mfq.replay.joint import JointReplay
+from tests.fakes.meadow import Meadow
 from tests.fakes.tables import Table, a_step, softmax
 from tests.reference.matrix_game import MatrixGame
 
@@ -252,6 +254,18 @@ def test_agents_of_other_types_have_no_actions():
     assert (batch["all_action"][:, 1] == -1).all()
     assert not batch["acts_next"][:, 1].any()
     assert batch["acts_next"].any()
+
+
+def test_of_several_types_x_and_a_are_those_of_one():
+    view = mfq.wrap(Meadow())
+    agent = make_agent(view, "maac", ACConfig(replay={"learning_starts": 10**6}))
+    mfq.train(view, agent, 5)
+    for k, part in enumerate(agent.parts):
+        others = view.types != k
+        batch = part.replay.sample(20)
+        assert (batch["all_action"][:, others] == -1).all()
+        assert not batch["acts_next"][:, others].any()
+        assert (batch["all_action"][:, ~others] >= 0).all()
 
 
 def test_at_gamma_0_nothing_of_the_next_state_is_stored():
