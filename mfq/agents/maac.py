@@ -26,15 +26,17 @@ from mfq.values import mean_field_value
 class MAAC(ReplayActorCritic):
     """A policy pi(a | o_j) and a critic Q_j(x, a_1, ..., a_N), both shared by all agents it plays.
 
-    x are the observations of all agents. With target networks pi_ and Q_,
+    x are the observations of all agents. With b for the actions of the agents other than j,
 
-        y      = r_j + gamma sum_a pi_(a | o'_j) Q_j_(x', a, a'_-j),   a'_k drawn from pi_(. | o'_k)
-        critic:  minimises (y - Q_j(x, a_1, ..., a_N))^2
-        actor:   ascends   E_{a ~ pi}[ grad log pi(a | o_j) Q_j(x, a, a_-j) ] + entropy grad H(pi)
+        y = r_j + gamma sum_a pi_target(a | o'_j) Q_target(x', a, b'), with b' drawn from pi_target,
 
-    Both expectations over the action of agent j are whole sums over A actions. The actions a_-j of
-    the others are those of the replayed transition. At x' the target policy stands for all agents, those
-    that other players play included. With several types of agents, x and a are those of one type.
+        the critic minimises (y - Q_j(x, a_j, b))^2,
+
+        the actor ascends E_{a ~ pi}[grad log pi(a | o_j) Q_j(x, a, b)] + entropy grad H(pi).
+
+    Both expectations over the action of agent j are whole sums over A actions. In the actor's gradient b
+    are the actions of the replayed transition. At x' the target policy stands for all agents, those that
+    other players play included. With several types of agents, x and b are those of one type.
 
     Args:
         view, config, seed: see `ActorCritic`. The config's ``mean_field``, ``pairing``, ``rollout`` and
@@ -67,12 +69,12 @@ class MAAC(ReplayActorCritic):
         return JointReplay(config.replay.size, agents, seed, config.gamma > 0)
 
     def _critic_values(self, batch: dict[str, Tensor]) -> Tensor:
-        """Returns Q_j(x, ., a_-j) [M, A] of the online critic."""
+        """Returns Q_j(x, ., b) [M, A] of the online critic."""
         inputs = observation("obs", batch), observation("all_obs", batch)
         return self.precision(self.online["critic"], *inputs, batch["all_action"], batch["agent"])
 
     def _next_value(self, batch: dict[str, Tensor]) -> Tensor:
-        """Returns sum_a pi_(a | o'_j) Q_j_(x', a, a'_-j) [M], with drawn a'_-j."""
+        """Returns sum_a pi_target(a | o'_j) Q_target(x', a, b') [M], with drawn b'."""
         agent, acts = batch["agent"], batch["acts_next"]
         all_obs, mask = observation("all_next_obs", batch), batch.get("all_next_mask")
         agents = torch.arange(acts.shape[1], device=acts.device).expand_as(acts).flatten()
