@@ -11,7 +11,6 @@ from torch import Tensor
 from mfq.agents.ac_rollout import RolloutActorCritic, in_chunks
 from mfq.agents.ppo_config import PPOConfig
 from mfq.common import distributed
-from mfq.networks.modes import in_eval_mode
 from mfq.replay.base import observation
 from mfq.values import clipped_gain
 
@@ -73,8 +72,7 @@ class PPO(RolloutActorCritic):
             log_pi = self.log_policy(logits, batch.get("mask"))
             return log_pi.gather(-1, batch["action"][:, None])[:, 0]
 
-        with in_eval_mode(self.online["actor"]):
-            return torch.cat([of(chunk) for chunk in in_chunks(batch)])
+        return torch.cat([of(chunk) for chunk in in_chunks(batch)])
 
 
 def normalized(values: Tensor) -> Tensor:

@@ -247,6 +247,14 @@ def test_new_rows_replace_the_oldest_and_a_state_restores_all():
     assert torch.equal(replay.sample(40)["reward"], other.sample(40)["reward"])
 
 
+def test_of_more_rows_than_fit_the_last_are_kept():
+    replay = JointReplay(1, torch.ones(3, dtype=torch.bool), 0)
+    fill(replay, [1, 2])
+    # Row 0 of time 2 has two learners, row 1 three.
+    assert set(replay.sample(50)["reward"].tolist()) == {210.0, 211.0, 212.0}
+    assert (len(replay), replay.added) == (3, 8)
+
+
 def test_agents_of_other_types_have_no_actions():
     replay = JointReplay(30, torch.tensor([True, False, True]), 0)
     fill(replay, range(1, 3))
@@ -274,6 +282,12 @@ def test_at_gamma_0_nothing_of_the_next_state_is_stored():
     agent.observe(before, after.actions, after)
     names = {"agent", "action", "reward", "obs", "all_action", "all_obs"}
     assert set(agent.replay.sample(2)) == names
+
+
+def test_samples_come_from_the_seed():
+    view = mfq.wrap(MatrixGame(torch.zeros(1, 2, 2, 2)))
+    seeds = [MAAC(view, seed=seed).replay.generator.initial_seed() for seed in (3, 4)]
+    assert seeds == [4, 5]
 
 
 def test_what_does_not_fit_is_named():

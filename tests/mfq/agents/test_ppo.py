@@ -151,6 +151,11 @@ def test_learned_from_are_its_living_agents_that_chose():
     after = a_step([1, 1, 1, -1], acting=[True, False, True, False])
     play(agent, [before, after])
     assert seen[0]["place"].tolist() == [0]
+    # One sample in two minibatches is one gradient step.
+    agent = agent_with(agents=4, rollout={"steps": 1, "minibatches": 2})
+    metrics = play(agent, [before, after])
+    assert agent.updates == 1
+    assert set(metrics) == {"loss", "value", "entropy", "kl"}
 
 
 @pytest.mark.parametrize(("pairing", "others"), [("current", [2, 1]), ("previous", [0, 0])])
