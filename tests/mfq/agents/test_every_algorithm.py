@@ -8,7 +8,7 @@ from mfenvs import battle_v0, gaussian_squeeze_v0
 from mfq.agents.registry import ALGORITHMS, BUILT_IN, make_agent
 from mfq.cli import main
 from mfq.matches.players import load_player
-from mfq.training.config import PRESETS, preset
+from mfq.training.config import PRESETS, preset, run_config
 from mfq.training.export import export
 from tests.fakes.meadow import Meadow
 
@@ -164,6 +164,23 @@ def test_every_preset_has_options_for_it(algo):
     for name in PRESETS:
         assert isinstance(preset(name, algo).agent, ALGORITHMS[algo].config)
     assert getattr(preset("squeeze", algo).agent, "gamma", 0.0) == 0.0  # a stage game
+
+
+@pytest.mark.parametrize("algo", ["ippo", "mf_ppo"])
+def test_the_small_battles_options_of_ppo_run(algo):
+    changes = {
+        "steps": 11,
+        "num_envs": 6,
+        "env_options": {"map_size": 14, "max_cycles": 5},
+        "evaluation": {"every": 0, "against": ()},
+        "agent": {"rollout": {"steps": 5}},
+        "quiet": True,
+    }
+    runner = mfq.Runner(config=run_config(changes, preset("small", algo)))
+    runner.train()
+    assert runner.agent.updates == 2 * 4 * 4
+    assert runner.agent.config.gamma == 0.8
+    assert preset("small-random", algo).agent == preset("small", algo).agent
 
 
 @pytest.mark.parametrize(
