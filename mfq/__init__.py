@@ -7,6 +7,11 @@ from mfq.agents.ac_rollout import RolloutActorCritic
 from mfq.agents.actor_critic import ActorCritic
 from mfq.agents.base import Agent, Player
 from mfq.agents.by_type import ByType
+from mfq.agents.fmq import FMQ, NetworkFMQ
+from mfq.agents.fmq_config import FMQConfig, RecFMQConfig
+from mfq.agents.maac import MAAC
+from mfq.agents.ppo import PPO
+from mfq.agents.ppo_config import PPOConfig
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.agents.tabular import TabularQ
@@ -31,22 +36,29 @@ from mfq.training.loop import train
 from mfq.training.runner import Runner
 
 __all__ = [
+    "FMQ",
+    "MAAC",
+    "PPO",
     "ACConfig",
     "ActorCritic",
     "Agent",
     "ByType",
     "Callback",
+    "FMQConfig",
     "Lagged",
     "MeanAction",
     "MeanActionObservation",
     "MeanField",
     "ModulePlayer",
+    "NetworkFMQ",
     "OnDevice",
+    "PPOConfig",
     "Player",
     "Pool",
     "QAgent",
     "QConfig",
     "Random",
+    "RecFMQConfig",
     "ReplayActorCritic",
     "RolloutActorCritic",
     "RunConfig",

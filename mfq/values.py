@@ -91,12 +91,50 @@ def monte_carlo_returns(
         terminated, ends: bool [T, ...]; the last t is always an end.
         gamma: discount in [0, 1].
     """
+    return lambda_returns(reward, terminated, ends, next_value, ends, gamma, 1.0)
+
+
+def lambda_returns(
+    reward: Tensor,
+    terminated: Tensor,
+    ends: Tensor,
+    next_value: Tensor,
+    has_value: Tensor,
+    gamma: float,
+    trace: float,
+) -> Tensor:
+    """Returns R_t = r_t + gamma ((1 - lambda) v(s_{t+1}) + lambda R_{t+1}) along the first axis.
+
+    R_t - v(s_t) is the generalized advantage estimate (GAE, Schulman et al. 2016). If an agent's
+    trajectory ends at t, R_t = r_t + gamma v(s_{t+1}); if it dies, R_t = r_t. If s_{t+1} has no value,
+    since the agent does not choose there, R_t = r_t + gamma R_{t+1}.
+
+    Args:
+        reward, next_value: float [T, ...]; ``next_value`` is used only at the ends and where
+            ``has_value`` is True, and must be finite.
+        terminated, ends, has_value: bool [T, ...]; the last t is always an end.
+        gamma: discount in [0, 1].
+        trace: lambda in [0, 1]; 1 gives `monte_carlo_returns`.
+    """
     returns = torch.empty_like(reward)
     following = next_value[-1]
     for t in reversed(range(len(reward))):
-        value = next_value[t].where(ends[t], following)
-        following = returns[t] = td_target(reward[t], value, terminated[t], gamma)
+        mixed = (1 - trace) * next_value[t] + trace * following
+        later = next_value[t].where(ends[t], mixed.where(has_value[t], following))
+        following = returns[t] = td_target(reward[t], later, terminated[t], gamma)
     return returns
+
+
+def clipped_gain(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    """Returns min(ratio A, clip(ratio, 1 - c, 1 + c) A), what PPO maximises (Schulman et al. 2017).
+
+    Args:
+        ratio: pi(a | s) / pi_old(a | s), float [...].
+        advantage: A, float [...].
+        clip: c, above 0.
+    """
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    return torch.minimum(ratio * advantage, clipped * advantage)
 
 
 def _allowed(q: Tensor, mask: Tensor | None) -> Tensor:

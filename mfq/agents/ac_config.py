@@ -28,6 +28,8 @@ class ACNetworkConfig:
         agent_embedding: size of the embedding of the agent's index; 0 for none.
         shared_trunk: whether the critic shares all layers but the last ones with the actor.
         channels, normalize: see `QNetworkConfig`.
+        separate_actors: if True, each agent has an actor with separate weights, as MAAC and MF-AC in
+            the paper's Gaussian squeeze; for observations without pictures. Critics stay shared.
     """
 
     pictures: str = "auto"
@@ -37,6 +39,7 @@ class ACNetworkConfig:
     shared_trunk: bool = False
     channels: str = "auto"
     normalize: bool = False
+    separate_actors: bool = False
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -48,7 +51,13 @@ class ACNetworkConfig:
             raise ValueError(f"hidden={self.hidden!r}; allowed: one width or more, or None")
         for name in ("hidden", "mean_hidden"):
             widths(name, getattr(self, name) or ())
-        of_kind("shared_trunk", self.shared_trunk, bool, "True or False")
+        for name in ("shared_trunk", "separate_actors"):
+            of_kind(name, getattr(self, name), bool, "True or False")
+        if self.shared_trunk and self.separate_actors:
+            raise ValueError(
+                "separate_actors=True with shared_trunk=True; allowed: one of them, since the critic "
+                "cannot share the trunks of several actors"
+            )
 
 
 @dataclass(frozen=True)

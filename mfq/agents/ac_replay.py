@@ -19,7 +19,7 @@ from mfq.envs.step import Step
 from mfq.envs.view import View
 from mfq.networks.modes import check_outputs
 from mfq.networks.optimizer import polyak_update
-from mfq.replay.base import observation, transition_fields
+from mfq.replay.base import Replay, observation, transition_fields
 from mfq.replay.compact import replay_for
 from mfq.values import mean_field_value, td_target
 
@@ -48,14 +48,7 @@ class ReplayActorCritic(ActorCritic):
         config = self.config
         self.update_scheduler = UpdateScheduler(config.replay, config.optimizer.batch_size)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.replay = replay_for(
-            view,
-            config.replay.kind,
-            config.replay.size,
-            int(seed) + 1,
-            self.mean_field,
-            config.gamma > 0,
-        )
+        self.replay = self._make_replay(int(seed) + 1)
 
     def act(self, step: Step, explore: bool = True) -> Tensor:
         if explore:
@@ -104,7 +97,7 @@ class ReplayActorCritic(ActorCritic):
             obs, agent = observation("obs", batch), batch["agent"]
             with torch.enable_grad():
                 with self._training_mode():
-                    q = self.precision(self.online["critic"], obs, batch["mean"], agent)
+                    q = self._critic_values(batch)
                     logits = self.precision(self.online["actor"], obs, agent)
                 num_actions = self.view.num_actions
                 check_outputs(self.online["critic"], q, len(agent), num_actions, "values [M, A]")
@@ -135,12 +128,25 @@ class ReplayActorCritic(ActorCritic):
             reward = reward / self.reward_scale.scale
         if self.config.gamma == 0:
             return reward
+        return td_target(reward, self._next_value(batch), batch["terminated"], self.config.gamma)
+
+    def _make_replay(self, seed: int) -> Replay:
+        """Returns the replay."""
+        replay, bootstraps = self.config.replay, self.config.gamma > 0
+        return replay_for(self.view, replay.kind, replay.size, seed, self.mean_field, bootstraps)
+
+    def _critic_values(self, batch: dict[str, Tensor]) -> Tensor:
+        """Returns Q(s, ., abar) [M, A] of the online critic."""
+        inputs = observation("obs", batch), batch["mean"], batch["agent"]
+        return self.precision(self.online["critic"], *inputs)
+
+    def _next_value(self, batch: dict[str, Tensor]) -> Tensor:
+        """Returns v^MF(s') [M]."""
         obs, agent = observation("next_obs", batch), batch["agent"]
         logits = self.precision(self.target["actor"], obs, agent)
         pi = self.log_policy(logits, batch.get("next_mask")).exp()
         q = self.precision(self.target["critic"], obs, batch["next_mean"], agent)
-        value = mean_field_value(q, pi)
-        return td_target(reward, value, batch["terminated"], self.config.gamma)
+        return mean_field_value(q, pi)
 
     def _transition_fields(self, step: Step, actions: Tensor, next_step: Step) -> dict[str, Tensor]:
         """Returns the transitions of all agents, [B, N, ...] by name."""

@@ -23,6 +23,13 @@ from mfq.replay.rollout import Rollout
 CHUNK = 16_384  # samples of a rollout per forward pass
 
 
+def in_chunks(batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Returns samples [M, ...] in chunks, at least one: a process without samples averages gradients,
+    too."""
+    starts = range(0, max(len(batch["place"]), 1), CHUNK)
+    return [{name: part[s : s + CHUNK] for name, part in batch.items()} for s in starts]
+
+
 class RolloutActorCritic(ActorCritic):
     """The actor-critic of the authors' code: on-policy, with Monte-Carlo returns.
 
@@ -69,36 +76,49 @@ class RolloutActorCritic(ActorCritic):
         self.rollout.load_state_dict(state["rollout"], self.view.device)
 
     def _improve(self) -> dict[str, float]:
-        config, metrics = self.config, dict[str, Tensor]()
-        # All processes end their rollouts in the same step.
-        if self._last is None or distributed.total(int(not self.rollout.is_over())):
+        if not self._is_over():
             return {}
+        batch = self._finished()
+        metrics = dict[str, Tensor]()
+        for _ in range(self.config.rollout.updates):
+            metrics = self._take_step(batch)
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _is_over(self) -> bool:
+        """Whether the rollout is over; all processes end their rollouts in the same step."""
+        is_over = self._last is not None and self.rollout.is_over()
+        return not distributed.total(int(not is_over))
+
+    def _finished(self, trace: float | None = None) -> dict[str, Tensor]:
+        """Ends the rollout; returns its samples, with scaled returns. See `Rollout.finish`."""
+        assert self._last is not None
         # Values are of scaled rewards; the rewards of the rollout are not scaled yet.
         scale = 1.0 if self.reward_scale is None else self.reward_scale.scale
         batch = self.rollout.finish(
             self._last,
             self.hearing(self._last),
             lambda states: self._state_values(states) * scale,
-            config.gamma,
+            self.config.gamma,
+            trace,
         )
-        batch["returns"] = batch["returns"] / scale
+        scaled = {name: batch[name] / scale for name in ("returns", "value") if name in batch}
+        return batch | scaled
+
+    def _take_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Makes a gradient step on samples, unless no process has any; returns its metrics."""
         count = len(batch["returns"])
         size = distributed.total(count) / distributed.world()
-        chunks = [  # at least one: a process without samples averages gradients, too
-            {name: part[start : start + CHUNK] for name, part in batch.items()}
-            for start in range(0, max(count, 1), CHUNK)
-        ]
-        for _ in range(config.rollout.updates if size else 0):
-            self.optimizer.zero_grad()
-            sums = [self._accumulate(chunk, size) for chunk in chunks]
-            self._descend()
-            metrics = {name: torch.stack([part[name] for part in sums]).sum() for name in sums[0]}
-        return {name: float(value) for name, value in metrics.items()}
+        if not size:
+            return {}
+        self.optimizer.zero_grad()
+        sums = [self._accumulate(chunk, size) for chunk in in_chunks(batch)]
+        self._descend()
+        return {name: torch.stack([part[name] for part in sums]).sum() for name in sums[0]}
 
     def _accumulate(self, batch: dict[str, Tensor], size: float) -> dict[str, Tensor]:
-        """Adds the gradient of some samples of a rollout; returns their shares of the metrics.
+        """Adds the gradient of some samples of a step; returns their shares of the metrics.
 
-        ``size`` is the number of samples of the whole rollout, the mean over processes.
+        ``size`` is the number of samples of the whole step, the mean over processes.
         """
         config, returns = self.config, batch["returns"]
         obs, agent = observation("obs", batch), batch["place"] % self.view.num_agents
@@ -110,10 +130,9 @@ class RolloutActorCritic(ActorCritic):
             value = values[:, 0]
             critic_loss = (returns - value).square().sum() / size
 
-            # grad log pi(a|s) (R - V(s, abar))
             log_pi = self.log_policy(logits, batch.get("mask"))
             chosen = log_pi.gather(-1, batch["action"][:, None])[:, 0]
-            gain = chosen * (returns - value.detach())
+            gain = self._gain(chosen, value.detach(), batch)
             entropy = -(log_pi.exp() * log_pi).sum(-1)
             actor_loss = -(gain + config.entropy * entropy).sum() / size
             (actor_loss + config.rollout.value_weight * critic_loss).backward()
@@ -124,9 +143,23 @@ class RolloutActorCritic(ActorCritic):
         }
         return {name: part.detach() for name, part in metrics.items()}
 
+    def _gain(self, log_pi: Tensor, value: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Returns what the actor maximises [M]; its gradient is grad log pi(a|s) (R - V(s, abar)).
+
+        Args:
+            log_pi: log pi(a | s) [M] of the actions taken, with gradients.
+            value: V(s, abar) [M].
+            batch: the samples.
+        """
+        return log_pi * (batch["returns"] - value)
+
     @torch.no_grad()
     def _state_values(self, states: dict[str, Tensor]) -> Tensor:
-        """Returns V(s, abar) [M], with the abar that acting in s uses."""
-        agent = states["place"] % self.view.num_agents
-        inputs = observation("obs", states), states["expected"], agent
-        return self.precision(self.online["critic"], *inputs)[:, 0]
+        """Returns V(s, abar) [M], with ``states["expected"]`` as abar."""
+
+        def values(states: dict[str, Tensor]) -> Tensor:
+            agent = states["place"] % self.view.num_agents
+            inputs = observation("obs", states), states["expected"], agent
+            return self.precision(self.online["critic"], *inputs)[:, 0]
+
+        return torch.cat([values(chunk) for chunk in in_chunks(states)])

@@ -1,7 +1,8 @@
-"""Mean-field actor-critic: the base class of its two algorithms.
+"""Mean-field actor-critic: the base class of its algorithms.
 
 `mfq.agents.ac_replay` has the paper's algorithm (Yang et al. 2018, Algorithm 2), `mfq.agents.ac_rollout`
-that of the authors' code. Both implement MF-AC and AC (independent actor-critic).
+that of the authors' code. Both implement MF-AC and AC (independent actor-critic). MAAC
+(`mfq.agents.maac`) and PPO (`mfq.agents.ppo`) are built on them.
 
 Legend: B rows, N agents, A actions, M transitions of a batch.
 """
@@ -16,7 +17,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from mfenvs.validate import of_kind
-from mfq.agents.ac_config import ACConfig
+from mfq.agents.ac_config import ACConfig, ACNetworkConfig
 from mfq.agents.ac_player import ACPlayer
 from mfq.agents.base import ActionValues, Agent
 from mfq.agents.hearing import Hearing, MakeMeanField, make_mean_field
@@ -25,9 +26,9 @@ from mfq.common.generators import load_generator_state, seeded
 from mfq.envs.step import Step
 from mfq.envs.view import View, check_view
 from mfq.mean_field import MeanField
-from mfq.networks.encoders import encoding_of
+from mfq.networks.encoders import Encoding, encoding_of
 from mfq.networks.modes import TrainingMode
-from mfq.networks.networks import Actor, Critic, Trunk
+from mfq.networks.networks import Actor, Critic, SeparateActors, Trunk
 from mfq.networks.normalize import RewardScale
 from mfq.networks.optimizer import adam, load_adam
 from mfq.networks.precision import Precision
@@ -60,6 +61,8 @@ class ActorCritic(Agent):
         updates: gradient steps made.
     """
 
+    Config: ClassVar[type[Any]] = ACConfig
+    """The dataclass of the options."""
     critic: ClassVar[str]
     """The value of `ACConfig.critic` that a subclass implements."""
     _classes: ClassVar[dict[str, type[ActorCritic]]] = {}
@@ -90,8 +93,9 @@ class ActorCritic(Agent):
     ) -> None:
         check_view(view)
         self.view = view
-        self.config = config = config if config is not None else ACConfig()
-        of_kind("config", config, ACConfig, "an ACConfig")
+        self.config = config = config if config is not None else self.Config()
+        name = self.Config.__name__
+        of_kind("config", config, self.Config, f"{'an' if name[0] == 'A' else 'a'} {name}")
         self.hearing = Hearing(make_mean_field(view, mean_field, config.mean_field, config.pairing))
         build = network if network is not None else self._default_networks
         actor, critic = build(view, seeded(seed))
@@ -208,17 +212,19 @@ class ActorCritic(Agent):
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
 
-    def _default_networks(self, view: View, generator: torch.Generator) -> tuple[Actor, Critic]:
-        return networks_of(self.config, view.observation_space, view, self.mean_field, generator)
+    def _default_networks(
+        self, view: View, generator: torch.Generator
+    ) -> tuple[nn.Module, nn.Module]:
+        space, field = view.observation_space, self.mean_field
+        return networks_of(self.config, space, view, field, generator, self.critic)
 
 
 def ac_player(
     view: View,
     observation_space: spaces.Space[Any],
-    config: ACConfig,
+    config: Any,
     state: dict[str, Any],
     seed: int,
-    mean_field: bool,
 ) -> ACPlayer:
     """Returns a player from an `ActorCritic`'s ``state_dict``.
 
@@ -228,11 +234,8 @@ def ac_player(
         config: the options of the agent.
         state: its state.
         seed: seed of draws.
-        mean_field: True for MF-AC, False for AC.
     """
-    field = make_mean_field(view, mean_field, config.mean_field, config.pairing)
-    weights = seeded(seed)
-    actor, _ = networks_of(config, observation_space, view, field, weights)
+    actor = actor_of(config.network, observation_space, view, seeded(seed))
     actor.load_state_dict(
         {
             name.removeprefix(ACTOR): part
@@ -246,32 +249,53 @@ def ac_player(
     return ACPlayer(actor, config.temperature, config.play == "greedy", generator, precision)
 
 
+def actor_of(
+    network: ACNetworkConfig, space: spaces.Space[Any], view: View, generator: torch.Generator
+) -> Actor | SeparateActors:
+    """Returns the actor of a config, for agents of a view with an observation space."""
+    if network.separate_actors:
+        sizes = view.num_agents, view.num_actions, hidden_of(network, space)
+        return SeparateActors(space, *sizes, encoding_from(network), generator)
+    return Actor(trunk_of(network, space, view, generator), view.num_actions, generator)
+
+
 def networks_of(
-    config: ACConfig,
+    config: Any,
     observation_space: spaces.Space[Any],
     view: View,
     mean_field: MeanField,
     generator: torch.Generator,
-) -> tuple[Actor, Critic]:
-    """Returns the actor and the critic of a config, for agents of a view with ``observation_space``."""
-    network = config.network
-    hidden = network.hidden or ((512,) if _has_pictures(observation_space) else (64, 64))
-    sizes = observation_space, view.num_agents, hidden, network.agent_embedding
+    critic: str = "q",
+) -> tuple[nn.Module, nn.Module]:
+    """Returns the actor and the critic of a config, for agents of a view with ``observation_space``.
 
-    encoding = encoding_of(network.pictures, network.channels, network.normalize, default="flat")
+    ``critic`` is "q" for Q(s, ., abar), "v" for V(s, abar).
+    """
+    network, num_outputs = config.network, view.num_actions if critic == "q" else 1
+    actor = actor_of(network, observation_space, view, generator)
+    if network.shared_trunk and isinstance(actor, Actor):
+        trunk = actor.trunk
+    else:
+        trunk = trunk_of(network, observation_space, view, generator)
+    return actor, Critic(trunk, num_outputs, mean_field, network.mean_hidden, generator)
 
-    def trunk() -> Trunk:
-        return Trunk(*sizes, encoding, generator)
 
-    actor = Actor(trunk(), view.num_actions, generator)
-    critic = Critic(
-        actor.trunk if network.shared_trunk else trunk(),
-        view.num_actions if config.critic == "q" else 1,
-        mean_field,
-        network.mean_hidden,
-        generator,
-    )
-    return actor, critic
+def trunk_of(
+    network: ACNetworkConfig, space: spaces.Space[Any], view: View, generator: torch.Generator
+) -> Trunk:
+    """Returns the layers between an observation and the outputs."""
+    hidden, embedding = hidden_of(network, space), network.agent_embedding
+    return Trunk(space, view.num_agents, hidden, embedding, encoding_from(network), generator)
+
+
+def hidden_of(network: ACNetworkConfig, space: spaces.Space[Any]) -> tuple[int, ...]:
+    """Returns the widths of the layers after the encoders."""
+    return network.hidden or ((512,) if _has_pictures(space) else (64, 64))
+
+
+def encoding_from(network: ACNetworkConfig) -> Encoding:
+    """Returns the encoders of a config."""
+    return encoding_of(network.pictures, network.channels, network.normalize, default="flat")
 
 
 def _has_pictures(space: spaces.Space[Any]) -> bool:

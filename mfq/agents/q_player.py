@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from gymnasium import spaces
@@ -27,6 +27,7 @@ from mfq.networks.networks import QNetwork
 from mfq.networks.precision import Precision
 from mfq.policy import Boltzmann, Greedy, Linear, Policy, draw
 
+Kind = TypeVar("Kind", bound="QPlayer")
 MakeNetwork = Callable[[View, torch.Generator], nn.Module]
 
 
@@ -99,7 +100,11 @@ class QPlayer(Player):
 
     def player(self) -> QPlayer:
         """Returns a frozen copy that plays as this one does now."""
-        player = QPlayer.__new__(QPlayer)  # without drawing new weights, which takes time
+        return self._player_of(QPlayer)
+
+    def _player_of(self, kind: type[Kind]) -> Kind:
+        """Returns `player`'s result, of a class of players."""
+        player = kind.__new__(kind)  # without drawing new weights, which takes time
         shared = ("view", "config", "policy", "_has_user_policy", "precision", "time", "episodes")
         for name in shared:
             setattr(player, name, getattr(self, name))

@@ -15,6 +15,11 @@ from mfq.agents.ac_config import ACConfig
 from mfq.agents.actor_critic import ActorCritic, ac_player
 from mfq.agents.base import Agent, Player, check_agent
 from mfq.agents.by_type import ByType, PlayerByType
+from mfq.agents.fmq import fmq_agent, fmq_player
+from mfq.agents.fmq_config import FMQConfig, RecFMQConfig
+from mfq.agents.maac import MAAC
+from mfq.agents.ppo import PPO
+from mfq.agents.ppo_config import PPOConfig
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.agents.q_player import q_player
@@ -65,14 +70,34 @@ ALGORITHMS: dict[str, Algorithm] = {
     "mfac": Algorithm(
         ACConfig,
         lambda view, config, seed: ActorCritic(view, True, config, seed),
-        partial(ac_player, mean_field=True),
+        ac_player,
     ),
     "ac": Algorithm(
         ACConfig,
         lambda view, config, seed: ActorCritic(view, False, config, seed),
-        partial(ac_player, mean_field=False),
+        ac_player,
         HEARING,
     ),
+    "maac": Algorithm(
+        ACConfig,
+        lambda view, config, seed: MAAC(view, config, seed),
+        ac_player,
+        (*HEARING, "critic", "rollout", "network.shared_trunk", "replay.kind"),
+    ),
+    "ippo": Algorithm(
+        PPOConfig,
+        lambda view, config, seed: PPO(view, False, config, seed),
+        ac_player,
+        (*HEARING, "optimizer.batch_size"),
+    ),
+    "mf_ppo": Algorithm(
+        PPOConfig,
+        lambda view, config, seed: PPO(view, True, config, seed),
+        ac_player,
+        ("optimizer.batch_size",),
+    ),
+    "fmq": Algorithm(FMQConfig, fmq_agent, fmq_player),
+    "rec_fmq": Algorithm(RecFMQConfig, fmq_agent, fmq_player),
 }
 """Algorithms by name. `algorithm` adds an entry for each class that it is called with."""
 BUILT_IN = tuple(ALGORITHMS)

@@ -55,7 +55,7 @@ class Start:
     Attributes:
         preset: the name of a preset.
         config: a YAML file of options.
-        algo: "mfq", "iql", "mfac" or "ac"; or MODULE:CLASS of any algorithm.
+        algo: an algorithm that `mfq list` prints, such as "mfq"; or MODULE:CLASS of any.
         resume: the folder of a run to resume.
     """
 

@@ -61,6 +61,15 @@ def total(count: int) -> int:
     return int(sums)
 
 
+def summed(values: Tensor) -> Tensor:
+    """Returns the sum of a tensor over all processes."""
+    if world() == 1:
+        return values
+    sums = values.clone()
+    dist.all_reduce(sums)
+    return sums
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replaces each gradient by its mean over all processes."""
     if world() == 1:

@@ -63,6 +63,10 @@ class RingReplay(Replay):
         if not self.added:
             raise ValueError("the replay is empty; allowed: sampling after the first add")
         index = torch.randint(len(self), (size,), generator=self.generator, device=self.device)
+        return self.at(index)
+
+    def at(self, index: Tensor) -> dict[str, Tensor]:
+        """Returns the transitions at places int64 [M] of the ring."""
         return {name: values[index] for name, values in self._fields.items()}
 
     def state_dict(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mfq.envs.step import Step
 from mfq.replay.base import named
-from mfq.values import monte_carlo_returns
+from mfq.values import lambda_returns
 
 Valuer = Callable[[dict[str, Tensor]], Tensor]
 
@@ -49,7 +49,8 @@ class Rollout:
             expected: float32 [B, N, D], the mean action for the value of the state, if a cut episode is
                 bootstrapped from it.
             choice: tensors [B, N, ...] that `finish` returns with the states to learn from. Must
-                contain ``learns``, bool [B, N]: the agents to learn from.
+                contain ``learns``, bool [B, N]: the agents to learn from; and for `lambda_returns`
+                ``mean``, float32 [B, N, D], the mean action that the critic is fitted to.
         """
         if self._outcomes and bool((step.reset & ~self._outcomes[-1]["reset"]).any()):
             self.clear()
@@ -73,9 +74,9 @@ class Rollout:
         return bool(torch.stack([outcome["reset"] for outcome in self._outcomes]).any(0).all())
 
     def finish(
-        self, last: Step, expected: Tensor, value: Valuer, gamma: float
+        self, last: Step, expected: Tensor, value: Valuer, gamma: float, trace: float | None = None
     ) -> dict[str, Tensor]:
-        """Ends the rollout; returns the states to learn from, with their Monte-Carlo returns.
+        """Ends the rollout; returns the states to learn from, with their returns.
 
         A return sums rewards until the agent dies, including steps without a choice. If it is cut by a
         time limit or by the end of the rollout, it bootstraps from ``value`` of the agent's last state.
@@ -85,16 +86,20 @@ class Rollout:
             expected: float32 [B, N, D], as in `add`, for ``last``.
             value: a function of a dict of tensors that returns values float [M]. The dict has the
                 observation by name ("obs", or "obs.view" and so on), ``place`` int64 [M] (b N + j) and
-                ``expected`` [M, D].
+                ``expected`` [M, D]; for states to learn from, this is ``mean`` of their choice.
             gamma: discount.
+            trace: lambda of `lambda_returns`, which bootstrap from each state to learn from; None for
+                Monte-Carlo returns.
 
         Returns:
             Tensors [M, ...]: the observation by name, ``place``, ``returns``, and those of ``choice``
-            except ``learns``.
+            except ``learns``; with ``trace`` also ``value``, the values of the states.
         """
         outcomes = _stack(self._outcomes)
         present, terminated = outcomes["present"], outcomes["terminated"]
         ends = torch.cat([~present[1:], torch.ones_like(present[:1])])
+        choices = _cat(self._choices)
+        learned = choices.pop("learns").nonzero()[:, 0]
 
         # The index of each state in (T + 1) B N.
         sizes = [len(state["place"]) for state in self._states]
@@ -102,22 +107,39 @@ class Rollout:
         time = torch.arange(len(sizes) + 1, device=present.device).repeat_interleave(
             torch.tensor([*sizes, len(last.active_index)], device=present.device)
         )
-        place = time * present[0].numel() + states["place"]
-        previous = place - present[0].numel()  # the transition into the state
+        size = present[0].numel()
+        place = time * size + states["place"]
+        previous = place - size  # the transition into the state
         is_cut = (ends & present & ~terminated).flatten()
-        cut = ((previous >= 0) & is_cut[previous.clamp(min=0)]).nonzero()[:, 0]
+        is_valued = (previous >= 0) & is_cut[previous.clamp(min=0)]
+        if trace is not None:
+            # At the states to learn from, values take what the critic is fitted to.
+            states["expected"][learned] = choices["mean"][learned]
+            is_valued[learned] = True
+        valued = is_valued.nonzero()[:, 0]
 
-        next_value = torch.zeros_like(outcomes["reward"])
-        if len(cut):
-            values = value({name: part[cut] for name, part in states.items()})
-            next_value.view(-1)[previous[cut]] = values.to(next_value)
-        returns = monte_carlo_returns(outcomes["reward"], terminated, ends, next_value, gamma)
+        # Values at T + 1 times, of all rows and agents.
+        values = outcomes["reward"].new_zeros((len(sizes) + 1, *present.shape[1:]))
+        if len(valued):
+            computed = value({name: part[valued] for name, part in states.items()})
+            values.view(-1)[place[valued]] = computed.to(values)
+        bootstraps = torch.zeros_like(values, dtype=torch.bool)
+        bootstraps.view(-1)[place[learned]] = True
+        returns = lambda_returns(
+            outcomes["reward"],
+            terminated,
+            ends,
+            values[1:],
+            bootstraps[1:],
+            gamma,
+            1.0 if trace is None else trace,
+        )
 
-        choices = _cat(self._choices)
-        learned = choices.pop("learns").nonzero()[:, 0]
         del states["expected"]
         batch = {name: part[learned] for name, part in (states | choices).items()}
         batch["returns"] = returns.view(-1)[place[learned]]
+        if trace is not None:
+            batch["value"] = values.view(-1)[place[learned]]
         self.clear()
         return batch
 

@@ -108,7 +108,8 @@ class RunConfig(Nested):
         env: id of a game of mfenvs, such as "gaussian_squeeze_v0"; MODULE:FACTORY of any environment;
             or an id of PettingZoo or Gymnasium. A `Runner` that is given an environment or a function
             writes MODULE:QUALNAME of its class or of the function, as a record.
-        algo: "mfq", "iql", "mfac" or "ac"; or MODULE:CLASS of any algorithm.
+        algo: "mfq", "iql", "mfac", "ac", "maac", "ippo", "mf_ppo", "fmq", "rec_fmq"; or MODULE:CLASS of
+            any algorithm. docs/algorithms.md describes them.
         steps: environment steps of each row.
         episodes: if above 0, trains until this number of episodes has ended, over all rows, instead.
         minutes: if above 0, stops after this time (a resumed run starts counting at 0).

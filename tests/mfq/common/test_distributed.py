@@ -12,6 +12,8 @@ import mfq
 from mfenvs import gaussian_squeeze_v0
 from mfq.agents import registry
 from mfq.agents.actor_critic import ACConfig, ActorCritic
+from mfq.agents.ppo import PPO
+from mfq.agents.ppo_config import PPOConfig
 from mfq.agents.q_agent import QAgent
 from mfq.agents.q_config import QConfig
 from mfq.common import distributed
@@ -26,7 +28,8 @@ WORKER = """
     atexit.register(look_for_threads)
     learn_all(sys.argv[1])
 """
-ALGORITHMS = ("mfq", "mfac", "the authors' mfac")
+ALGORITHMS = ("mfq", "mfac", "the authors' mfac", "mf_ppo")
+UPDATES = {"mfq": 30, "mfac": 30, "the authors' mfac": 10, "mf_ppo": 20}
 
 
 class LatestReplay(RingReplay):
@@ -48,6 +51,10 @@ def make_agent(view, algo):
             optimizer={"critic_learning_rate": 1e-2, "clip_gradient": 0.5},
         )
         return ActorCritic(view, config=config, seed=1)
+    if algo == "mf_ppo":  # two steps on each round, as minibatches would be drawn apart
+        rollout = {"steps": 3, "epochs": 2, "minibatches": 1}
+        optimizer = {"actor_learning_rate": 1e-2, "clip_gradient": 0.5}
+        return PPO(view, config=PPOConfig(rollout=rollout, optimizer=optimizer), seed=1)
     shared = {"replay": {"learning_starts": 4 * 6}, "gamma": 0.5}
     if algo == "mfac":
         optimizer = {"critic_learning_rate": 1e-2, "clip_gradient": 0.5}
@@ -99,7 +106,7 @@ def learn(algo):
 
     agent.act = act
     mfq.train(view, agent, 30)
-    assert agent.updates == (30 if "authors" not in algo else 10)
+    assert agent.updates == UPDATES[algo]
     return weights_of(agent)
 
 

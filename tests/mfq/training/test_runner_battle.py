@@ -341,7 +341,11 @@ def test_wrong_options_are_named():
         ({"checkpoints": {"replay": "no"}}, TypeError, "replay='no'; allowed: True or False"),
         ({"out": 3}, TypeError, "out=3; allowed: a folder's name"),
         ({"env_options": 3}, TypeError, "env_options=3; allowed: options by name"),
-        ({"algo": 3}, TypeError, "algo=3; allowed: mfq, iql, mfac, ac, MODULE:CLASS"),
+        (
+            {"algo": 3},
+            TypeError,
+            "algo=3; allowed: mfq, iql, mfac, ac, maac, ippo, mf_ppo, fmq, rec_fmq, MODULE:CLASS",
+        ),
         # Found before the first step, not at the first evaluation.
         ({"evaluation": {"against": ("random", "brave")}}, OSError, "brave is no player"),
         (
