@@ -332,6 +332,9 @@ class Canvas:
             if not pygame.display.get_init():
                 pygame.display.init()
                 Canvas._opened_display = True
+            if pygame.display.get_driver() == "offscreen" and "SDL_VIDEODRIVER" not in os.environ:
+                # SDL chose it for want of a display: a window that nobody sees.
+                raise pygame.error("there is no display")
             self._window = pygame.Window(title, self.size)
         except pygame.error as error:
             self.close()

@@ -210,14 +210,17 @@ def _summary(runner: Any, scores: dict[str, float], kept: str, took: float) -> s
 
     config = runner.config
     reached = in_words(scores, config.learning_side)
-    lines = [f"done after {runner.done} steps, {duration(took)}", reached, kept]
+    end = "out of time" if runner.out_of_time else "done"
+    lines = [f"{end} after {runner.done} steps, {duration(took)}", reached, kept]
     if (out := config.out) is not None:
         lines.append(f"best checkpoint: {out}/best.safetensors, score {runner.best:.4g}")
-        lines += [f"next: {command}" for command in _next_commands(config, scores)]
+        lines += [
+            f"next: {command}" for command in _next_commands(config, scores, runner.out_of_time)
+        ]
     return "\n".join(f"mfq: {line}" for line in lines)
 
 
-def _next_commands(config: Any, scores: dict[str, float]) -> list[str]:
+def _next_commands(config: Any, scores: dict[str, float], unfinished: bool) -> list[str]:
     """Returns the commands to type after a run that is kept."""
     from mfenvs.registry import full_id
 
@@ -226,7 +229,8 @@ def _next_commands(config: Any, scores: dict[str, float]) -> list[str]:
     named += config.evaluation.against
     code = dict.fromkeys(name for name in named if isinstance(name, str) and ":" in name)
     trust = "".join(f" --trust {name}" for name in code)
-    commands = [f"mfq evaluate {out} --checkpoint best{trust}"]
+    commands = [f"mfq train --resume {out}{trust}"] if unfinished else []
+    commands.append(f"mfq evaluate {out} --checkpoint best{trust}")
     if game is not None:
         short = game.rpartition("_v")[0]
         players = f"--player {out}"
