@@ -41,6 +41,15 @@ def test_other_folders_are_passed_over(tmp_path):
         (tmp_path / name / "config.json").write_text(config)
         if log is not None:
             (tmp_path / name / "log.csv").write_text(log)
+    config = '{"env": "ising_v0", "algo": "mfq", "seed": 0, "sides": "both"}'
+    for name, config, log in (
+        ("endless", config, "step\ninf\n"),
+        ("long", config, f"step\n{'9' * 200_000}\n"),
+        ("nested", "[" * 100_000, "step\n1\n"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(config)
+        (tmp_path / name / "log.csv").write_text(log)
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "config.json").write_text(
         '{"env": "ising_v0", "algo": "mfq", "seed": 1, "sides": "both"}'
@@ -49,3 +58,13 @@ def test_other_folders_are_passed_over(tmp_path):
     (run,) = runs_in(tmp_path)
     assert (run.folder.name, run.step, run.score) == ("new", 0, {})
     assert list(runs_in(tmp_path / "nowhere")) == []
+
+
+def test_cells_without_a_column_are_passed_over(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "config.json").write_text(
+        '{"env": "ising_v0", "algo": "mfq", "seed": 1, "sides": "both"}'
+    )
+    (tmp_path / "a" / "log.csv").write_text("step,eval_return\n3,1.5,9,9\n")
+    (run,) = runs_in(tmp_path)
+    assert (run.step, run.score) == (3, {"return": 1.5})
