@@ -42,7 +42,7 @@ def record(
         view: a view of one row. It is reset.
         players: as for `mfq.evaluate`.
         path: the file. Its suffix says what it is: .html, a page that replays the episodes in a browser,
-            with what each agent values and its mean action; .gif or .mp4, a video of the pictures that the
+            with each agent's values and mean action; .gif or .mp4, a video of the pictures that the
             environment draws.
         episodes: the number of episodes.
         seed: seed of the reset, and of the players' generators.

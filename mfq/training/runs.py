@@ -12,7 +12,6 @@ from mfq.matches.evaluate import Scores
 from mfq.training.log import EVALUATED
 from mfq.training.summary import headline
 
-
 UNREADABLE = (
     OSError,
     ValueError,
@@ -82,4 +81,6 @@ def _scores(row: dict[str, str]) -> Scores:
 def described(run: KeptRun) -> str:
     """Returns a run in a line."""
     words = f"{run.folder}: {run.env}, {run.algo}, seed {run.seed}, step {run.step}"
-    return ", ".join([words, *(f"{name} {value:.4g}" for name, value in run.score.items())])
+    line = ", ".join([words, *(f"{name} {value:.4g}" for name, value in run.score.items())])
+    # Files are data: a name in them sends no control characters to a terminal.
+    return "".join(char if char.isprintable() else "?" for char in line)
