@@ -153,3 +153,15 @@ def test_names_of_curves_are_no_formulas(runs, tmp_path):
     words = ["--runs", f"$\\frac$={runs['a']}", "--metrics", "wins", "--out", str(out)]
     assert main(["compare", "curves", *words]) == 0
     assert (out / "curves.png").stat().st_size > 5000
+
+
+def test_random_play_is_the_mean_of_the_last_scores_of_the_runs(tmp_path):
+    for name, last in (("a", 0.5), ("b", 0.25)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_text(
+            f"step,eval_return,eval_random_play_return\n1,3,0.125\n2,4,{last}\n"
+        )
+    runs = (f"mfq={tmp_path / 'a'},{tmp_path / 'b'}",)
+    study = CurvesStudy(runs, ("eval_return",))
+    assert curves.random_play(study) == {("mfq", "eval_return"): 0.375}
+    assert curves.random_play(CurvesStudy(runs, ("step",))) == {}
