@@ -8,6 +8,8 @@ from mfenvs.validate import did_you_mean
 from mfq.cli.errors import UsageError
 
 HELP = ("-h", "--help")
+FLAGS = {"mfq": (*HELP, "--version")}
+"""The flags of commands with others than `HELP`."""
 
 
 def choose(
@@ -37,8 +39,9 @@ def choose(
     words = list(words)
     if words and words[0] not in HELP:
         what = "flag" if words[0].startswith("-") else argument.lower()
-        meant = did_you_mean(words[0], choices)
-        raise UsageError(f"{what}={words[0]!r}; {meant}allowed: {', '.join(choices)}")
+        allowed = [*choices, *FLAGS.get(program, HELP)] if what == "flag" else [*choices]
+        meant = did_you_mean(words[0], allowed)
+        raise UsageError(f"{what}={words[0]!r}; {meant}allowed: {', '.join(allowed)}")
     print(_help(program, argument, choices, examples, intro))
     return 0 if words else 2
 

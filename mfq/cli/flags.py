@@ -96,13 +96,45 @@ def parse_with_file(kind: type[Any], words: Words, program: str, *examples: str)
         UsageError: as `parse`.
         OSError, ValueError, TypeError: for a file that is missing or wrong.
     """
-    from mfq.common.config import from_yaml
+    from mfq.common.config import from_yaml, read_yaml
 
     file, words = read_some(File, words, program)
-    default = None if file.config is None else from_yaml(kind, file.config)
+    default = None
+    if file.config is not None:
+        _check_types(kind, read_yaml(file.config), file.config)
+        default = from_yaml(kind, file.config)
     more = "--config FILE.yaml reads options from a file; flags override them.\n"
     more += "--trust MODULE:NAME lets checkpoints name code of yours."
     return parse(kind, words, program, help_of(kind, *examples, more=more), default)
+
+
+def _check_types(kind: type[Any], options: dict[str, Any], path: str) -> None:
+    """Raises UsageError for an option of a file that has another type than the dataclass's field."""
+    hints = get_type_hints(kind)
+    for name, value in options.items():
+        if name in hints and not _fits(value, hints[name]):
+            raise UsageError(f"{path}: {name}={value!r}; allowed: {_allowed(hints[name])}")
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Returns whether a value of YAML fits an annotation; True for annotations that YAML cannot fill."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _fits(value, parts[0])
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin in (tuple, list):
+        return isinstance(value, list) and all(_fits(item, parts[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+    plain: dict[Any, tuple[type, ...]] = {
+        int: (int,),
+        float: (int, float),
+        bool: (bool,),
+        str: (str,),
+        type(None): (type(None),),
+    }
+    return annotation not in plain or type(value) in plain[annotation]
 
 
 def parse(
@@ -258,6 +290,8 @@ def _message(text: str, words: Words, names: dict[str, Any]) -> str:
         detail = match[2] if pattern is _BAD_VALUE else ""
         if "allowed:" in detail:  # of a check of ours
             return detail
+        if pattern is _NO_VALUE and not flag.startswith("-"):
+            return f"an argument is missing; allowed: {flag.upper()}"
         if flag in names:
             given = _values(flag, words)
             meant = did_you_mean(given, get_args(names[flag]))

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mfenvs.game import MAX_SEED
 from mfenvs.validate import of_kind, positive, whole
 from mfq.matches import display
 from mfq.matches.by_hand import BY_KEY, ORDERS, Human
@@ -67,7 +68,7 @@ class PlayConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"--{name} {value}; allowed: 1 or more")
-        whole("seed", self.seed, 0)
+        whole("seed", self.seed, 0, MAX_SEED)
         positive("speed", self.speed)
         of_kind("env_options", self.env_options, dict, "options by name")
 

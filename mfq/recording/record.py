@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mfenvs.game import MAX_SEED
 from mfenvs.validate import positive, whole
 from mfq.agents import loop
 from mfq.agents.base import Player, preserved
@@ -17,7 +18,7 @@ from mfq.matches.evaluate import MAX_STEPS, teams_of
 from mfq.matches.teams import Teams
 from mfq.recording.episode import Recorder
 from mfq.recording.page import ReplayPage, page
-from mfq.recording.video import write_gif, write_mp4
+from mfq.recording.video import GIF_FPS, write_gif, write_mp4
 
 SUFFIXES = (".html", ".gif", ".mp4")
 
@@ -41,12 +42,12 @@ def record(
         view: a view of one row. It is reset.
         players: as for `mfq.evaluate`.
         path: the file. Its suffix says what it is: .html, a page that replays the episodes in a browser,
-            with what each agent values and hears; .gif or .mp4, a video of the pictures that the
+            with each agent's values and mean action; .gif or .mp4, a video of the pictures that the
             environment draws.
         episodes: the number of episodes.
         seed: seed of the reset, and of the players' generators.
         explore: whether players act as in training.
-        fps: frames a second.
+        fps: frames a second; of a .gif 0.01 to 50.
         every: of a video, a picture is taken at each such step.
         max_frames: the most frames; the recording ends there.
         title: of a page; None for the names of the players.
@@ -68,6 +69,9 @@ def record(
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; allowed: another name, or overwrite (--overwrite)")
     whole("every", every, 1)
+    positive("fps", fps)
+    if path.suffix == ".gif" and not GIF_FPS[0] <= fps <= GIF_FPS[1]:
+        raise ValueError(f"fps={fps!r}; allowed in a .gif: {GIF_FPS[0]:g} to {GIF_FPS[1]:g}")
     if path.suffix == ".html":
         replay = watch(view, players, episodes, seed, explore, fps, max_frames, title)
         return replay.save(path, overwrite)
@@ -123,7 +127,7 @@ def _checked(
     if view.num_envs != 1:
         raise ValueError(f"the view has {view.num_envs} rows; allowed: one")
     whole("episodes", episodes, 1)
-    whole("seed", seed, 0)
+    whole("seed", seed, 0, MAX_SEED)
     whole("max_frames", max_frames, 2)
     positive("fps", fps)
     return teams_of(view, named)

@@ -10,6 +10,7 @@ import numpy as np
 
 COLORS = 64  # of a GIF; games are drawn in few
 FIRST = 16  # pictures from which a GIF takes its colours
+GIF_FPS = 0.01, 50.0  # a GIF has whole hundredths of a second, and browsers slow down below two
 
 
 def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float) -> None:
@@ -18,7 +19,7 @@ def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float) -> None:
     Args:
         path: the file.
         pictures: uint8 [height, width, 3], all of one size; at least one.
-        fps: pictures a second, at most 50.
+        fps: pictures a second, within `GIF_FPS`.
     """
     from PIL import Image
 

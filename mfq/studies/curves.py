@@ -70,7 +70,7 @@ def read(folder: str, metric: str) -> dict[int, float]:
 
     Raises:
         OSError: if there is no log.
-        ValueError: if the log has no such column.
+        ValueError: if the log has no such column, or is damaged.
     """
     path = Path(folder)
     path = path if path.suffix == ".csv" else path / "log.csv"
@@ -81,7 +81,10 @@ def read(folder: str, metric: str) -> dict[int, float]:
                 f"metric {metric!r} is not logged in {folder}; allowed: "
                 + ", ".join(table.fieldnames or ())
             )
-        return {int(row["step"]): float(row[metric]) for row in table if row[metric]}
+        try:
+            return {int(row["step"]): float(row[metric]) for row in table if row[metric]}
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            raise ValueError(f"{path} is damaged or no log of a run: {error!r}") from None
 
 
 def episodes(folders: Iterable[str], metric: str) -> dict[int, int]:
@@ -102,7 +105,7 @@ def curves(study: CurvesStudy) -> list[Point]:
 
     Raises:
         OSError: if a run has no log.
-        ValueError: if there are no runs or metrics, or a log lacks a metric.
+        ValueError: if there are no runs or metrics, or the logs of a curve lack a metric.
     """
     for name in ("runs", "metrics"):
         if not getattr(study, name):
@@ -110,6 +113,8 @@ def curves(study: CurvesStudy) -> list[Point]:
     points = []
     for (name, folders), metric in product(study.entries().items(), study.metrics):
         logs = [read(folder, metric) for folder in folders]
+        if not any(logs):
+            raise ValueError(f"metric {metric!r} of {name} has no values; allowed: other metrics")
         is_rate = "win_rate" in metric
         counts = episodes(folders, metric) if is_rate else {}
         for step in sorted(set().union(*logs)):

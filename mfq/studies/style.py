@@ -95,7 +95,8 @@ def title(name: str) -> str:
     """Returns the name of an algorithm or environment in words: "MF-AC" for "mfac"."""
     if name in TITLES:
         return TITLES[name]
-    return re.sub(r"_v\d+$", "", name).replace("_", " ")
+    # matplotlib takes what stands between dollar signs for a formula.
+    return re.sub(r"_v\d+$", "", name).replace("_", " ").replace("$", r"\$")
 
 
 def metric_title(metric: str) -> str:

@@ -12,6 +12,17 @@ from mfq.matches.evaluate import Scores
 from mfq.training.log import EVALUATED
 from mfq.training.summary import headline
 
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    OverflowError,  # of a step that is not finite
+    RecursionError,  # of a config nested too deep
+    csv.Error,
+)
+"""The errors of a folder that is no run, or a damaged one."""
+
 
 class KeptRun(NamedTuple):
     """A run that is kept in a folder.
@@ -41,7 +52,7 @@ def runs_in(folder: str | Path) -> Iterator[KeptRun]:
             with log.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
             yield _run(config.parent, options, rows)
-        except (OSError, ValueError, KeyError, TypeError):
+        except UNREADABLE:
             continue  # results of a study, or no run of this version
 
 
@@ -63,11 +74,13 @@ def _scores(row: dict[str, str]) -> Scores:
     return {
         name.removeprefix(EVALUATED): float(value)
         for name, value in row.items()
-        if name.startswith(EVALUATED) and value
+        if name is not None and name.startswith(EVALUATED) and value  # None: cells without a column
     }
 
 
 def described(run: KeptRun) -> str:
     """Returns a run in a line."""
     words = f"{run.folder}: {run.env}, {run.algo}, seed {run.seed}, step {run.step}"
-    return ", ".join([words, *(f"{name} {value:.4g}" for name, value in run.score.items())])
+    line = ", ".join([words, *(f"{name} {value:.4g}" for name, value in run.score.items())])
+    # Files are data: a name in them sends no control characters to a terminal.
+    return "".join(char if char.isprintable() else "?" for char in line)

@@ -111,7 +111,7 @@ def table(scores: Scores) -> str:
     lines = [f"{'':<{width}} {'agent':<12} random play"] if by_random else []
     for name, value in by_agent.items():
         beside = f"{by_random[name]:.6g}" if name in by_random else ""
-        if len(name) > width:  # on a line of its by_agent
+        if len(name) > width:  # on a separate line
             lines += textwrap.wrap(name, 80, subsequent_indent="  ", break_on_hyphens=False)
             name = ""
         lines.append(f"{name:<{width}} {f'{value:.6g}':<12} {beside}".rstrip())

@@ -16,7 +16,9 @@ TINY = ["train", "--env", "ising", "--set", "side=4", "max_cycles=3", "--steps",
     ("words", "says"),
     [
         (["evalaute"], "command='evalaute'; did you mean evaluate? allowed: train, "),
-        (["--verion"], "flag='--verion'; allowed: "),
+        (["--verion"], "flag='--verion'; did you mean --version? allowed: train, "),
+        (["compare", "--hepl"], "flag='--hepl'; did you mean --help? allowed: ising, "),
+        (["evaluate", "--folder", "x"], "an argument is missing; allowed: FOLDER"),
         (["compare", "isng"], "study='isng'; did you mean ising? allowed: ising, "),
         (["record", "batle"], "game='batle'; did you mean battle? allowed: "),
         (["train", "--algo", "mfg"], "algo='mfg'; did you mean mfq? allowed: mfq, iql, mfac, ac, "),
@@ -156,3 +158,28 @@ def test_the_first_training_beats_random_play(tmp_path, monkeypatch, capsys):
     scores = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
     assert float(scores["random_win_rate"].split()[0]) > 0.8
     assert runner.config.env_options["map_size"] == 20
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "says"),
+    [
+        (["play", "ising"], "episodes: 1.5", "episodes=1.5; allowed: an integer or None"),
+        (["play", "ising"], "steps: 2020-01-01", "; allowed: an integer or None"),
+        (["play", "ising"], "window: maybe", "window='maybe'; allowed: True or False"),
+        (["play", "ising"], "speed: fast", "speed='fast'; allowed: a number"),
+        (["play", "ising"], "player: {a: 1}", "player={'a': 1}; allowed: a text or None"),
+        (["record", "ising"], "out: 3", "out=3; allowed: a text or None"),
+        (["record", "ising"], "explore: 1", "explore=1; allowed: True or False"),
+        (["record", "ising"], "env_options: {1: 2}", "env_options={1: 2}; allowed: NAME=VALUE"),
+        (["compare", "curves"], "runs: runs/a", "runs='runs/a'; allowed: one or more values"),
+        (["compare", "curves"], "runs: [1, null]", "runs=[1, None]; allowed: one or more values"),
+        (["compare", "ising"], "seed: abc", "seed='abc'; allowed: an integer"),
+    ],
+)
+def test_an_option_of_another_type_in_a_file_is_answered(words, option, says, tmp_path, capsys):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{option}\n")
+    assert main([*words, "--config", str(file)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"mfq: {file}: ")
+    assert says in error

@@ -128,3 +128,40 @@ def test_where_no_bands_overlap_there_is_one_panel(tmp_path):
     assert list(axes.lines[-1].get_ydata()) == [0.1, 0.1]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["MFQ", "IQL", "random play"]
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        ("step,wins\n3\n", "metric 'wins' of a has no values; allowed: other metrics"),
+        ("wins\n0.5\n", "log.csv is damaged or no log of a run: KeyError('step')"),
+        ("step,wins\ninf,0.5\n", "log.csv is damaged or no log of a run: ValueError("),
+        (f"step,wins\n3,{'9' * 200_000}\n", "log.csv is damaged or no log of a run: Error("),
+    ],
+)
+def test_a_log_without_values_is_answered_and_nothing_is_written(log, says, tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "log.csv").write_text(log)
+    words = ["--runs", f"a={tmp_path / 'a'}", "--metrics", "wins", "--out", str(tmp_path / "out")]
+    assert main(["compare", "curves", *words]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_of_curves_are_no_formulas(runs, tmp_path):
+    out = tmp_path / "out"
+    words = ["--runs", f"$\\frac$={runs['a']}", "--metrics", "wins", "--out", str(out)]
+    assert main(["compare", "curves", *words]) == 0
+    assert (out / "curves.png").stat().st_size > 5000
+
+
+def test_random_play_is_the_mean_of_the_last_scores_of_the_runs(tmp_path):
+    for name, last in (("a", 0.5), ("b", 0.25)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_text(
+            f"step,eval_return,eval_random_play_return\n1,3,0.125\n2,4,{last}\n"
+        )
+    runs = (f"mfq={tmp_path / 'a'},{tmp_path / 'b'}",)
+    study = CurvesStudy(runs, ("eval_return",))
+    assert curves.random_play(study) == {("mfq", "eval_return"): 0.375}
+    assert curves.random_play(CurvesStudy(runs, ("step",))) == {}

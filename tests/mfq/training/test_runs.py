@@ -41,6 +41,15 @@ def test_other_folders_are_passed_over(tmp_path):
         (tmp_path / name / "config.json").write_text(config)
         if log is not None:
             (tmp_path / name / "log.csv").write_text(log)
+    right = '{"env": "ising_v0", "algo": "mfq", "seed": 0, "sides": "both"}'
+    for name, config, log in (
+        ("endless", right, "step\ninf\n"),
+        ("long", right, f"step\n{'9' * 200_000}\n"),
+        ("nested", "[" * 100_000, "step\n1\n"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(config)
+        (tmp_path / name / "log.csv").write_text(log)
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "config.json").write_text(
         '{"env": "ising_v0", "algo": "mfq", "seed": 1, "sides": "both"}'
@@ -49,3 +58,23 @@ def test_other_folders_are_passed_over(tmp_path):
     (run,) = runs_in(tmp_path)
     assert (run.folder.name, run.step, run.score) == ("new", 0, {})
     assert list(runs_in(tmp_path / "nowhere")) == []
+
+
+def test_cells_without_a_column_are_passed_over(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "config.json").write_text(
+        '{"env": "ising_v0", "algo": "mfq", "seed": 1, "sides": "both"}'
+    )
+    (tmp_path / "a" / "log.csv").write_text("step,eval_return\n3,1.5,9,9\n")
+    (run,) = runs_in(tmp_path)
+    assert (run.step, run.score) == (3, {"return": 1.5})
+
+
+def test_names_send_no_control_characters_to_a_terminal(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "config.json").write_text(
+        '{"env": "\\u001b[31mé\\n", "algo": "mfq", "seed": 1, "sides": "both"}'
+    )
+    (tmp_path / "a" / "log.csv").write_text("step\n")
+    (run,) = runs_in(tmp_path)
+    assert described(run) == f"{tmp_path / 'a'}: ?[31mé?, mfq, seed 1, step 0"
