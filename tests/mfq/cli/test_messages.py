@@ -38,6 +38,7 @@ TINY = ["train", "--env", "ising", "--set", "side=4", "max_cycles=3", "--steps",
         ),
         (["evaluate"], "an argument is missing; allowed: the folder of the run"),
         (["evaluate", "x", "--checkpoint", "bets"], "--checkpoint=bets; did you mean best? "),
+        (["play", "ising", "--seed", str(10**23)], f"seed={10**23}; allowed: 0 to {2**62 - 1}"),
         (["play", "battle", "--red", "mqf"], "mqf is no player; did you mean mfq? "),
         (["compare", "ising", "--taus", "a"], "--taus=a; allowed: one or more values, each a numb"),
         (["train", "--resume", "x", "--seed", "1"], "--seed is no flag; allowed: --steps, --epi"),
@@ -114,6 +115,7 @@ def test_what_mfenvs_logs_is_a_line_of_the_command(monkeypatch, capsys):
         return True
 
     monkeypatch.setattr(Runner, "train", log)
+    monkeypatch.setattr(Runner, "evaluate", lambda self, *_: {"return": 0.0})  # compiles nothing
     handlers = list(logging.getLogger("mfenvs").handlers)
     assert main([*TINY, "--out", "none"]) == 0
     assert capsys.readouterr().err == "mfq: compiling ising for this machine, once\n"
