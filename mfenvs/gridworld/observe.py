@@ -221,6 +221,13 @@ def picture_some(row, params, scene, board, rows, agents, width, out):
     write_picture(rows[row], agents[row], params, scene, board, width, out[row])
 
 
+def picture_jointly(row, params, scene, board, agents, pictures, out):
+    """Writes what the n-th of ``agents`` of row 0 observes; ``pictures`` says where, and how wide."""
+    who = agents[row]
+    part = out[pictures.starts[who] : pictures.starts[who + 1]]
+    write_picture(0, who, params, scene, board, pictures.widths[who], part)
+
+
 def describe(row, params, scene, rows, agents, features):
     """The features alone."""
     write_features(rows[row], agents[row], params, scene, features[row])

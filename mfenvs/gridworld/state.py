@@ -143,6 +143,18 @@ class Board(NamedTuple):
     share: Any
 
 
+class Pictures(NamedTuple):
+    """Where the pictures of a row's agents lie in one flat array.
+
+    Attributes:
+        starts: int64 [N + 1]; the first number of each agent's picture; the last entry is the total.
+        widths: int64 [N]; the numbers a cell.
+    """
+
+    starts: Any
+    widths: Any
+
+
 class State(NamedTuple):
     """B rows of N units in G groups; the first fields are those of `Scene` and `Board`.
 
