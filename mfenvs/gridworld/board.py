@@ -90,11 +90,11 @@ def show_one(row, code, params, scene, board):
         board.look[row, code, 1] = np.float32(0.0)
 
 
-def show(row, params, scene, board):
-    """Writes how all cells look, by what they hold."""
+def show(row, count, params, scene, board):
+    """Writes how cells look, by what they hold: nobody, or one of the first ``count`` agents."""
     for code in range(FIRST):
         show_one(row, code, params, scene, board)
-    for agent in range(params.num_agents):
+    for agent in range(count):
         board.look[row, FIRST + agent, 0] = np.float32(1.0)
         board.look[row, FIRST + agent, 1] = scene.hp[row, agent] / params.max_hp[agent]
 
@@ -132,7 +132,7 @@ def survey(row, params, scene, board):
     """Writes the whole board of a scene."""
     copy(params.empty_map, board.grid[row])
     stand(row, params, scene, board)
-    show(row, params, scene, board)
+    show(row, params.num_agents, params, scene, board)
     if params.minimap:
         count(row, params, scene, board)
 

@@ -29,7 +29,7 @@ def play(row, params, state, actions, last, out):
     recover(row, params, state)
     move(row, params, state)
     pay(row, params, state)
-    show(row, params, state, state)
+    show(row, params.num_changing, params, state, state)
     if params.minimap:
         count(row, params, state, state)
     close(row, params, state, out)

@@ -27,6 +27,7 @@ class Params(NamedTuple):
 
     num_agents: int  # passive ones included
     num_acting: int
+    num_changing: int  # the first ones; the rest are passive units that change by attacks alone
     num_groups: int  # passive ones included
     num_acting_groups: int
     num_views: int  # V; the first unit types
@@ -253,6 +254,7 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
     return Params(
         num_agents=int(sizes.sum()),
         num_acting=int(sizes[: len(world.acting)].sum()),
+        num_changing=num_changing(world),
         num_groups=len(groups),
         num_acting_groups=len(world.acting),
         num_views=num_views,
@@ -345,6 +347,19 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
         minimap=bool(config.minimap_mode),
         extra_features=bool(config.extra_features),
     )
+
+
+def num_changing(world: World) -> int:
+    """Returns how many units may change without being attacked.
+
+    These are all units, or all but the passive ones if nothing but an attack changes those.
+    """
+    passive = [group for group in world.groups if group.passive]
+    names = [group.name for group in passive]
+    is_paid = any(reward.victim_reward and reward.victim in names for reward in world.rewards)
+    changes = any(group.unit.recover or group.unit.step_reward for group in passive)
+    sizes = world.placement.group_sizes
+    return int((sizes if is_paid or changes else sizes[: len(world.acting)]).sum())
 
 
 def check_types(
