@@ -58,7 +58,7 @@ def test_food_with_a_reward_for_each_step_gets_it():
 
 @pytest.mark.parametrize(
     ("module", "options", "is_sparse"),
-    [(gather_v0, {}, True), (battle_v0, {"map_size": 16}, False)],
+    [(gather_v0, {}, True), (battle_v0, {"map_size": 20}, False)],
 )
 def test_a_map_observed_as_sparse_or_not_looks_the_same(module, options, is_sparse):
     env = module.parallel_env(**options)
