@@ -90,8 +90,13 @@ def show_one(row, code, params, scene, board):
         board.look[row, code, 1] = np.float32(0.0)
 
 
-def show(row, count, params, scene, board):
-    """Writes how cells look, by what they hold: nobody, or one of the first ``count`` agents."""
+def show(row, params, scene, board):
+    """Writes how all cells look, by what they hold."""
+    show_first(row, params.num_agents, params, scene, board)
+
+
+def show_first(row, count, params, scene, board):
+    """Writes how cells look that hold nobody, or one of the first ``count`` agents."""
     for code in range(FIRST):
         show_one(row, code, params, scene, board)
     for agent in range(count):
@@ -132,7 +137,7 @@ def survey(row, params, scene, board):
     """Writes the whole board of a scene."""
     copy(params.empty_map, board.grid[row])
     stand(row, params, scene, board)
-    show(row, params.num_agents, params, scene, board)
+    show(row, params, scene, board)
     if params.minimap:
         count(row, params, scene, board)
 

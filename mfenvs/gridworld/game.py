@@ -119,7 +119,9 @@ class GridGame(Game):
         widths = (params.channels + np.array(self.feature_counts))[self.types]
         sizes = np.array(self.windows)[self.types] ** 2 * widths
         starts = backend.asarray(np.append(0, np.cumsum(sizes)), np.int64)
-        self._pictures = backend.pin(Pictures(starts, backend.asarray(widths, np.int64)))
+        self._pictures = Pictures(starts, backend.asarray(widths, np.int64))
+        if self.has_types:  # else nobody uses them
+            backend.pin(self._pictures)
         self._work_of_picture = 150 + int(sizes.mean()) // 10
         self._labels = self._labels_of(config.neighbors)
         self._fixed_graph = CompleteGraph(count, self._labels)
