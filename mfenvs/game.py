@@ -304,6 +304,29 @@ class Game(ABC):
         space = self.parallel_observation_space_of(of_type)
         return self._allocate_in(space, (count,), np.float32)
 
+    @property
+    def has_joint_observations(self) -> bool:
+        """Whether `observe_jointly` writes the PettingZoo view's observations of all types at once."""
+        return False
+
+    def allocate_joint_observations(self) -> tuple[Any, list[Any]]:
+        """Returns memory for the PettingZoo view's observations of all agents of a row.
+
+        Returns:
+            An array, and the part of it that is each agent's observation.
+        """
+        raise NotImplementedError(f"{self.id} has no joint observations")
+
+    def observe_jointly(self, state: Any, agents: Any, out: Any) -> None:
+        """Writes the PettingZoo view's observations by agents of row 0, whatever their types.
+
+        Args:
+            state: from `allocate`.
+            agents: int64 [M].
+            out: the array of `allocate_joint_observations`; the parts of other agents stay as they are.
+        """
+        raise NotImplementedError(f"{self.id} has no joint observations")
+
     def _allocate_in(
         self, space: spaces.Space[Any], shape: tuple[int, ...], dtype: DTypeLike
     ) -> Any:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mfenvs.gridworld.board import ALIVE, BLANK, DYING, FIRST, cover, place_of
+from mfenvs.gridworld.board import ALIVE, BLANK, DYING, FIRST, cover, place_of, show_one
 from mfenvs.gridworld.tables import (
     ATTACK_PENALTY,
     DAMAGE,
@@ -64,6 +64,8 @@ def attack(row, params, state, attacks):
             fed = state.hp[row, agent] + params.amounts[killed, KILL_SUPPLY]
             state.hp[row, agent] = min(params.max_hp[agent], fed)
         state.reward[row, agent] += prize + params.amounts[unit, ATTACK_PENALTY]
+        if victim >= params.num_changing:
+            show_one(row, FIRST + victim, params, state, state)
     if not params.single_cell:
         for agent in range(params.num_agents):
             if state.status[row, agent] == DYING:
@@ -82,7 +84,7 @@ def can_hit(row, group, unit, victim, params, state):
 
 def recover(row, params, state):
     """Adds ``recover`` to the hp of the living, up to the most."""
-    for agent in range(params.num_agents):
+    for agent in range(params.num_changing):
         # Without a branch, so that this becomes vector instructions.
         hp = state.hp[row, agent]
         gained = min(params.max_hp[agent], hp + params.recover[agent])
@@ -93,7 +95,7 @@ def recover(row, params, state):
 
 def starve(row, params, state):
     """Lets the agents die that have hp below 0; their reward is their dead_penalty."""
-    for agent in range(params.num_agents):
+    for agent in range(params.num_changing):
         if state.status[row, agent] == ALIVE and state.hp[row, agent] < np.float32(0.0):
             state.status[row, agent] = DYING
             state.living[row, group_of(agent, params.agents)] -= 1

@@ -92,9 +92,14 @@ def show_one(row, code, params, scene, board):
 
 def show(row, params, scene, board):
     """Writes how all cells look, by what they hold."""
+    show_first(row, params.num_agents, params, scene, board)
+
+
+def show_first(row, count, params, scene, board):
+    """Writes how cells look that hold nobody, or one of the first ``count`` agents."""
     for code in range(FIRST):
         show_one(row, code, params, scene, board)
-    for agent in range(params.num_agents):
+    for agent in range(count):
         board.look[row, FIRST + agent, 0] = np.float32(1.0)
         board.look[row, FIRST + agent, 1] = scene.hp[row, agent] / params.max_hp[agent]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
 from mfenvs.gridworld import board, compact, draw, layout, observe, rules, scripted, start
 from mfenvs.gridworld.state import (
     Board,
+    Pictures,
     Scene,
     Snapshot,
     State,
@@ -114,6 +116,13 @@ class GridGame(Game):
         self._are_of_type = [
             backend.asarray(self.types == k, np.bool_) for k in range(len(self.members))
         ]
+        widths = (params.channels + np.array(self.feature_counts))[self.types]
+        sizes = np.array(self.windows)[self.types] ** 2 * widths
+        starts = backend.asarray(np.append(0, np.cumsum(sizes)), np.int64)
+        self._pictures = Pictures(starts, backend.asarray(widths, np.int64))
+        if self.has_types:  # else nobody uses them
+            backend.pin(self._pictures)
+        self._work_of_picture = 150 + int(sizes.mean()) // 10
         self._labels = self._labels_of(config.neighbors)
         self._fixed_graph = CompleteGraph(count, self._labels)
 
@@ -287,6 +296,17 @@ class GridGame(Game):
         shape = self.parallel_observation_space_of(of_type).shape or ()
         return self.backend.empty((count, *shape), np.float32)
 
+    @property
+    def has_joint_observations(self) -> bool:
+        return True
+
+    def allocate_joint_observations(self) -> tuple[Any, list[Any]]:
+        starts = self._pictures.starts.tolist()
+        memory = self.backend.empty(starts[-1], np.float32)
+        parts = [memory[first:last] for first, last in pairwise(starts)]
+        shapes = [self.parallel_observation_space_of(k).shape for k in self.types.tolist()]
+        return memory, [part.reshape(s) for part, s in zip(parts, shapes, strict=True)]
+
     # -- play -----------------------------------------------------------------------------------
 
     def row_seeds(self, seed: int, num_rows: int) -> np.ndarray:
@@ -371,6 +391,11 @@ class GridGame(Game):
                 is_dict = isinstance(whole, dict)
                 given = {name: x[part] for name, x in whole.items()} if is_dict else whole[part]
                 self._render(k, scene, seen, given, *chosen)
+
+    def observe_jointly(self, state: State, agents: Any, out: Any) -> None:
+        arguments = (self.params, state, state, agents, self._pictures, out)
+        extent, work = (len(agents),), self._work_of_picture
+        self.backend.run(observe.picture_jointly, extent, *arguments, work=work)
 
     def _numbers_to(self, count: int) -> Any:
         """0, 1 ... count - 1, copied to the device no oftener than it must."""

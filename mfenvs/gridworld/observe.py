@@ -63,9 +63,9 @@ def scan_two(center, count, seen, spots, cells, looks, second_group, first, seco
         second_group: the code of the second group's first agent.
         first, second: the channels of the groups.
     """
-    # Every cell is written, blank or not, since to guess which are costs more. The group is found by
-    # comparing: looked up in a table, it made a cell take 1.9 ns instead of 1.3. Indices are unsigned,
-    # since signed ones are checked on every use.
+    # Every cell is written, blank or not, since to guess which are costs more, unless nearly all are
+    # blank: see `scan_two_sparse`. The group is found by comparing: looked up in a table, it made a
+    # cell take 1.9 ns instead of 1.3. Indices are unsigned, since signed ones are checked on every use.
     zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
     wall, second_group = np.uint64(WALL), np.uint64(second_group)
     first, second = np.uint64(first), np.uint64(second)
@@ -78,6 +78,24 @@ def scan_two(center, count, seen, spots, cells, looks, second_group, first, seco
         taken, hp = looks[code, zero], looks[code, one]
         out[mark] = taken
         out[mark + one] = hp
+
+
+def scan_two_sparse(
+    center, count, seen, spots, cells, looks, second_group, first, second, width, out
+):
+    """As `scan_two`, into a blank picture, for worlds in which nearly all cells are blank."""
+    zero, one, next_cell = np.uint64(0), np.uint64(1), np.uint64(width)
+    wall, second_group = np.uint64(WALL), np.uint64(second_group)
+    first, second = np.uint64(first), np.uint64(second)
+    for k in range(count):
+        code = np.uint64(cells[np.uint64(center + seen[k])])
+        if code >= wall:
+            mark = second if code >= second_group else first
+            if code == wall:
+                mark = zero
+            mark += spots[k] * next_cell
+            out[mark] = looks[code, zero]
+            out[mark + one] = looks[code, one]
 
 
 def scan(center, count, seen, spots, cells, looks, viewer, params, width, out):
@@ -107,7 +125,14 @@ def add_view(row, agent, params, scene, board, width, out):
     if params.num_groups == 2:
         first, second = channel_of(0, viewer, params), channel_of(1, viewer, params)
         second_group = FIRST + first_agent(1, params.groups)
-        scan_two(center, count, seen, spots, cells, looks, second_group, first, second, width, out)
+        if params.is_sparse:
+            scan_two_sparse(
+                center, count, seen, spots, cells, looks, second_group, first, second, width, out
+            )
+        else:
+            scan_two(
+                center, count, seen, spots, cells, looks, second_group, first, second, width, out
+            )
     else:
         scan(center, count, seen, spots, cells, looks, viewer, params, width, out)
     if params.minimap:
@@ -219,6 +244,13 @@ def observe_some(row, params, scene, board, rows, agents, of_type, view, feature
 
 def picture_some(row, params, scene, board, rows, agents, width, out):
     write_picture(rows[row], agents[row], params, scene, board, width, out[row])
+
+
+def picture_jointly(row, params, scene, board, agents, pictures, out):
+    """Writes what the n-th of ``agents`` of row 0 observes; ``pictures`` says where, and how wide."""
+    who = agents[row]
+    part = out[pictures.starts[who] : pictures.starts[who + 1]]
+    write_picture(0, who, params, scene, board, pictures.widths[who], part)
 
 
 def describe(row, params, scene, rows, agents, features):

@@ -3,29 +3,48 @@
 import numpy as np
 
 from mfenvs.gridworld.attack import HIT, NOTHING
-from mfenvs.gridworld.board import ALIVE, DYING, GONE
+from mfenvs.gridworld.board import ALIVE, DYING, FIRST, GONE, show_one
 from mfenvs.gridworld.tables import TO_VICTIM, first_agent, group_of
 
 
 def retire(row, params, state):
     """Removes agents that died in the step before; moves rewards to last rewards (`clear_dead`)."""
-    for agent in range(params.num_agents):
+    for agent in range(params.num_changing):
         if state.status[row, agent] == DYING:
-            state.status[row, agent] = GONE
-            state.hp[row, agent] = np.float32(0.0)
-            state.reward[row, agent] = np.float32(0.0)
-            state.last_reward[row, agent] = np.float32(0.0)
+            remove(row, agent, state)
         if state.status[row, agent] == ALIVE:
             state.last_reward[row, agent] = state.reward[row, agent]
             state.reward[row, agent] = params.step_reward[agent]
         state.attack_result[row, agent] = NOTHING
+    if params.num_changing < params.num_agents:
+        retire_rest(row, params, state)
+
+
+def retire_rest(row, params, state):
+    """Removes the units that died in the step before, of those that change by attacks alone."""
+    dying = 0
+    for agent in range(params.num_changing, params.num_agents):
+        dying += state.status[row, agent] == DYING  # without a branch, as in `pay`
+    if dying > 0:
+        for agent in range(params.num_changing, params.num_agents):
+            if state.status[row, agent] == DYING:
+                remove(row, agent, state)
+                show_one(row, FIRST + agent, params, state, state)
+
+
+def remove(row, agent, state):
+    """Removes an agent that has died."""
+    state.status[row, agent] = GONE
+    state.hp[row, agent] = np.float32(0.0)
+    state.reward[row, agent] = np.float32(0.0)
+    state.last_reward[row, agent] = np.float32(0.0)
 
 
 def pay(row, params, state):
     """Adds the attack rewards, also to agents that died in this step."""
     # Without a branch, so that this becomes vector instructions. To add -0 changes no number.
     nothing = np.float32(-0.0)
-    for agent in range(params.num_agents):
+    for agent in range(params.num_acting):
         paid = state.attack_result[row, agent] >= HIT
         state.reward[row, agent] += state.bounty[row, agent] if paid else nothing
     if params.pays_jointly:

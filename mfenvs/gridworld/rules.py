@@ -7,7 +7,7 @@ The state has the fields of a scene and of its board; see `mfenvs.gridworld.boar
 """
 
 from mfenvs.gridworld.attack import attack, recover
-from mfenvs.gridworld.board import count, show
+from mfenvs.gridworld.board import count, show_first
 from mfenvs.gridworld.move import move
 from mfenvs.gridworld.orders import enlist, shuffle
 from mfenvs.gridworld.reward import close, pay, retire
@@ -29,7 +29,7 @@ def play(row, params, state, actions, last, out):
     recover(row, params, state)
     move(row, params, state)
     pay(row, params, state)
-    show(row, params, state, state)
+    show_first(row, params.num_changing, params, state, state)
     if params.minimap:
         count(row, params, state, state)
     close(row, params, state, out)

@@ -14,6 +14,8 @@ from mfenvs.gridworld.config import GridConfig
 from mfenvs.gridworld.units import OPS, UnitType, World
 
 BANDED_FROM = 100  # cells along an edge from which the engine buckets its moves by bands
+SPARSE = 0.05  # a world is sparse in which bodies cover less of what agents see at the start
+MOST_VIEWERS = 64  # agents that stand for all there
 # The columns of a unit type's amounts; see `mfenvs.gridworld.tables`.
 AMOUNTS = ("damage", "attack_penalty", "dead_penalty", "kill_reward", "kill_supply")
 
@@ -27,6 +29,7 @@ class Params(NamedTuple):
 
     num_agents: int  # passive ones included
     num_acting: int
+    num_changing: int  # the first ones; the rest are passive units that change by attacks alone
     num_groups: int  # passive ones included
     num_acting_groups: int
     num_views: int  # V; the first unit types
@@ -74,6 +77,7 @@ class Params(NamedTuple):
     empty_map: Any  # int16 or int32 [cells]; a grid without agents and without drawn walls
     part: Any  # int64 [V, size]; the row or column of the minimap that a row or column falls into
     id_bits: int
+    is_sparse: bool  # whether nearly all cells in sight are blank
     minimap: bool
     extra_features: bool
 
@@ -142,6 +146,18 @@ class Board(NamedTuple):
     occupied_cells: Any
     num_occupied_cells: Any
     share: Any
+
+
+class Pictures(NamedTuple):
+    """Where the pictures of a row's agents lie in one flat array.
+
+    Attributes:
+        starts: int64 [N + 1]; the first number of each agent's picture; the last entry is the total.
+        widths: int64 [N]; the numbers a cell.
+    """
+
+    starts: Any
+    widths: Any
 
 
 class State(NamedTuple):
@@ -242,6 +258,7 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
     return Params(
         num_agents=int(sizes.sum()),
         num_acting=int(sizes[: len(world.acting)].sum()),
+        num_changing=num_changing(world),
         num_groups=len(groups),
         num_acting_groups=len(world.acting),
         num_views=num_views,
@@ -332,9 +349,45 @@ def params_of(config: GridConfig, world: World, backend: Backend) -> Params:
         ),
         part=ints([np.arange(size) // -(-size // window) for window in windows]),
         id_bits=world.id_bits,
+        is_sparse=covered_in_sight(world, size) < SPARSE,
         minimap=bool(config.minimap_mode),
         extra_features=bool(config.extra_features),
     )
+
+
+def num_changing(world: World) -> int:
+    """Returns how many units may change without being attacked.
+
+    These are all units, or all but the passive ones if nothing but an attack changes those.
+    """
+    passive = [group for group in world.groups if group.passive]
+    names = [group.name for group in passive]
+    is_paid = any(reward.victim_reward and reward.victim in names for reward in world.rewards)
+    changes = any(group.unit.recover or group.unit.step_reward for group in passive)
+    sizes = world.placement.group_sizes
+    return int((sizes if is_paid or changes else sizes[: len(world.acting)]).sum())
+
+
+def covered_in_sight(world: World, size: int) -> float:
+    """Returns about which share of the cells in sight bodies cover when an episode starts.
+
+    Some agents stand for all. Where positions are drawn, it is the share of the map.
+    """
+    placement, sizes = world.placement, world.placement.group_sizes
+    units = [group.unit for group in world.groups]
+    area = np.repeat([unit.width * unit.length for unit in units], sizes)
+    if placement.is_drawn:
+        return float(area.sum() + placement.num_walls) / size**2
+    x, y = placement.x[0], placement.y[0]
+    chosen = np.linspace(0, sizes[: len(world.acting)].sum() - 1, MOST_VIEWERS).astype(np.int64)
+    chosen = chosen[x[chosen] >= 0]
+    if not len(chosen):
+        return 1.0
+    radius = np.repeat([unit.view_radius for unit in units], sizes)[chosen]
+    away = np.hypot(x[chosen, None] - x, y[chosen, None] - y)
+    near = (away <= radius[:, None]) & (x >= 0)
+    cells = np.pi * np.maximum(radius, 1.0) ** 2
+    return float((((near * area).sum(1) - area[chosen]) / cells).mean())
 
 
 def check_types(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 
 
 class Buffer:
-    """An array, and a view of each of its entries along the first axis, which callers may hold."""
+    """An array, and views of it, which callers may hold; by default each entry along the first axis."""
 
-    def __init__(self, array: np.ndarray) -> None:
-        self.array, self.views = array, list(array)
+    def __init__(self, array: np.ndarray, views: Sequence[np.ndarray] | None = None) -> None:
+        self.array, self.views = array, list(array if views is None else views)
 
     def is_free(self) -> bool:
         """Returns whether there is no other reference to the array or to a view, direct or indirect."""
@@ -30,7 +30,7 @@ class BufferPool:
     Callers mostly hold the last observation when they request the next, so two buffers alternate.
 
     Args:
-        allocate: returns an array of the given number of entries.
+        allocate: returns an array of the given number of entries, or a tuple of an array and its views.
     """
 
     def __init__(self, allocate: Callable[[int], Any]) -> None:
@@ -47,6 +47,7 @@ class BufferPool:
                 self._buffers.append(self._buffers.pop(index))
                 break
         else:
-            buffer = Buffer(self._allocate(count))
+            made = self._allocate(count)
+            buffer = Buffer(*made) if isinstance(made, tuple) else Buffer(made)
             self._buffers = [*self._buffers[-1:], buffer]
         return buffer

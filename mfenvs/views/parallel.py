@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import compress
 from operator import countOf
 from sys import intern
 from typing import Any
@@ -34,6 +35,7 @@ REBUILT = (
     "_dict_observations",
     "_pools",
     "_present_by_type",
+    "_takes_part",
     "_canvas",
 )
 
@@ -120,6 +122,11 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         allocate = game.allocate_parallel_observation
         pools = [partial(allocate, of_type=k) for k in range(len(game.type_names))]
         self._pools = [BufferPool(part) for part in (pools if game.has_types else [allocate])]
+        # Whether each agent takes part, for games that write all types at once; None as above.
+        self._takes_part: list[bool] | None = None
+        self._are_joint = game.has_types and game.has_joint_observations
+        if self._are_joint:
+            self._pools = [BufferPool(lambda _: game.allocate_joint_observations())]
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in REBUILT}
@@ -427,7 +434,7 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         """Sets the agents to those that take part in the next step."""
         over = self._step.over[0]
         self._present = self._rows[:0] if over else self._step.alive[0].nonzero()[0]
-        self._present_by_type = None
+        self._present_by_type = self._takes_part = None
         self._living = self._name_array.take(self._present).tolist()
         self._all_false = dict.fromkeys(self._living, False)
 
@@ -437,7 +444,7 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
             del self._all_false[agent]
         self._living = list(self._all_false)
         self._present = self._step.alive[0].nonzero()[0]
-        self._present_by_type = None
+        self._present_by_type = self._takes_part = None
 
     def _joint_action(self, actions: Mapping[str, Any]) -> np.ndarray:
         """Returns actions by agent as int64 [1, N]; -1 for agents without one."""
@@ -472,6 +479,8 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
     def _observations(self) -> dict[str, Any]:
         """Returns the observations of all agents that took part in the last step, in new memory."""
         count = len(self._present)
+        if self._are_joint:
+            return self._joint_observations()
         if self.game.has_types:
             return self._typed_observations()
         if self._dict_observations:
@@ -485,6 +494,21 @@ class ParallelEnv(Lifetime, pettingzoo.ParallelEnv):
         self.game.observe(self._state, buffer.array[:count], self._rows[:count], self._present)
         observations: dict[str, Any] = self._all_false.copy()
         observations.update(zip(self._living, buffer.views, strict=False))  # a buffer may be larger
+        return observations
+
+    def _joint_observations(self) -> dict[str, Any]:
+        """As `_observations`, for games that write those of several types in one array."""
+        buffer = self._pools[0].take(len(self._names))
+        self.game.observe_jointly(self._state, self._present, buffer.array)
+        views: Any = buffer.views
+        if len(self._present) < len(views):
+            if self._takes_part is None:  # for speed only when it has changed
+                takes_part = np.zeros(len(views), np.bool_)
+                takes_part[self._present] = True
+                self._takes_part = takes_part.tolist()
+            views = compress(views, self._takes_part)
+        observations: dict[str, Any] = self._all_false.copy()
+        observations.update(zip(self._living, views, strict=True))
         return observations
 
     def _typed_observations(self) -> dict[str, Any]:

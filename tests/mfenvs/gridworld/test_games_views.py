@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mfenvs import combined_arms_v0
 from mfenvs.check import CHECKS, check
 from mfenvs.engine.actions import sanitize_actions
 from mfenvs.registry import game_class
@@ -214,3 +215,22 @@ def test_pictures(game):
     for agent in (env.agents[0], env.agents[-1]):
         env.selected = agent
         assert not np.array_equal(env.render(), plain)
+
+
+def test_observations_are_those_of_the_agents_of_a_loaded_state():
+    env = combined_arms_v0.parallel_env(map_size=24, copied_start=False)
+    env.reset(seed=1)
+    states = []
+    while len(states) < 2:  # in which different agents live
+        before = len(env.agents)
+        env.step(env.scripted("rush"))
+        assert env.agents
+        if len(env.agents) < before:
+            env.step({})
+            seen = {agent: view.copy() for agent, view in env.observations().items()}
+            states.append((env.state_dict(), seen))
+    for state, seen in states:
+        env.load_state_dict(state)
+        again = env.observations()
+        assert list(again) == list(seen)
+        assert all(np.array_equal(again[agent], seen[agent]) for agent in seen)
