@@ -24,12 +24,10 @@ from mfenvs.engine.cache import compiling_for
 from mfenvs.graph import NeighborGraph
 from mfenvs.layout import Layout, Places
 from mfenvs.rng import row_key
-from mfenvs.validate import did_you_mean, one_of, plain, whole
+from mfenvs.validate import MAX_SEED, did_you_mean, one_of, plain, whole
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas
-
-MAX_SEED = 2**62 - 1
 
 
 def entropy_seed() -> int:

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+MAX_SEED = 2**62 - 1
+"""The largest seed of a game."""
+
 
 def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Returns an integer from ``least`` to ``most``; without ``most`` there is no upper bound.

@@ -21,7 +21,7 @@ from mfenvs.checks.trial import (
     flat,
     result_tree,
 )
-from mfenvs.game import MAX_SEED
+from mfenvs.validate import MAX_SEED
 from mfenvs.views.parallel import ParallelEnv
 
 # The axes of an array of the PettingZoo view, whose name contains the agent.

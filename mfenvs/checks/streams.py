@@ -10,7 +10,7 @@ import numpy as np
 
 from mfenvs.checks.trial import PlainBackend, Trial, describe, fingerprints, flat, row_of
 from mfenvs.engine.backend import get_backend
-from mfenvs.game import MAX_SEED
+from mfenvs.validate import MAX_SEED
 
 
 def determinism(trial: Trial) -> None:

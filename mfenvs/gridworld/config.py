@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
-from mfenvs.game import MAX_SEED
 from mfenvs.gridworld.placement import Cell, Placement, check_room, drawn, explicit, listed
 from mfenvs.gridworld.units import Group, UnitType, World
-from mfenvs.validate import flag, number, of_kind, one_of, plain, whole
+from mfenvs.validate import MAX_SEED, flag, number, of_kind, one_of, plain, whole
 
 MOST_CELLS = 2**13  # along an edge of the map
 

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import DTypeLike
 
 from mfenvs.engine.backend import Backend
-from mfenvs.game import MAX_SEED, Game, Step
+from mfenvs.game import Game, Step
 from mfenvs.graph import CompleteGraph, NeighborGraph, RadiusGraph
 from mfenvs.gridworld import board, compact, draw, layout, observe, rules, scripted, start
 from mfenvs.gridworld.state import (
@@ -31,7 +31,7 @@ from mfenvs.gridworld.tables import NUM_ACTIONS, WINDOW
 from mfenvs.gridworld.units import World
 from mfenvs.layout import Layout, Places
 from mfenvs.rng import row_key
-from mfenvs.validate import one_of
+from mfenvs.validate import MAX_SEED, one_of
 
 if TYPE_CHECKING:
     from mfenvs.render.canvas import Canvas

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfenvs.engine.backend import get_backend
-from mfenvs.game import MAX_SEED
 from mfenvs.ising import moves
 from mfenvs.ising.config import IsingConfig
 from mfenvs.ising.moves import Chain, Params
 from mfenvs.rng import bits, row_key
-from mfenvs.validate import number, numbers, one_of, positive, whole
+from mfenvs.validate import MAX_SEED, number, numbers, one_of, positive, whole
 
 METHODS = {"heat_bath": moves.heat_bath, "metropolis": moves.metropolis, "wolff": moves.wolff}
 

@@ -13,8 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mfenvs.game import MAX_SEED
-from mfenvs.validate import of_kind, positive, whole
+from mfenvs.validate import MAX_SEED, of_kind, positive, whole
 from mfq.matches import display
 from mfq.matches.by_hand import BY_KEY, ORDERS, Human
 from mfq.matches.lineup import Lineup, lineup

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mfenvs.game import MAX_SEED
-from mfenvs.validate import positive, whole
+from mfenvs.validate import MAX_SEED, positive, whole
 from mfq.agents import loop
 from mfq.agents.base import Player, preserved
 from mfq.common.files import write_atomically

@@ -44,7 +44,7 @@ for package in (mfenvs, mfq):
 """
 TRAINING = """
 from mfq.cli import main
-words = "train --steps 4 --num-envs 2 --quiet --evaluation.episodes 1 --out".split()
+words = "train --preset ising --steps 4 --num-envs 2 --quiet --evaluation.episodes 1 --out".split()
 sys.exit(main([*words, sys.argv[1]]))
 """
 

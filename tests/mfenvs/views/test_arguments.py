@@ -11,10 +11,10 @@ import torch
 from magent2.environments import battle_v4
 
 from mfenvs import battle_v0, gaussian_squeeze_v0, ising_v0
-from mfenvs.game import MAX_SEED
 from mfenvs.gaussian_squeeze.config import SqueezeConfig
 from mfenvs.gridworld.games.battle import BattleConfig
 from mfenvs.ising.config import IsingConfig
+from mfenvs.validate import MAX_SEED
 from tests.mfenvs.views.test_parallel import same
 
 # -- options ------------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ def test_a_network_of_ones_own_may_answer_in_bfloat16():
 
 @pytest.mark.parametrize("config", [QConfig, ACConfig])
 def test_another_precision_is_refused(config):
-    with pytest.raises(ValueError, match=r"precision='float16'; allowed: .*'?auto"):
+    with pytest.raises(ValueError, match=r"precision='float16'; .*allowed: .*'?auto"):
         config(precision="float16")
 
 

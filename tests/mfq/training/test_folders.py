@@ -56,7 +56,7 @@ def test_a_run_without_out_is_kept_and_said_at_both_ends(here, capsys):
     assert lines.count(f"mfq: the run is kept in {out}") == 2  # before and after the training
     assert lines.index(f"mfq: the run is kept in {out}") < 3
     assert f"mfq: next: mfq evaluate {out} --checkpoint best" in lines
-    assert f"mfq: next: mfq play gaussian_squeeze_v0 --player {out}" in lines
+    assert f"mfq: next: mfq play gaussian_squeeze --player {out}" in lines
     assert main(["evaluate", out, "--checkpoint", "best"]) == 0
 
 
