@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pettingzoo
 
 from mfenvs.game import Game
+from mfenvs.validate import did_you_mean
 
 if TYPE_CHECKING:
     from mfenvs.views.batched import BatchedEnv
@@ -79,9 +79,7 @@ def full_id(id: str) -> str | None:
 
 def suggestion(id: str) -> str:
     """Returns "did you mean battle_v0? " for a misspelt id, or "" if no registered one is similar."""
-    known = [*GAMES, *_REGISTERED]
-    near = difflib.get_close_matches(id.removeprefix(f"{NAMESPACE}/"), known, n=1)
-    return f"did you mean {near[0]}? " if near else ""
+    return did_you_mean(id.removeprefix(f"{NAMESPACE}/"), [*GAMES, *_REGISTERED])
 
 
 def game_class(id: str) -> type[Game]:

@@ -46,6 +46,30 @@ def choose(
     return 0 if words else 2
 
 
+def choose_game(
+    program: str, what: str, words: list[str], examples: Mapping[str, str]
+) -> int | None:
+    """Returns None if the first word is a game; otherwise prints the help, as `choose` does.
+
+    Args:
+        program: the command, such as "mfq record".
+        what: what it does to a game, with "{}" in the place of the game's id.
+        words, examples: as for `choose`.
+
+    Returns:
+        None, or an exit status.
+
+    Raises:
+        UsageError: as `choose`.
+    """
+    from mfenvs.registry import GAMES, full_id
+
+    if words and full_id(words[0]) is not None:
+        return None
+    games = {game.rpartition("_v")[0]: what.format(game) for game in GAMES}
+    return choose(program, "GAME", games, words, examples)
+
+
 def _help(
     program: str,
     argument: str,

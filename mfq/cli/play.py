@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mfq.cli.choices import choose
+from mfq.cli.choices import choose_game
 from mfq.cli.flags import Words, parse_with_file
 
 EXAMPLES = {
@@ -14,12 +14,11 @@ EXAMPLES = {
 
 def run(words: Words) -> int:
     """Runs the command; returns its exit status."""
-    from mfenvs.registry import GAMES, full_id
     from mfq.matches.window import PlayConfig, play
 
-    if not words or full_id(words[0]) is None:
-        games = {game.rpartition("_v")[0]: f"shows {game} in a window" for game in GAMES}
-        return choose("mfq play", "GAME", games, words, EXAMPLES)
+    status = choose_game("mfq play", "shows {} in a window", words, EXAMPLES)
+    if status is not None:
+        return status
     game, *words = words
     play(game, parse_with_file(PlayConfig, words, f"mfq play {game}", *EXAMPLES))
     return 0

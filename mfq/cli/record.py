@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mfq.cli.choices import choose
+from mfq.cli.choices import choose_game
 from mfq.cli.flags import Words, parse_with_file
 from mfq.common.progress import watched
 
@@ -16,12 +16,11 @@ EXAMPLES = {
 
 def run(words: Words) -> int:
     """Runs the command; returns its exit status."""
-    from mfenvs.registry import GAMES, full_id
     from mfq.recording import command
 
-    if not words or full_id(words[0]) is None:
-        games = {game.rpartition("_v")[0]: f"records episodes of {game}" for game in GAMES}
-        return choose("mfq record", "GAME", games, words, EXAMPLES)
+    status = choose_game("mfq record", "records episodes of {}", words, EXAMPLES)
+    if status is not None:
+        return status
     game, *words = words
     config = parse_with_file(command.RecordConfig, words, f"mfq record {game}", *EXAMPLES)
     with watched(None, "frame", "recording"):
