@@ -91,6 +91,16 @@ def single(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r}; allowed: 0, or a size from 1e-45 to 3e38 (float32)")
 
 
+ARMY_REWARDS = (
+    "kill_reward",
+    "step_reward",
+    "dead_penalty",
+    "attack_penalty",
+    "attack_opponent_reward",
+)
+"""The rewards among the options of games between two armies, in MAgent2's order."""
+
+
 def bounds_of(*rewards: float) -> tuple[float, float]:
     """Returns the sum of the negative rewards, and that of the positive ones, as MAgent2 bounds them."""
     amounts = np.array(rewards, np.float64)

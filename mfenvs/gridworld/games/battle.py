@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-import numpy as np
-
 from mfenvs.gridworld.config import GridConfig
 from mfenvs.gridworld.game import GridGame
 from mfenvs.gridworld.placement import (
@@ -19,7 +17,15 @@ from mfenvs.gridworld.placement import (
     listed,
     placement_of,
 )
-from mfenvs.gridworld.units import AttackReward, Group, UnitType, World, single
+from mfenvs.gridworld.units import (
+    ARMY_REWARDS,
+    AttackReward,
+    Group,
+    UnitType,
+    World,
+    bounds_of,
+    single,
+)
 from mfenvs.validate import number, one_of, plain_fields, positive, whole
 
 TEAMS = ("red", "blue")
@@ -95,7 +101,7 @@ class BattleConfig(GridConfig):
         whole("start_range", self.start_range, 0)
         positive("hp", self.hp)
         positive("damage", self.damage)
-        for name in (*self.rewards(), "hp", "damage", "recover"):
+        for name in (*ARMY_REWARDS, "hp", "damage", "recover"):
             single(name, getattr(self, name))
         for name, least in (("recover", 0), ("speed", 1), ("view_radius", 1), ("attack_radius", 1)):
             if number(name, value := getattr(self, name)) < least:
@@ -108,17 +114,6 @@ class BattleConfig(GridConfig):
         else:
             cells = explicit(self.placement, self.map_size, TEAMS, NAMED)
             object.__setattr__(self, "placement", cells)
-
-    @staticmethod
-    def rewards() -> tuple[str, ...]:
-        """The options that are rewards, in MAgent2's order."""
-        return (
-            "kill_reward",
-            "step_reward",
-            "dead_penalty",
-            "attack_penalty",
-            "attack_opponent_reward",
-        )
 
 
 class BattleRules(TypedDict, total=False):
@@ -204,7 +199,6 @@ class BattleGame(GridGame):
             dead_penalty=config.dead_penalty,
             kill_reward=config.kill_reward,
         )
-        amounts = np.array([getattr(config, name) for name in config.rewards()])
         return World(
             groups=tuple(Group(team, soldier, color=team) for team in TEAMS),
             placement=battle_placement(config.placement, config.map_size, config.start_range),
@@ -212,10 +206,7 @@ class BattleGame(GridGame):
                 AttackReward("red", "hit", "blue", config.attack_opponent_reward),
                 AttackReward("blue", "hit", "red", config.attack_opponent_reward),
             ),
-            reward_range=(
-                float(np.minimum(amounts, 0).sum()),
-                float(np.maximum(amounts, 0).sum()),
-            ),
+            reward_range=bounds_of(*(getattr(config, name) for name in ARMY_REWARDS)),
         )
 
 

@@ -8,7 +8,15 @@ from typing import Any, TypedDict
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
 from mfenvs.gridworld.placement import Cell
-from mfenvs.gridworld.units import AttackReward, Group, UnitType, World, bounds_of, single
+from mfenvs.gridworld.units import (
+    ARMY_REWARDS,
+    AttackReward,
+    Group,
+    UnitType,
+    World,
+    bounds_of,
+    single,
+)
 from mfenvs.validate import plain_fields
 
 LEAST_MAP = 46
@@ -77,7 +85,7 @@ class BattlefieldConfig(WorldConfig):
                 f"map_size={self.map_size!r}, at which a wall of MAgent2's lies in the border; allowed: "
                 f"{LEAST_MAP} or more, but {self.map_size}"
             )
-        for name in REWARDS:
+        for name in ARMY_REWARDS:
             single(name, getattr(self, name))
         self.keep_plain(battlefield_world(self))
 
@@ -108,15 +116,8 @@ class BattlefieldOptions(BattlefieldRules, total=False):
     seed: int | None
 
 
-REWARDS = (
-    "kill_reward",
-    "step_reward",
-    "dead_penalty",
-    "attack_penalty",
-    "attack_opponent_reward",
-)
 # Only what decides a match is paid.
-UNSHAPED: dict[str, Any] = dict.fromkeys(REWARDS[1:], 0.0)
+UNSHAPED: dict[str, Any] = dict.fromkeys(ARMY_REWARDS[1:], 0.0)
 
 
 def battlefield_world(config: BattlefieldConfig) -> World:
@@ -147,7 +148,7 @@ def battlefield_world(config: BattlefieldConfig) -> World:
             AttackReward("red", "hit", "blue", config.attack_opponent_reward),
             AttackReward("blue", "hit", "red", config.attack_opponent_reward),
         ),
-        reward_range=bounds_of(*(getattr(config, name) for name in REWARDS)),
+        reward_range=bounds_of(*(getattr(config, name) for name in ARMY_REWARDS)),
     )
 
 

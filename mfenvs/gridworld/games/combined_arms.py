@@ -9,7 +9,15 @@ from typing import Any, TypedDict
 from mfenvs.gridworld.config import WorldConfig
 from mfenvs.gridworld.game import GridGame
 from mfenvs.gridworld.placement import Cell
-from mfenvs.gridworld.units import AttackReward, Group, UnitType, World, bounds_of, single
+from mfenvs.gridworld.units import (
+    ARMY_REWARDS,
+    AttackReward,
+    Group,
+    UnitType,
+    World,
+    bounds_of,
+    single,
+)
 from mfenvs.validate import plain_fields
 
 LEAST_MAP = 16
@@ -73,7 +81,7 @@ class CombinedArmsConfig(WorldConfig):
     def __post_init__(self) -> None:
         plain_fields(self)
         self.check_shared(LEAST_MAP)
-        for name in REWARDS:
+        for name in ARMY_REWARDS:
             single(name, getattr(self, name))
         self.keep_plain(combined_arms_world(self))
 
@@ -104,15 +112,8 @@ class CombinedArmsOptions(CombinedArmsRules, total=False):
     seed: int | None
 
 
-REWARDS = (
-    "kill_reward",
-    "step_reward",
-    "dead_penalty",
-    "attack_penalty",
-    "attack_opponent_reward",
-)
 # Only what decides a match is paid.
-UNSHAPED: dict[str, Any] = dict.fromkeys(REWARDS[1:], 0.0)
+UNSHAPED: dict[str, Any] = dict.fromkeys(ARMY_REWARDS[1:], 0.0)
 
 
 def combined_arms_world(config: CombinedArmsConfig) -> World:
@@ -151,7 +152,7 @@ def combined_arms_world(config: CombinedArmsConfig) -> World:
                 ("kill", config.kill_reward),
             )
         ),
-        reward_range=bounds_of(*(getattr(config, name) for name in REWARDS)),
+        reward_range=bounds_of(*(getattr(config, name) for name in ARMY_REWARDS)),
     )
 
 
